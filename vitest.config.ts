@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{domain,contract,adapters,functions,infra,test}/**/*.test.ts'],
+    exclude: ['test/interop/**', 'test/deploy/**', 'node_modules/**'],
+    environment: 'node',
+    // Two cores: two files at a time, each in its own process, so that a whole-stack test owns its environment.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    sequence: { shuffle: true },
+  },
+});
