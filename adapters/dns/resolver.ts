@@ -1,0 +1,86 @@
+import { Resolver } from 'node:dns/promises';
+import { ProbeError } from '#domain/probe/probe.ts';
+
+const maxAliases = 8;
+
+/** Looks names up at DNS servers only: no hosts file, no search list, no local names. */
+export interface NameResolver {
+  /** IPv4 addresses. @throws {ProbeError} `dns` */
+  addresses(name: string): Promise<readonly string[]>;
+  /** TXT records, the strings of each joined; aliases are followed. @throws {ProbeError} `dns` */
+  texts(name: string): Promise<readonly string[]>;
+}
+
+/** @param servers `host:port` or `host`; empty: the system's. A server that fails is followed by the next. */
+export function nameResolver(servers: readonly string[]): NameResolver {
+  const make = (): Resolver => {
+    const resolver = new Resolver({ timeout: 3000, tries: 2 });
+    if (servers.length > 0) resolver.setServers(servers);
+    return resolver;
+  };
+  return {
+    async addresses(name) {
+      const resolver = make();
+      try {
+        return await resolver.resolve4(name);
+      } catch (error) {
+        if (codeOf(error) === 'ENODATA' && (await hasOnlyIpv6(resolver, name))) {
+          throw new ProbeError('dns', 'the name has only IPv6 addresses, and validation goes over IPv4', { cause: error });
+        }
+        throw refusal(error, 'A');
+      }
+    },
+    async texts(name) {
+      const resolver = make();
+      const visited = new Set<string>();
+      let current = name.toLowerCase();
+      while (visited.size <= maxAliases) {
+        if (visited.has(current)) throw new ProbeError('dns', 'the name is an alias of itself');
+        visited.add(current);
+        try {
+          return (await resolver.resolveTxt(current)).map((strings) => strings.join(''));
+        } catch (error) {
+          // A recursive server follows aliases itself; an authoritative one may leave the last step to us.
+          const code = codeOf(error);
+          const alias = code === 'ENODATA' || code === 'ENOTFOUND' ? await aliasOf(resolver, current) : undefined;
+          if (alias === undefined) throw refusal(error, 'TXT');
+          current = alias;
+        }
+      }
+      throw new ProbeError('dns', `more than ${maxAliases} aliases`);
+    },
+  };
+}
+
+async function aliasOf(resolver: Resolver, name: string): Promise<string | undefined> {
+  try {
+    return (await resolver.resolveCname(name))[0]?.toLowerCase();
+  } catch {
+    return undefined;
+  }
+}
+
+async function hasOnlyIpv6(resolver: Resolver, name: string): Promise<boolean> {
+  try {
+    return (await resolver.resolve6(name)).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string }).code ?? '';
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name does not exist (NXDOMAIN)',
+  ENODATA: 'the name has no record of this type',
+  ESERVFAIL: 'the name server failed (SERVFAIL)',
+  ETIMEOUT: 'the name server did not answer in time',
+  EREFUSED: 'the name server refused to answer',
+  ECONNREFUSED: 'the name server could not be reached',
+};
+
+function refusal(error: unknown, type: string): ProbeError {
+  return new ProbeError('dns', `${type} look-up: ${reasons[codeOf(error)] ?? 'failed'}`, { cause: error });
+}

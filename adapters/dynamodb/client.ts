@@ -1,0 +1,30 @@
+import { ConditionalCheckFailedException, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+
+/**
+ * A client for small conditional writes in the way of a request: kept-alive connections, one retry. The gateway endpoint of a VPC is
+ * reached over IPv4, hence never dual-stack.
+ *
+ * @param requestTimeoutMs the whole of one try
+ */
+export function dynamodbClient(requestTimeoutMs: number): DynamoDBClient {
+  const agent = { keepAlive: true, maxSockets: 50, noDelay: true };
+  return new DynamoDBClient({
+    maxAttempts: 2,
+    useDualstackEndpoint: false,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: 1000,
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent),
+    }),
+  });
+}
+
+/** Whether a conditional write met a condition that does not hold. */
+export function isConditionFailure(error: unknown): error is ConditionalCheckFailedException {
+  return error instanceof ConditionalCheckFailedException || (error as { name?: string }).name === 'ConditionalCheckFailedException';
+}

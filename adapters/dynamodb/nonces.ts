@@ -1,0 +1,94 @@
+import { GetItemCommand, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import type { Chance } from '#domain/clock.ts';
+import { CaError } from '#domain/error.ts';
+import { makeNonce, nonceIsAuthentic, nonceKeyDay, nonceLifetimeSeconds, readNonce } from '#domain/acme/nonce.ts';
+import type { Nonces } from '#domain/acme/ports.ts';
+import { isConditionFailure } from './client.ts';
+
+export interface NonceTables {
+  /** Spent nonces. */
+  readonly nonces: string;
+  /** Where the daily keys lie, sealed. */
+  readonly state: string;
+}
+
+export interface Envelope {
+  seal(plain: Uint8Array, context: string): Promise<Uint8Array>;
+  unseal(sealed: Uint8Array, context: string): Promise<Uint8Array>;
+}
+
+const keyLifetimeSeconds = 3 * 86_400;
+
+/** Nonces that authenticate themselves and are recorded when they are spent (RFC 8555 §6.5). */
+export function nonces(client: DynamoDBClient, tables: NonceTables, envelope: Envelope, chance: Chance): Nonces {
+  const keys = new Map<number, Promise<Uint8Array>>();
+  const seconds = (): number => Math.floor(chance.now() / 1000);
+
+  const key = (day: number): Promise<Uint8Array> => {
+    let found = keys.get(day);
+    if (found === undefined) {
+      found = dailyKey(client, tables.state, envelope, chance, day);
+      keys.set(day, found);
+      found.catch(() => keys.delete(day));
+      for (const old of keys.keys()) if (old < day - 2) keys.delete(old);
+    }
+    return found;
+  };
+
+  return {
+    async issue() {
+      const now = seconds();
+      return makeNonce(await key(nonceKeyDay(now)), now, chance.random(16));
+    },
+    async spend(text) {
+      const now = seconds();
+      const nonce = readNonce(text, now);
+      if (nonce === undefined || !nonceIsAuthentic(nonce, await key(nonceKeyDay(nonce.issuedAt)))) return false;
+      try {
+        await client.send(
+          new PutItemCommand({
+            TableName: tables.nonces,
+            Item: { pk: { S: nonce.id }, exp: { N: String(nonce.issuedAt + nonceLifetimeSeconds + 3600) } },
+            ConditionExpression: 'attribute_not_exists(pk)',
+          }),
+        );
+        return true;
+      } catch (error) {
+        if (isConditionFailure(error)) return false;
+        throw new CaError('unavailable', 'the nonce store does not answer; try again', { cause: error, retryAfter: 2 });
+      }
+    },
+  };
+}
+
+/** Whoever needs a day's key first makes it; the others read the winner's. */
+async function dailyKey(client: DynamoDBClient, table: string, envelope: Envelope, chance: Chance, day: number): Promise<Uint8Array> {
+  const pk = `nonce-key#${day}`;
+  const read = async (): Promise<Uint8Array | undefined> => {
+    const { Item } = await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true }));
+    return Item?.['sealed']?.B && envelope.unseal(Item['sealed'].B, pk);
+  };
+  try {
+    const known = await read();
+    if (known !== undefined) return known;
+    const fresh = chance.random(32);
+    const exp = String(day * 86_400 + keyLifetimeSeconds);
+    try {
+      await client.send(
+        new PutItemCommand({
+          TableName: table,
+          Item: { pk: { S: pk }, sealed: { B: await envelope.seal(fresh, pk) }, exp: { N: exp } },
+          ConditionExpression: 'attribute_not_exists(pk)',
+        }),
+      );
+      return fresh;
+    } catch (error) {
+      if (!isConditionFailure(error)) throw error;
+      const winner = await read();
+      if (winner === undefined) throw new Error('the nonce key vanished', { cause: error });
+      return winner;
+    }
+  } catch (error) {
+    throw new CaError('unavailable', 'the nonce keys cannot be read; try again', { cause: error, retryAfter: 2 });
+  }
+}

@@ -1,0 +1,256 @@
+import type { ProblemDocument } from '#domain/acme/problem-document.ts';
+import type { Identifier } from '#domain/acme/identifier.ts';
+import type { Authorization, AuthorizationStatus, Challenge, Order, OrderStatus } from '#domain/acme/order.ts';
+import { AccountChanged, type OrderStore, type Principal } from '#domain/acme/store.ts';
+import type { AuthMode } from '#domain/issuance/profile.ts';
+import type { Database } from './database.ts';
+
+interface OrderRow {
+  id: string;
+  account_id: string;
+  profile_id: string;
+  auth_mode: AuthMode;
+  status: OrderStatus;
+  identifiers: Identifier[];
+  not_before: Date | null;
+  not_after: Date | null;
+  expires_at: Date;
+  error: ProblemDocument | null;
+  certificate_id: string | null;
+  attempts: number;
+}
+interface ChallengeJson {
+  id: string;
+  type: Challenge['type'];
+  token: string;
+  status: Challenge['status'];
+  validated_at: string | null;
+  error: ProblemDocument | null;
+}
+interface AuthorizationRow {
+  id: string;
+  order_id: string;
+  identifier_type: 'dns' | 'ip';
+  identifier_value: string;
+  wildcard: boolean;
+  status: AuthorizationStatus;
+  expires_at: Date;
+  challenges: ChallengeJson[];
+}
+
+// Every statement proves again whom the request speaks for; `principal` is empty when the account changed since.
+const principal = `principal AS (
+  SELECT id FROM acme_accounts WHERE id = $1 AND profile_id = $2 AND jwk_thumbprint = $3 AND status = 'valid' AND blocked_at IS NULL)`;
+const orderColumns =
+  'id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, error, certificate_id, attempts';
+
+const create = {
+  name: 'acme-order-create',
+  text: `WITH profile AS (SELECT id FROM profiles WHERE id = $2 AND version = $4 AND enabled),
+    account AS (
+      UPDATE acme_accounts SET open_orders = open_orders + 1
+      WHERE id = $1 AND profile_id = $2 AND jwk_thumbprint = $3 AND status = 'valid' AND blocked_at IS NULL
+        AND open_orders < $5 AND EXISTS (SELECT FROM profile)
+      RETURNING id),
+    o AS (
+      INSERT INTO acme_orders (id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at)
+      SELECT $6, account.id, $2, $7, $8, $9, $10, $11, $12 FROM account),
+    z AS (
+      INSERT INTO acme_authorizations (id, order_id, account_id, position, identifier_type, identifier_value, wildcard, status, expires_at)
+      SELECT x.id, $6, account.id, x.position, x.type, x.value, x.wildcard, x.status, $12
+      FROM account, jsonb_to_recordset($13::jsonb) AS x(id text, position smallint, type text, value text, wildcard boolean, status text)),
+    c AS (
+      INSERT INTO acme_challenges (id, authorization_id, type, token, status, validated_at)
+      SELECT x.id, x.authorization, x.type, x.token, x.status, CASE x.status WHEN 'valid' THEN now() END
+      FROM account, jsonb_to_recordset($14::jsonb) AS x(id text, "authorization" text, type text, token text, status text)),
+    l AS (
+      INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+      SELECT 'acme:' || account.id, 'ACME', 'acme_order_created', 'acme_order', $6, jsonb_build_object('identifiers', $9::jsonb, 'mode', $7::text), 'cert_lifecycle'
+      FROM account)
+  SELECT (SELECT count(*)::int FROM account) AS created, (SELECT count(*)::int FROM profile) AS profile,
+    (SELECT open_orders FROM acme_accounts
+     WHERE id = $1 AND profile_id = $2 AND jwk_thumbprint = $3 AND status = 'valid' AND blocked_at IS NULL) AS open_orders`,
+};
+const read = {
+  name: 'acme-order',
+  text: `WITH ${principal}
+    SELECT p.id AS principal, o.* FROM principal p
+    LEFT JOIN (SELECT ${orderColumns} FROM acme_orders WHERE id = $4 AND account_id = $1 AND profile_id = $2) o ON true`,
+};
+const list = {
+  name: 'acme-orders',
+  text: `WITH ${principal}
+    SELECT p.id AS principal, ARRAY(
+      SELECT id FROM acme_orders WHERE account_id = p.id AND ($4::text IS NULL OR id < $4) ORDER BY id DESC LIMIT $5) AS ids
+    FROM principal p`,
+};
+const authorizationFields = `z.id, z.order_id, z.identifier_type, z.identifier_value, z.wildcard, z.status, z.expires_at,
+  (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'type', c.type, 'token', c.token, 'status', c.status,
+     'validated_at', c.validated_at, 'error', c.error) ORDER BY c.type = 'dns-01', c.type) FROM acme_challenges c WHERE c.authorization_id = z.id) AS challenges`;
+const readAuthorization = {
+  name: 'acme-authorization',
+  text: `WITH ${principal}
+    SELECT p.id AS principal, z.* FROM principal p
+    LEFT JOIN (SELECT ${authorizationFields} FROM acme_authorizations z JOIN acme_orders o ON o.id = z.order_id
+               WHERE z.id = $4 AND z.account_id = $1 AND o.profile_id = $2) z ON true`,
+};
+const deactivateAuthorization = {
+  name: 'acme-authorization-deactivate',
+  text: `WITH ${principal},
+    z AS (UPDATE acme_authorizations SET status = 'deactivated'
+          WHERE id = $4 AND account_id = (SELECT id FROM principal) AND status IN ('pending', 'valid') RETURNING id, order_id),
+    o AS (UPDATE acme_orders SET status = 'invalid', updated_at = now(),
+            error = '{"type":"urn:ietf:params:acme:error:unauthorized","detail":"an authorization was deactivated","status":403}'
+          WHERE id IN (SELECT order_id FROM z) AND status IN ('pending', 'ready') RETURNING id),
+    a AS (UPDATE acme_accounts SET open_orders = open_orders - 1 WHERE id = $1 AND EXISTS (SELECT FROM o)),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
+          SELECT 'acme:' || $1, 'ACME', 'acme_authorization_deactivated', 'acme_authorization', id, 'cert_lifecycle' FROM z)
+  SELECT (SELECT count(*)::int FROM principal) AS principal`,
+};
+const beginValidation = {
+  name: 'acme-challenge-begin',
+  text: `WITH ${principal},
+    c AS (
+      UPDATE acme_challenges c SET status = 'processing'
+      FROM acme_authorizations z JOIN acme_orders o ON o.id = z.order_id
+      WHERE c.id = $4 AND c.status = 'pending' AND z.id = c.authorization_id AND z.status = 'pending' AND z.expires_at > now()
+        AND z.account_id = (SELECT id FROM principal) AND o.profile_id = $2 AND o.status = 'pending'
+      RETURNING c.id),
+    j AS (INSERT INTO jobs (id, type, subject_id, payload) SELECT $5, 'validation', c.id, $6 FROM c),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', $5 FROM c),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
+          SELECT 'acme:' || $1, 'ACME', 'acme_challenge_processing', 'acme_challenge', id, 'cert_lifecycle' FROM c)
+  SELECT (SELECT count(*)::int FROM principal) AS principal, (SELECT count(*)::int FROM c) AS begun`,
+};
+const toFinalize = {
+  name: 'acme-order-to-finalize',
+  text: `WITH ${principal}
+    SELECT p.id AS principal, o.*,
+      (SELECT version FROM profiles WHERE id = $2) AS profile_version,
+      NOT EXISTS (SELECT FROM acme_authorizations z WHERE z.order_id = $4 AND (z.status <> 'valid' OR z.expires_at <= now())) AS authorizations_valid,
+      EXISTS (SELECT FROM blocked_keys WHERE spki_sha256 = $5) AS key_blocked,
+      EXISTS (SELECT FROM acme_accounts WHERE jwk_thumbprint = $6) AS key_is_account_key
+    FROM principal p
+    LEFT JOIN (SELECT ${orderColumns} FROM acme_orders WHERE id = $4 AND account_id = $1 AND profile_id = $2) o ON true`,
+};
+const readCertificate = {
+  name: 'acme-certificate',
+  text: `WITH ${principal}
+    SELECT p.id AS principal, c.certificate, c.ca_id FROM principal p
+    LEFT JOIN (SELECT certificate, ca_id FROM certificates WHERE id = $4 AND account_id = $1 AND profile_id = $2) c ON true`,
+};
+
+/** RFC 8555 §7.4 orders and §7.5 authorizations in PostgreSQL. */
+export function orderStore(database: Database): OrderStore {
+  const guarded = async <Row extends object>(
+    statement: { name: string; text: string },
+    who: Principal,
+    ...rest: unknown[]
+  ): Promise<Row> => {
+    const [row] = await database.query<Row & { principal: unknown }>(statement, [who.accountId, who.profileId, who.thumbprint, ...rest]);
+    if (row === undefined || row.principal === 0) throw new AccountChanged();
+    return row;
+  };
+  const authorizationById = async (who: Principal, id: string): Promise<Authorization | undefined> => {
+    const row = await guarded<Partial<AuthorizationRow>>(readAuthorization, who, id);
+    return row.id ? authorization(row as AuthorizationRow) : undefined;
+  };
+  return {
+    async createOrder(who, order, authorizations, limits) {
+      const [row] = await database.query<{ created: number; profile: number; open_orders: number | null }>(create, [
+        who.accountId,
+        who.profileId,
+        who.thumbprint,
+        limits.profileVersion,
+        limits.openOrders,
+        order.id,
+        order.authMode,
+        order.status,
+        JSON.stringify(order.identifiers),
+        order.notBefore ?? null,
+        order.notAfter ?? null,
+        order.expires,
+        JSON.stringify(
+          authorizations.map((z, position) => ({ id: z.id, position, ...z.identifier, wildcard: z.wildcard, status: z.status })),
+        ),
+        JSON.stringify(
+          authorizations.flatMap((z) =>
+            z.challenges.map((c) => ({ id: c.id, authorization: z.id, type: c.type, token: c.token, status: c.status })),
+          ),
+        ),
+      ]);
+      if (row?.created === 1) return 'created';
+      if (row?.open_orders === null || row === undefined) throw new AccountChanged();
+      return row.profile === 0 ? 'profileChanged' : 'tooManyOpenOrders';
+    },
+    async order(who, id) {
+      const row = await guarded<Partial<OrderRow>>(read, who, id);
+      return row.id ? order(row as OrderRow) : undefined;
+    },
+    async orderIds(who, before, limit) {
+      return (await guarded<{ ids: string[] }>(list, who, before ?? null, limit)).ids;
+    },
+    authorization: authorizationById,
+    async deactivateAuthorization(who, id) {
+      await guarded(deactivateAuthorization, who, id);
+      return authorizationById(who, id);
+    },
+    authorizationOfChallenge: (who, challengeId) => authorizationById(who, challengeId.slice(0, challengeId.lastIndexOf('.'))),
+    async beginValidation(who, challengeId, job) {
+      return (await guarded<{ begun: number }>(beginValidation, who, challengeId, job.id, JSON.stringify(job.payload))).begun === 1;
+    },
+    async orderToFinalize(who, id, spkiSha256, spkiThumbprint) {
+      const row = await guarded<
+        Partial<OrderRow> & { profile_version: number; authorizations_valid: boolean; key_blocked: boolean; key_is_account_key: boolean }
+      >(toFinalize, who, id, spkiSha256, spkiThumbprint);
+      if (!row.id) return undefined;
+      return {
+        order: order(row as OrderRow),
+        authorizationsValid: row.authorizations_valid,
+        keyBlocked: row.key_blocked,
+        keyIsAccountKey: row.key_is_account_key,
+        profileVersion: row.profile_version,
+      };
+    },
+    async certificate(who, id) {
+      const row = await guarded<{ certificate: Buffer | null; ca_id: string }>(readCertificate, who, id);
+      return row.certificate === null ? undefined : { certificate: row.certificate, caId: row.ca_id };
+    },
+  };
+}
+
+function order(row: OrderRow): Order {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    profileId: row.profile_id,
+    authMode: row.auth_mode,
+    status: row.status,
+    identifiers: row.identifiers,
+    notBefore: row.not_before ?? undefined,
+    notAfter: row.not_after ?? undefined,
+    expires: row.expires_at,
+    error: row.error ?? undefined,
+    certificateId: row.certificate_id ?? undefined,
+    attempts: row.attempts,
+  };
+}
+
+function authorization(row: AuthorizationRow): Authorization {
+  return {
+    id: row.id,
+    orderId: row.order_id,
+    identifier: { type: row.identifier_type, value: row.identifier_value },
+    wildcard: row.wildcard,
+    status: row.status,
+    expires: row.expires_at,
+    challenges: row.challenges.map((c) => ({
+      id: c.id,
+      type: c.type,
+      token: c.token,
+      status: c.status,
+      validated: c.validated_at === null ? undefined : new Date(c.validated_at),
+      error: c.error ?? undefined,
+    })),
+  };
+}

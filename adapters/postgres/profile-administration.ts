@@ -1,0 +1,99 @@
+import { CaError } from '#domain/error.ts';
+import type { ProfileStore } from '#domain/acme/store.ts';
+import type { Profile } from '#domain/issuance/profile.ts';
+import { isDuplicate, type Database } from './database.ts';
+import { profileColumns, profileOf, profileStore, type ProfileRow } from './profiles.ts';
+
+/** Profiles as their operators see them. */
+export interface ProfileAdministration extends ProfileStore {
+  list(): Promise<readonly Profile[]>;
+  /** @throws {CaError} `conflict` when the id or name is taken, `malformed` when the CA does not exist */
+  create(profile: Profile, actor: string): Promise<Profile>;
+  /** Conditional on the version; undefined when it is another by now. */
+  replace(profile: Profile, actor: string): Promise<Profile | undefined>;
+  /** The mirror has this profile: its outbox rows are done with. */
+  mirrored(id: string): Promise<void>;
+}
+
+const writable = `name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label, allowed_challenges,
+  allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers, terms_of_service, website, caa_identities, ca_id`;
+const values = '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20';
+const trail = (action: string): string => `
+  x AS (INSERT INTO outbox (topic, subject_id) SELECT 'profile', id FROM p),
+  l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+        SELECT $21, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
+
+const list = { name: 'profiles', text: `SELECT ${profileColumns} FROM profiles ORDER BY id` };
+const create = {
+  name: 'profile-create',
+  text: `WITH p AS (INSERT INTO profiles (id, ${writable}) VALUES ($1, ${values}) RETURNING *), ${trail('createProfile')} SELECT ${profileColumns} FROM p`,
+};
+const replace = {
+  name: 'profile-replace',
+  text: `WITH p AS (
+      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND version = $22 RETURNING *),
+    ${trail('replaceProfile')} SELECT ${profileColumns} FROM p`,
+};
+const mirrored = { name: 'profile-mirrored', text: `DELETE FROM outbox WHERE topic = 'profile' AND subject_id = $1` };
+
+export function profileAdministration(database: Database): ProfileAdministration {
+  return {
+    ...profileStore(database),
+    async list() {
+      return (await database.query<ProfileRow>(list, [])).map(profileOf);
+    },
+    async create(profile, actor) {
+      try {
+        const [row] = await database.query<ProfileRow>(create, [...fields(profile), actor]);
+        if (row === undefined) throw new Error('no row');
+        return profileOf(row);
+      } catch (error) {
+        if (isDuplicate(error)) throw new CaError('conflict', 'a profile with this id or name exists', { cause: error });
+        throw unknownCa(error);
+      }
+    },
+    async replace(profile, actor) {
+      try {
+        const [row] = await database.query<ProfileRow>(replace, [...fields(profile), actor, profile.version]);
+        return row && profileOf(row);
+      } catch (error) {
+        if (isDuplicate(error)) throw new CaError('conflict', 'a profile with this name exists', { cause: error });
+        throw unknownCa(error);
+      }
+    },
+    async mirrored(id) {
+      await database.query(mirrored, [id]);
+    },
+  };
+}
+
+function unknownCa(error: unknown): unknown {
+  return (error as { code?: string }).code === '23503'
+    ? new CaError('malformed', 'the body: ca_id: no such certificate authority', { cause: error })
+    : error;
+}
+
+function fields(profile: Profile): readonly unknown[] {
+  return [
+    profile.id,
+    profile.name,
+    profile.description,
+    profile.enabled,
+    profile.authMode,
+    profile.eabRequired,
+    profile.allowedNames ?? null,
+    profile.allowWildcards,
+    profile.allowSingleLabel,
+    profile.allowedChallenges,
+    profile.allowedCidrs,
+    JSON.stringify(profile.keyRules),
+    profile.validitySeconds,
+    profile.extendedKeyUsages,
+    profile.mustStaple,
+    profile.maxIdentifiers,
+    profile.termsOfService ?? null,
+    profile.website ?? null,
+    profile.caaIdentities,
+    profile.caId,
+  ];
+}

@@ -1,0 +1,70 @@
+import type { ExtendedKeyUsage } from '#domain/x509/leaf.ts';
+import type { AuthMode, ChallengeType, KeyRule, Profile } from '#domain/issuance/profile.ts';
+import type { ProfileStore } from '#domain/acme/store.ts';
+import type { Session } from './database.ts';
+
+export interface ProfileRow {
+  id: string;
+  name: string;
+  description: string;
+  enabled: boolean;
+  acme_auth_mode: AuthMode;
+  eab_required: boolean;
+  allowed_names: string[] | null;
+  allow_wildcards: boolean;
+  allow_single_label: boolean;
+  allowed_challenges: ChallengeType[];
+  allowed_cidrs: string[];
+  key_rules: KeyRule[];
+  validity_seconds: number;
+  extended_key_usages: ExtendedKeyUsage[];
+  must_staple: boolean;
+  max_identifiers: number;
+  terms_of_service: string | null;
+  website: string | null;
+  caa_identities: string[];
+  ca_id: string;
+  version: number;
+}
+
+// cidr has no array parser in the driver: text has.
+export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
+  allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
+  terms_of_service, website, caa_identities, ca_id, version`;
+
+const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
+
+export function profileStore(session: Session): ProfileStore {
+  return {
+    async profile(id) {
+      const [row] = await session.query<ProfileRow>(byId, [id]);
+      return row && profileOf(row);
+    },
+  };
+}
+
+export function profileOf(row: ProfileRow): Profile {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    enabled: row.enabled,
+    authMode: row.acme_auth_mode,
+    eabRequired: row.eab_required,
+    allowedNames: row.allowed_names ?? undefined,
+    allowWildcards: row.allow_wildcards,
+    allowSingleLabel: row.allow_single_label,
+    allowedChallenges: row.allowed_challenges,
+    allowedCidrs: row.allowed_cidrs,
+    keyRules: row.key_rules,
+    validitySeconds: row.validity_seconds,
+    extendedKeyUsages: row.extended_key_usages,
+    mustStaple: row.must_staple,
+    maxIdentifiers: row.max_identifiers,
+    termsOfService: row.terms_of_service ?? undefined,
+    website: row.website ?? undefined,
+    caaIdentities: row.caa_identities,
+    caId: row.ca_id,
+    version: row.version,
+  };
+}

@@ -1,0 +1,161 @@
+import type { CrlEntry } from '#domain/revocation/crl.ts';
+import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
+import { isDuplicate, type Database } from './database.ts';
+
+interface CertificateRow {
+  id: string;
+  ca_id: string;
+  serial: string;
+  certificate: Buffer;
+  profile_id: string;
+  account_id: string | null;
+  sans: { type: string; value: string }[];
+  not_after: Date;
+  revoked: boolean;
+}
+
+const revocable = {
+  name: 'revocable',
+  text: `SELECT c.id, c.ca_id, c.serial, c.certificate, c.profile_id, c.account_id, c.sans, c.not_after, r.serial IS NOT NULL AS revoked
+         FROM certificates c LEFT JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.fingerprint = $1`,
+};
+// A wildcard is held by a wildcard authorization of its base, a plain name by a plain one.
+const holds = {
+  name: 'holds-authorizations',
+  text: `SELECT NOT EXISTS (
+           SELECT FROM jsonb_to_recordset($2::jsonb) AS n(type text, value text)
+           WHERE NOT EXISTS (
+             SELECT FROM acme_authorizations z
+             WHERE z.account_id = $1 AND z.status = 'valid' AND z.expires_at > now() AND z.identifier_type = n.type
+               AND CASE WHEN n.value LIKE '*.%' THEN z.wildcard AND z.identifier_value = substr(n.value, 3)
+                        ELSE NOT z.wildcard AND z.identifier_value = n.value END)) AS held`,
+};
+const revoke = {
+  name: 'revoke',
+  text: `WITH r AS (
+      INSERT INTO revocations (ca_id, serial, certificate_id, reason, revoked_by, not_after)
+      VALUES ($1, $2, $3, $4, $5, $6) RETURNING ca_id),
+    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM r ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1),
+    b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT $7::bytea, 'keyCompromise' FROM r WHERE $7::bytea IS NOT NULL ON CONFLICT DO NOTHING),
+    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT $8, 'crl', ca_id, 10 FROM r
+          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $5, 'ACME', 'certificate_revoked', 'certificate', $3, jsonb_build_object('serial', $2::text, 'reason', $4::int), 'cert_lifecycle' FROM r)
+  SELECT (SELECT count(*)::int FROM r) AS revoked`,
+};
+const status = {
+  name: 'certificate-status',
+  text: `SELECT r.revoked_at, r.reason
+         FROM (SELECT $1::text AS ca_id, $2::text AS serial) q
+         LEFT JOIN revocations r USING (ca_id, serial)
+         WHERE EXISTS (SELECT FROM certificates c WHERE c.ca_id = $1 AND c.serial = $2)
+            OR EXISTS (SELECT FROM ocsp_responders o WHERE o.ca_id = $1 AND o.serial = $2)
+            OR r.serial IS NOT NULL`,
+};
+
+/** Revocations, and what anybody may ask about a certificate's status. */
+export function revocationStore(database: Database): RevocationStore {
+  return {
+    async revocable(fingerprint) {
+      const [row] = await database.query<CertificateRow>(revocable, [fingerprint]);
+      return row && certificate(row);
+    },
+    async holdsAuthorizations(accountId, names) {
+      const [row] = await database.query<{ held: boolean }>(holds, [accountId, JSON.stringify(names)]);
+      return names.length > 0 && row?.held === true;
+    },
+    async revoke(revocation) {
+      try {
+        const [row] = await database.query<{ revoked: number }>(revoke, [
+          revocation.certificate.caId,
+          revocation.certificate.serial,
+          revocation.certificate.id,
+          revocation.reason,
+          revocation.actor,
+          revocation.certificate.notAfter,
+          revocation.blockKey ?? null,
+          revocation.jobId,
+        ]);
+        return row?.revoked === 1;
+      } catch (error) {
+        if (isDuplicate(error)) return false;
+        throw error;
+      }
+    },
+    async status(caId, serial) {
+      const [row] = await database.query<{ revoked_at: Date | null; reason: number | null }>(status, [caId, serial]);
+      if (row === undefined) return undefined;
+      return row.revoked_at === null ? 'good' : { revokedAt: row.revoked_at, reason: row.reason ?? 0 };
+    },
+  };
+}
+
+const reserveNumber = {
+  name: 'crl-number',
+  text: `INSERT INTO crls (ca_id, number) VALUES ($1, 1) ON CONFLICT (ca_id) DO UPDATE SET number = crls.number + 1
+         RETURNING number, status_epoch`,
+};
+const markLast = {
+  name: 'crl-mark-last',
+  text: `UPDATE revocations SET last_crl = $2 WHERE ca_id = $1 AND last_crl IS NULL AND not_after <= $3`,
+};
+const entries = {
+  name: 'crl-entries',
+  text: `SELECT serial, revoked_at, reason FROM revocations WHERE ca_id = $1 AND (last_crl IS NULL OR last_crl >= $2) ORDER BY revoked_at, serial`,
+};
+const published = {
+  name: 'crl-published',
+  text: `UPDATE crls SET this_update = $3, next_update = $4, revoked_count = $5, published_epoch = greatest(published_epoch, $6)
+         WHERE ca_id = $1 AND (this_update IS NULL OR this_update <= $3) AND number >= $2`,
+};
+const due = {
+  name: 'crl-due',
+  text: `SELECT ca.id FROM certificate_authorities ca LEFT JOIN crls c ON c.ca_id = ca.id
+         WHERE c.next_update IS NULL OR c.published_epoch < c.status_epoch OR $1 >= c.this_update + (c.next_update - c.this_update) / 2`,
+};
+
+/** CRL numbers and contents; an entry stays on one CRL after its certificate's end (RFC 5280 §3.3). */
+export function crlStore(database: Database): CrlStore {
+  return {
+    draft: (caId, now) =>
+      database.transaction(async (session): Promise<CrlDraft> => {
+        const [counter] = await session.query<{ number: string; status_epoch: string }>(reserveNumber, [caId]);
+        if (counter === undefined) throw new Error('no CRL number');
+        await session.query(markLast, [caId, counter.number, now]);
+        const rows = await session.query<{ serial: string; revoked_at: Date; reason: number }>(entries, [caId, counter.number]);
+        return {
+          number: BigInt(counter.number),
+          epoch: BigInt(counter.status_epoch),
+          entries: rows.map((row): CrlEntry => ({ serial: row.serial, revokedAt: row.revoked_at, reason: row.reason })),
+        };
+      }),
+    async published(caId, draft, thisUpdate, nextUpdate) {
+      await database.query(published, [
+        caId,
+        draft.number.toString(),
+        thisUpdate,
+        nextUpdate,
+        draft.entries.length,
+        draft.epoch.toString(),
+      ]);
+    },
+    async due(now) {
+      return (await database.query<{ id: string }>(due, [now])).map((row) => row.id);
+    },
+  };
+}
+
+function certificate(row: CertificateRow): RevocableCertificate {
+  return {
+    id: row.id,
+    caId: row.ca_id,
+    serial: row.serial,
+    certificate: row.certificate,
+    profileId: row.profile_id,
+    accountId: row.account_id ?? undefined,
+    names: row.sans,
+    notAfter: row.not_after,
+    revoked: row.revoked,
+  };
+}

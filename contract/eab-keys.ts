@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const params = z.strictObject({ key_id: z.string().max(64) });
+
+export const eabKey = z.strictObject({
+  key_id: z.string(),
+  profile: z.string(),
+  description: z.string(),
+  allowed_names: z.array(z.string()).nullable(),
+  max_uses: z.number().int(),
+  uses: z.number().int(),
+  expires_at: z.string().nullable(),
+  disabled_at: z.string().nullable(),
+  created_by: z.string(),
+  created_at: z.string(),
+});
+export type EabKeyBody = z.infer<typeof eabKey>;
+
+export const listEabKeys = route({
+  operation: 'listEabKeys',
+  method: 'GET',
+  path: '/api/v1/eab-keys',
+  summary: 'External account binding keys, newest first, without their secrets',
+  permission: 'acme.eab.read',
+  params: nothing,
+  query: z.strictObject({ profile: z.string().max(63).optional() }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(eabKey) }),
+  status: 200,
+});
+
+export const createEabKey = route({
+  operation: 'createEabKey',
+  method: 'POST',
+  path: '/api/v1/eab-keys',
+  summary: 'Makes a key that invites ACME accounts; the HMAC key is shown in this answer and never again',
+  permission: 'acme.eab.edit',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    profile: z.string().min(1).max(63),
+    description: z.string().max(1000).default(''),
+    /** Names that its accounts may have certified; null: what the profile allows. */
+    allowed_names: z.array(z.string().max(253)).max(1000).nullable().default(null),
+    max_uses: z.number().int().min(1).max(1_000_000).default(1),
+    expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+  }),
+  answer: eabKey.extend({ hmac_key: z.string() }),
+  status: 201,
+});
+
+export const disableEabKey = route({
+  operation: 'disableEabKey',
+  method: 'POST',
+  path: '/api/v1/eab-keys/{key_id}/disable',
+  summary: 'Disables a key and blocks the accounts that were made with it',
+  permission: 'acme.eab.edit',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: eabKey,
+  status: 200,
+});
+
+export const enableEabKey = route({
+  operation: 'enableEabKey',
+  method: 'POST',
+  path: '/api/v1/eab-keys/{key_id}/enable',
+  summary: 'Enables a disabled key and its accounts again',
+  permission: 'acme.eab.edit',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: eabKey,
+  status: 200,
+});

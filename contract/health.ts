@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+
+export const getHealth = route({
+  operation: 'getHealth',
+  method: 'GET',
+  path: '/health',
+  summary: 'The function runs; touches nothing else',
+  permission: 'public',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ status: z.literal('ok') }),
+  status: 200,
+});
+
+export const readiness = z.strictObject({
+  status: z.enum(['ready', 'unknown', 'unready']),
+  database: z.strictObject({
+    state: z.enum(['up', 'down', 'schema_behind', 'unknown']),
+    /** When it was last looked at, RFC 3339. */
+    checked_at: z.string().nullable(),
+    /** The newest migration, e.g. `000018_api_keys.up.sql`. */
+    schema: z.string().nullable(),
+  }),
+});
+
+export const getReadiness = route({
+  operation: 'getReadiness',
+  method: 'GET',
+  path: '/ready',
+  summary: 'The last known state of the database; with deep=1 asks it, which wakes it',
+  permission: 'public',
+  params: nothing,
+  query: z.strictObject({ deep: z.enum(['0', '1']).optional() }),
+  body: nothing,
+  answer: readiness,
+  status: 200,
+});

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63');
+const allowedName = z
+  .string()
+  .max(253)
+  .regex(
+    /^(?:\*\.|\.)?[a-z0-9_](?:[a-z0-9.-]*[a-z0-9])?$/,
+    'an exact name, `.suffix` for everything below, or `*.suffix` for that wildcard, in lower case',
+  );
+
+const profileFields = {
+  name: z.string().min(1).max(128),
+  description: z.string().max(1000),
+  enabled: z.boolean(),
+  acme_auth_mode: z.enum(['challenge', 'trust_authenticated']),
+  eab_required: z.boolean(),
+  /** null: any name. */
+  allowed_names: z.array(allowedName).max(1000).nullable(),
+  allow_wildcards: z.boolean(),
+  allow_single_label: z.boolean(),
+  allowed_challenges: z.array(z.enum(['http-01', 'dns-01'])).min(1),
+  /** Private ranges that challenges may reach. */
+  allowed_cidrs: z.array(z.union([z.cidrv4(), z.cidrv6()])).max(100),
+  key_rules: z
+    .array(z.strictObject({ algorithm: z.enum(['RSA', 'ECDSA', 'Ed25519']), min_size: z.number().int().min(256).max(4096) }))
+    .min(1),
+  validity_seconds: z.number().int().min(300).max(34_300_800),
+  extended_key_usages: z.array(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection', 'timeStamping'])).min(1),
+  must_staple: z.boolean(),
+  max_identifiers: z.number().int().min(1).max(100),
+  terms_of_service: z.url().nullable(),
+  website: z.url().nullable(),
+  caa_identities: z.array(z.string().max(253)).max(10),
+  ca_id: z.string().max(63),
+};
+
+export const profile = z.strictObject({ id, ...profileFields, version: z.number().int(), acme_directory: z.url() });
+export type ProfileBody = z.infer<typeof profile>;
+
+const defaults = {
+  description: profileFields.description.default(''),
+  enabled: profileFields.enabled.default(true),
+  acme_auth_mode: profileFields.acme_auth_mode.default('challenge'),
+  eab_required: profileFields.eab_required.default(false),
+  allowed_names: profileFields.allowed_names.default(null),
+  allow_wildcards: profileFields.allow_wildcards.default(true),
+  allow_single_label: profileFields.allow_single_label.default(false),
+  allowed_challenges: profileFields.allowed_challenges.default(['http-01', 'dns-01']),
+  allowed_cidrs: profileFields.allowed_cidrs.default([]),
+  key_rules: profileFields.key_rules.default([
+    { algorithm: 'ECDSA', min_size: 256 },
+    { algorithm: 'RSA', min_size: 2048 },
+    { algorithm: 'Ed25519', min_size: 256 },
+  ]),
+  validity_seconds: profileFields.validity_seconds.default(7_776_000),
+  extended_key_usages: profileFields.extended_key_usages.default(['serverAuth']),
+  must_staple: profileFields.must_staple.default(false),
+  max_identifiers: profileFields.max_identifiers.default(100),
+  terms_of_service: profileFields.terms_of_service.default(null),
+  website: profileFields.website.default(null),
+  caa_identities: profileFields.caa_identities.default([]),
+  ca_id: profileFields.ca_id.default('issuing-1'),
+};
+
+/** Trust without proof of control is said aloud. */
+const acknowledgement = { acknowledge_trust: z.boolean().optional() };
+
+export const createProfileBody = z.strictObject({ id, name: profileFields.name, ...defaults, ...acknowledgement });
+export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement, version: z.number().int() });
+
+export const listProfiles = route({
+  operation: 'listProfiles',
+  method: 'GET',
+  path: '/api/v1/profiles',
+  summary: 'All certificate profiles',
+  permission: 'profile.read',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ items: z.array(profile) }),
+  status: 200,
+});
+
+export const getProfile = route({
+  operation: 'getProfile',
+  method: 'GET',
+  path: '/api/v1/profiles/{id}',
+  summary: 'One certificate profile',
+  permission: 'profile.read',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
+  answer: profile,
+  status: 200,
+});
+
+export const createProfile = route({
+  operation: 'createProfile',
+  method: 'POST',
+  path: '/api/v1/profiles',
+  summary: 'Makes a profile with an ACME directory of its own; trust_authenticated wants EAB or allowed names, and acknowledge_trust',
+  permission: 'profile.edit',
+  params: nothing,
+  query: nothing,
+  body: createProfileBody,
+  answer: profile,
+  status: 201,
+});
+
+export const replaceProfile = route({
+  operation: 'replaceProfile',
+  method: 'PUT',
+  path: '/api/v1/profiles/{id}',
+  summary: 'Replaces a profile; the version must be the one that was read',
+  permission: 'profile.edit',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: replaceProfileBody,
+  answer: profile,
+  status: 200,
+});

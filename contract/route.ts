@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import type { Permission } from '#domain/access/permission.ts';
+
+/** One REST route, declared once: the router, validation, the permission check and whatever describes the API come from it. */
+export interface Route<
+  Params extends z.ZodType = z.ZodType,
+  Query extends z.ZodType = z.ZodType,
+  Body extends z.ZodType = z.ZodType,
+  Answer extends z.ZodType = z.ZodType,
+> {
+  /** camelCase verb and noun; also the audit action of a change. */
+  readonly operation: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** With `{name}` parameters. */
+  readonly path: string;
+  readonly summary: string;
+  /** `public` is said, never implied. */
+  readonly permission: Permission | 'public';
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly answer: Answer;
+  readonly status: 200 | 201;
+}
+
+/** Gives a declaration its exact type. */
+export function route<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
+  declaration: Route<Params, Query, Body, Answer>,
+): Route<Params, Query, Body, Answer> {
+  return declaration;
+}

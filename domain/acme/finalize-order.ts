@@ -1,0 +1,102 @@
+import { createHash, createPublicKey } from 'node:crypto';
+import { CaError } from '../error.ts';
+import { newId } from '../id.ts';
+import { assertKeyAllowed } from '../issuance/key-policy.ts';
+import { prepareLeaf, signIntent } from '../issuance/issue.ts';
+import type { Profile } from '../issuance/profile.ts';
+import { nameIsAllowed } from '../issuance/name-policy.ts';
+import { decodeBase64url } from '../json/base64url.ts';
+import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
+import { newSerial } from '../x509/serial.ts';
+import type { AccountRequest } from './authenticate.ts';
+import { assertCsrMatches } from './finalize.ts';
+import { thumbprint, type PublicJwk } from './jwk.ts';
+import { readPayload } from './jws.ts';
+import { currentOrder, type Order } from './order.ts';
+import type { AcmePorts } from './ports.ts';
+
+const maxCsrBytes = 16_384;
+
+/**
+ * Issues the certificate of a ready order (RFC 8555 §7.4). The signing log's row is committed before the key signs, the
+ * certificate and the order after; whoever dies between leaves a lease that the dispatcher takes over.
+ *
+ * @throws {CaError} `notFound`, `orderNotReady`, `badCsr` (the order stays ready), `rejectedIdentifier` (the policy changed), `unavailable`
+ */
+export async function finalizeOrder(ports: AcmePorts, request: AccountRequest, orderId: string): Promise<Order> {
+  const csr = readCsr(readPayload(request.payload)['csr']);
+  const spkiSha256 = createHash('sha256').update(csr.publicKey.spki).digest();
+  let { profile }: { profile: Profile | undefined } = request;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const found = await ports.orders.orderToFinalize(request.who, orderId, spkiSha256, accountThumbprint(csr));
+    if (found === undefined) throw new CaError('notFound', 'no such order');
+    const order = currentOrder(found.order, ports.chance.now());
+    if (order.status === 'processing') return order;
+    if (order.status !== 'ready') throw new CaError('orderNotReady', `the order is ${order.status}`);
+    if (!found.authorizationsValid) throw new CaError('orderNotReady', 'an authorization of the order is not valid any more');
+    if (profile.version !== found.profileVersion) profile = await ports.profiles.refreshed(order.profileId);
+    if (!profile?.enabled) throw new CaError('orderNotReady', 'the profile has been disabled');
+    assertCsrMatches(csr, order.identifiers);
+    assertKeyAllowed(csr.publicKey, profile.keyRules);
+    if (found.keyBlocked) throw new CaError('badCsr', 'the key was reported as compromised');
+    if (found.keyIsAccountKey) throw new CaError('badCsr', 'the key of an ACME account must not be certified');
+    assertNamesStillAllowed(order, profile, request);
+    const issued = await issue(ports, request, order, profile, csr);
+    if (issued !== undefined) return issued;
+  }
+  throw new CaError('unavailable', 'the order is being changed; try again', { retryAfter: 1 });
+}
+
+/** Undefined when another request was first, or the profile changed: look again. */
+async function issue(
+  ports: AcmePorts,
+  request: AccountRequest,
+  order: Order,
+  profile: Profile,
+  csr: CertificationRequest,
+): Promise<Order | undefined> {
+  const authority = await ports.authority(profile.caId);
+  const intent = prepareLeaf({
+    authority,
+    profile: csr.mustStaple ? { ...profile, mustStaple: true } : profile,
+    idempotencyKey: order.id,
+    serial: newSerial(ports.chance.random(16)),
+    spki: csr.publicKey.spki,
+    names: order.identifiers,
+    now: ports.chance.now(),
+    notBefore: order.notBefore,
+    notAfter: order.notAfter,
+    pkiBaseUrl: ports.pkiBaseUrl,
+  });
+  const limits = { profileVersion: profile.version, leaseSeconds: ports.settings.finalizeLease };
+  if (!(await ports.issuance.beginFinalize(request.who, order.id, csr.der, intent, limits))) return undefined;
+  const certificate = await signIntent(intent, authority.signer, newId('cert', ports.chance.now(), ports.chance.random(10)));
+  const completed = await ports.issuance.completeFinalize(order.id, certificate);
+  if (completed) return { ...order, status: 'valid', certificateId: certificate.id };
+  // A worker thought that we were dead and was quicker: its certificate is the order's.
+  return ports.orders.order(request.who, order.id);
+}
+
+function readCsr(value: unknown): CertificationRequest {
+  let der: Buffer;
+  try {
+    der = decodeBase64url(value, 'csr');
+  } catch (cause) {
+    throw new CaError('badCsr', 'csr is not base64url without padding', { cause });
+  }
+  if (der.length > maxCsrBytes) throw new CaError('badCsr', `a CSR may have at most ${maxCsrBytes} bytes`);
+  return parseCsr(der);
+}
+
+function accountThumbprint(csr: CertificationRequest): string {
+  const jwk = createPublicKey({ key: Buffer.from(csr.publicKey.spki), format: 'der', type: 'spki' }).export({ format: 'jwk' });
+  return thumbprint(jwk as unknown as PublicJwk);
+}
+
+function assertNamesStillAllowed(order: Order, profile: Profile, request: AccountRequest): void {
+  for (const identifier of order.identifiers) {
+    if (!nameIsAllowed(identifier, profile.allowedNames) || !nameIsAllowed(identifier, request.account.allowedNames)) {
+      throw new CaError('rejectedIdentifier', `the policy does not allow ${identifier.value} any more`);
+    }
+  }
+}

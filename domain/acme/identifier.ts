@@ -1,0 +1,77 @@
+import { isIP } from 'node:net';
+import { CaError, type Subproblem } from '../error.ts';
+import { isDnsName } from '../x509/dns-name.ts';
+import { canonicalIp } from '../x509/ip-address.ts';
+import type { Profile } from '../issuance/profile.ts';
+import { nameIsAllowed } from '../issuance/name-policy.ts';
+
+/** RFC 8555 §7.1.3; a dns value in lower case, perhaps with `*.` in front. */
+export interface Identifier {
+  readonly type: 'dns' | 'ip';
+  readonly value: string;
+}
+
+/**
+ * Reads the identifiers of a newOrder request: normalised, without repetition, allowed by the profile and by the account's own limits.
+ *
+ * @throws {CaError} `malformed`, or one refusal with a subproblem for every bad identifier (RFC 8555 §6.7.1)
+ */
+export function readIdentifiers(value: unknown, profile: Profile, accountNames: readonly string[] | undefined): readonly Identifier[] {
+  if (!Array.isArray(value) || value.length === 0) throw new CaError('malformed', 'identifiers must be a list that is not empty');
+  if (value.length > profile.maxIdentifiers) {
+    throw new CaError('malformed', `an order may have at most ${profile.maxIdentifiers} identifiers`);
+  }
+  const found = new Map<string, Identifier>();
+  const problems: Subproblem[] = [];
+  for (const item of value) {
+    const read = readIdentifier(item, profile, accountNames);
+    if ('code' in read) problems.push(read);
+    else found.set(`${read.type}:${read.value}`, read);
+  }
+  const [first] = problems;
+  if (first !== undefined) {
+    throw new CaError(first.code, problems.length === 1 ? first.detail : `${problems.length} of the identifiers are refused`, {
+      subproblems: problems,
+    });
+  }
+  return [...found.values()];
+}
+
+function readIdentifier(item: unknown, profile: Profile, accountNames: readonly string[] | undefined): Identifier | Subproblem {
+  if (typeof item !== 'object' || item === null) throw new CaError('malformed', 'an identifier is not an object');
+  const { type, value } = item as Record<string, unknown>;
+  if (typeof type !== 'string' || typeof value !== 'string') throw new CaError('malformed', 'an identifier has no type or value');
+  const refuse = (code: 'rejectedIdentifier' | 'unsupportedIdentifier', detail: string): Subproblem => ({
+    code,
+    detail,
+    identifier: { type: type.slice(0, 32), value: value.slice(0, 255) },
+  });
+  if (type === 'ip') return refuse('unsupportedIdentifier', 'addresses are not issued here; use a dns identifier');
+  if (type !== 'dns') return refuse('unsupportedIdentifier', 'the identifier type must be dns');
+  const name = value.toLowerCase();
+  const wildcard = name.startsWith('*.');
+  const base = wildcard ? name.slice(2) : name;
+  if (isIP(base) !== 0) return refuse('rejectedIdentifier', 'an address is not a dns name');
+  if (!isDnsName(base))
+    return refuse('rejectedIdentifier', 'not a dns name: letters, digits and hyphens in labels of 1 to 63, at most 253 in all');
+  if (!base.includes('.') && !profile.allowSingleLabel) return refuse('rejectedIdentifier', 'a name needs at least two labels');
+  if (base.endsWith('.onion')) return refuse('rejectedIdentifier', 'onion names are not issued here');
+  if (wildcard && !profile.allowWildcards) return refuse('rejectedIdentifier', 'the profile allows no wildcards');
+  const identifier: Identifier = { type: 'dns', value: name };
+  if (!nameIsAllowed(identifier, profile.allowedNames) || !nameIsAllowed(identifier, accountNames)) {
+    return refuse('rejectedIdentifier', 'the policy does not allow this name');
+  }
+  return identifier;
+}
+
+/** The identifier as an authorization has it: a wildcard's base (RFC 8555 §7.1.4). */
+export function authorizationIdentifier(identifier: Identifier): { readonly identifier: Identifier; readonly wildcard: boolean } {
+  if (identifier.type !== 'dns' || !identifier.value.startsWith('*.')) return { identifier, wildcard: false };
+  return { identifier: { type: 'dns', value: identifier.value.slice(2) }, wildcard: true };
+}
+
+/** Two addresses or names that mean the same, as one text. */
+export function identifierKey(identifier: { readonly type: string; readonly value: string }): string {
+  const value = identifier.type === 'ip' ? (canonicalIp(identifier.value) ?? identifier.value) : identifier.value.toLowerCase();
+  return `${identifier.type}:${value}`;
+}

@@ -1,0 +1,113 @@
+import type { JsonObject } from '../json/strict.ts';
+import type { AuthMode, ChallengeType } from '../issuance/profile.ts';
+import { authorizationIdentifier, type Identifier } from './identifier.ts';
+import { errorUrn, type ProblemDocument } from './problem-document.ts';
+import type { AcmeUrls } from './urls.ts';
+
+export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid';
+export type AuthorizationStatus = 'pending' | 'valid' | 'invalid' | 'deactivated' | 'expired' | 'revoked';
+export type ChallengeStatus = 'pending' | 'processing' | 'valid' | 'invalid';
+
+/** RFC 8555 §7.1.3 */
+export interface Order {
+  readonly id: string;
+  readonly accountId: string;
+  readonly profileId: string;
+  readonly authMode: AuthMode;
+  readonly status: OrderStatus;
+  readonly identifiers: readonly Identifier[];
+  readonly notBefore: Date | undefined;
+  readonly notAfter: Date | undefined;
+  readonly expires: Date;
+  readonly error: ProblemDocument | undefined;
+  readonly certificateId: string | undefined;
+  readonly attempts: number;
+}
+
+/** RFC 8555 §7.1.4 */
+export interface Authorization {
+  readonly id: string;
+  readonly orderId: string;
+  readonly identifier: Identifier;
+  readonly wildcard: boolean;
+  readonly status: AuthorizationStatus;
+  readonly expires: Date;
+  readonly challenges: readonly Challenge[];
+}
+
+/** RFC 8555 §7.1.5 */
+export interface Challenge {
+  readonly id: string;
+  readonly type: ChallengeType;
+  readonly token: string;
+  readonly status: ChallengeStatus;
+  readonly validated: Date | undefined;
+  readonly error: ProblemDocument | undefined;
+}
+
+/** The n-th authorization of an order is named after it, so that an order's list needs no look-up. */
+export function authorizationId(orderId: string, position: number): string {
+  return `${orderId}.${position}`;
+}
+
+export function challengeId(authorization: string, type: ChallengeType): string {
+  return `${authorization}.${type}`;
+}
+
+/** What a wildcard may prove itself with: only the zone's owner can answer for all its names (RFC 8555 §7.1.3). */
+export function offeredChallenges(identifier: Identifier, allowed: readonly ChallengeType[]): readonly ChallengeType[] {
+  const { wildcard } = authorizationIdentifier(identifier);
+  return allowed.filter((type) => type === 'dns-01' || !wildcard);
+}
+
+/** Expiry counts when it is read, so that no answer depends on a sweep. */
+export function currentOrder(order: Order, now: number): Order {
+  if ((order.status !== 'pending' && order.status !== 'ready') || order.expires.getTime() > now) return order;
+  return { ...order, status: 'invalid', error: { type: errorUrn('malformed'), detail: 'the order has expired', status: 403 } };
+}
+
+export function currentAuthorization(authorization: Authorization, now: number): Authorization {
+  const open = authorization.status === 'pending' || authorization.status === 'valid';
+  return open && authorization.expires.getTime() <= now ? { ...authorization, status: 'expired' } : authorization;
+}
+
+export function orderObject(order: Order, urls: AcmeUrls): JsonObject {
+  return {
+    status: order.status,
+    expires: rfc3339(order.expires),
+    identifiers: order.identifiers,
+    ...(order.notBefore && { notBefore: rfc3339(order.notBefore) }),
+    ...(order.notAfter && { notAfter: rfc3339(order.notAfter) }),
+    authorizations: order.identifiers.map((_, position) => urls.authorization(authorizationId(order.id, position))),
+    finalize: urls.finalize(order.id),
+    ...(order.status === 'valid' && order.certificateId !== undefined && { certificate: urls.certificate(order.certificateId) }),
+    ...(order.error && { error: order.error }),
+  };
+}
+
+export function authorizationObject(authorization: Authorization, urls: AcmeUrls): JsonObject {
+  return {
+    identifier: authorization.identifier,
+    status: authorization.status,
+    expires: rfc3339(authorization.expires),
+    ...(authorization.wildcard && { wildcard: true }),
+    challenges: authorization.challenges.map((challenge) => challengeObject(challenge, urls)),
+  };
+}
+
+// acme.sh reads challenges with regular expressions: flat up to token and url, error last.
+export function challengeObject(challenge: Challenge, urls: AcmeUrls): JsonObject {
+  return {
+    type: challenge.type,
+    url: urls.challenge(challenge.id),
+    status: challenge.status,
+    token: challenge.token,
+    ...(challenge.validated && { validated: rfc3339(challenge.validated) }),
+    ...(challenge.error && { error: challenge.error }),
+  };
+}
+
+/** Whole seconds, UTC (RFC 3339). */
+export function rfc3339(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}

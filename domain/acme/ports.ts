@@ -1,0 +1,62 @@
+import type { Chance } from '../clock.ts';
+import type { SigningAuthority } from '../issuance/issue.ts';
+import type { Profile } from '../issuance/profile.ts';
+import type { IssuanceStore } from '../issuance/store.ts';
+import type { RevocationStore } from '../revocation/store.ts';
+import type { AccountStore, OrderStore } from './store.ts';
+
+/** Limits that a client may run into; the names are also the limiter's name spaces. */
+export type AcmeLimit = 'new-account-ip' | 'new-order' | 'challenge-response' | 'eab-failure-ip';
+
+export interface Limiter {
+  /**
+   * Takes one from the caller's allowance.
+   *
+   * @throws {CaError} `rateLimited` with `retryAfter`, `unavailable` when the limiter itself cannot decide
+   */
+  take(limit: AcmeLimit, key: string): Promise<void>;
+}
+
+export interface Nonces {
+  /** A fresh nonce, base64url; costs no write. */
+  issue(): Promise<string>;
+  /** Spends a nonce; false when it is unknown, expired or spent. */
+  spend(nonce: string): Promise<boolean>;
+}
+
+export interface Profiles {
+  /** The profile as this instance knows it; a write that relies on it is conditional on its version. */
+  known(id: string): Promise<Profile | undefined>;
+  /** The profile as PostgreSQL has it now. */
+  refreshed(id: string): Promise<Profile | undefined>;
+}
+
+/** Everything that the ACME server needs from outside. */
+export interface AcmePorts {
+  readonly chance: Chance;
+  readonly accounts: AccountStore;
+  readonly orders: OrderStore;
+  readonly issuance: IssuanceStore;
+  readonly revocations: RevocationStore;
+  readonly profiles: Profiles;
+  readonly nonces: Nonces;
+  readonly limiter: Limiter;
+  /** The CA of a profile, ready to sign. */
+  authority(caId: string): Promise<SigningAuthority>;
+  /** Opens what the envelope key sealed. */
+  unseal(sealed: Uint8Array, context: string): Promise<Uint8Array>;
+  /** Tells the worker that a job waits; best effort, the dispatcher repairs. */
+  hint(jobId: string): Promise<void>;
+  readonly publicBaseUrl: string;
+  readonly pkiBaseUrl: string;
+  readonly settings: AcmeSettings;
+}
+
+export interface AcmeSettings {
+  /** Pending, ready and processing orders that an account may have at once. */
+  readonly openOrders: number;
+  /** Seconds that a pending order lives. */
+  readonly orderLifetime: number;
+  /** Seconds that a finalize may take before another worker takes it over. */
+  readonly finalizeLease: number;
+}

@@ -1,0 +1,50 @@
+import { CaError } from '../error.ts';
+import { newId } from '../id.ts';
+import type { AccountRequest } from './authenticate.ts';
+import { readPayload } from './jws.ts';
+import { currentAuthorization, type Authorization, type Challenge } from './order.ts';
+import type { AcmePorts } from './ports.ts';
+
+/**
+ * Answers a POST to a challenge: an empty payload reads it, an object starts the validation (RFC 8555 §7.5.1). A challenge that
+ * is not pending any more is returned as it is, so a repeated POST validates once.
+ *
+ * @throws {CaError} `notFound`, `malformed`, `rateLimited`
+ */
+export async function respondToChallenge(
+  ports: AcmePorts,
+  request: AccountRequest,
+  challengeId: string,
+): Promise<{ readonly challenge: Challenge; readonly authorization: Authorization }> {
+  const found = await read(ports, request, challengeId);
+  if (request.payload.length === 0) return found;
+  readPayload(request.payload);
+  const { authorization, challenge } = found;
+  if (challenge.status !== 'pending' || authorization.status !== 'pending') return found;
+  await ports.limiter.take('challenge-response', request.account.id);
+  const jobId = newId('job', ports.chance.now(), ports.chance.random(10));
+  const payload = {
+    orderId: authorization.orderId,
+    authorizationId: authorization.id,
+    type: challenge.type,
+    token: challenge.token,
+    keyAuthorization: `${challenge.token}.${request.who.thumbprint}`,
+    identifier: authorization.identifier,
+    allowedCidrs: request.profile.allowedCidrs,
+  };
+  const begun = await ports.orders.beginValidation(request.who, challengeId, { id: jobId, payload });
+  if (!begun) return read(ports, request, challengeId);
+  await ports.hint(jobId);
+  return { authorization, challenge: { ...challenge, status: 'processing' } };
+}
+
+async function read(
+  ports: AcmePorts,
+  request: AccountRequest,
+  challengeId: string,
+): Promise<{ challenge: Challenge; authorization: Authorization }> {
+  const stored = await ports.orders.authorizationOfChallenge(request.who, challengeId);
+  const challenge = stored?.challenges.find((candidate) => candidate.id === challengeId);
+  if (stored === undefined || challenge === undefined) throw new CaError('notFound', 'no such challenge');
+  return { challenge, authorization: currentAuthorization(stored, ports.chance.now()) };
+}

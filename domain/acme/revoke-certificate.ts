@@ -1,0 +1,63 @@
+import { createHash, createPublicKey } from 'node:crypto';
+import { CaError } from '../error.ts';
+import { newId } from '../id.ts';
+import { decodeBase64url } from '../json/base64url.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import type { AccountRequest, KeyRequest } from './authenticate.ts';
+import { thumbprint, type PublicJwk } from './jwk.ts';
+import { readPayload } from './jws.ts';
+import type { AcmePorts } from './ports.ts';
+
+const allowedReasons = new Set([0, 1, 3, 4, 5, 9]);
+const keyCompromise = 1;
+
+/**
+ * Revokes a certificate for the account that ordered it, an account that controls all its names, or the holder of its key
+ * (RFC 8555 §7.6). The certificate is found by the hash of all its bytes, so a self-made one with a known serial is unknown.
+ *
+ * @throws {CaError} `malformed` (bad, unknown or expired certificate), `notFound`, `unauthorized`, `alreadyRevoked`, `badRevocationReason`
+ */
+export async function revokeCertificate(ports: AcmePorts, request: AccountRequest | KeyRequest): Promise<void> {
+  const payload = readPayload(request.payload);
+  const der = decodeBase64url(payload['certificate'], 'certificate');
+  parseCertificate(der);
+  const certificate = await ports.revocations.revocable(createHash('sha256').update(der).digest());
+  if (certificate?.profileId !== request.profile.id) throw new CaError('notFound', 'no such certificate');
+  const byKey = 'key' in request;
+  if (byKey) {
+    const jwk = createPublicKey({ key: subjectKey(certificate.certificate), format: 'der', type: 'spki' }).export({ format: 'jwk' });
+    if (thumbprint(jwk as unknown as PublicJwk) !== request.key.thumbprint)
+      throw new CaError('unauthorized', 'the request is not signed by the key of the certificate');
+  } else if (
+    certificate.accountId !== request.account.id &&
+    !(await ports.revocations.holdsAuthorizations(request.account.id, certificate.names))
+  ) {
+    throw new CaError('unauthorized', 'the account neither ordered the certificate nor controls all its names');
+  }
+  const reason = readReason(payload['reason']);
+  if (certificate.revoked) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
+  if (certificate.notAfter.getTime() <= ports.chance.now()) throw new CaError('malformed', 'the certificate has expired');
+  const jobId = newId('job', ports.chance.now(), ports.chance.random(10));
+  const revoked = await ports.revocations.revoke({
+    certificate,
+    // Who can sign with the certificate's key and wants it revoked shows that the key is in more hands than one, or soon may be.
+    reason: byKey ? keyCompromise : reason,
+    actor: byKey ? `acme-cert-key:${certificate.serial}` : `acme:${request.account.id}`,
+    blockKey: byKey || reason === keyCompromise ? createHash('sha256').update(subjectKey(certificate.certificate)).digest() : undefined,
+    jobId,
+  });
+  if (!revoked) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
+  await ports.hint(jobId);
+}
+
+function subjectKey(certificate: Uint8Array): Buffer {
+  return Buffer.from(parseCertificate(certificate).spki);
+}
+
+function readReason(value: unknown): number {
+  if (value === undefined) return 0;
+  if (typeof value !== 'number' || !allowedReasons.has(value)) {
+    throw new CaError('badRevocationReason', `the reason must be one of ${[...allowedReasons].join(', ')}`);
+  }
+  return value;
+}

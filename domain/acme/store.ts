@@ -1,0 +1,86 @@
+import type { Profile } from '../issuance/profile.ts';
+import type { JsonObject } from '../json/strict.ts';
+import type { Account } from './account.ts';
+import type { Authorization, Order } from './order.ts';
+import type { PublicJwk } from './jwk.ts';
+
+/**
+ * Who a verified request speaks for. Every statement repeats it in SQL, so that a key or status read a moment ago
+ * (or cached in this instance) can never authorise a write.
+ */
+export interface Principal {
+  readonly accountId: string;
+  readonly profileId: string;
+  readonly thumbprint: string;
+}
+
+/** A statement found the account changed since its key was read: authenticate again from the start. */
+export class AccountChanged extends Error {
+  override readonly name = 'AccountChanged';
+}
+
+export interface EabKey {
+  readonly id: string;
+  readonly profileId: string;
+  readonly sealedHmac: Uint8Array;
+  readonly allowedNames: readonly string[] | undefined;
+}
+
+export interface AccountStore {
+  account(id: string): Promise<Account | undefined>;
+  accountByKey(profileId: string, thumbprint: string): Promise<Account | undefined>;
+  /** A key that is enabled, unexpired and has a use left. */
+  usableEabKey(id: string, profileId: string): Promise<EabKey | undefined>;
+  /**
+   * Creates the account and consumes a use of its EAB key in one commit. A concurrent winner with the same key is returned
+   * with `created: false`; undefined when the EAB key has no use left.
+   */
+  createAccount(account: {
+    readonly id: string;
+    readonly profileId: string;
+    readonly jwk: PublicJwk;
+    readonly thumbprint: string;
+    readonly contact: readonly string[];
+    readonly termsAgreed: boolean;
+    readonly binding: { readonly keyId: string; readonly jws: JsonObject } | undefined;
+  }): Promise<{ readonly account: Account; readonly created: boolean } | undefined>;
+  updateContact(who: Principal, contact: readonly string[]): Promise<Account>;
+  /** Also ends the account's open orders and authorizations. */
+  deactivateAccount(who: Principal): Promise<Account>;
+}
+
+export type CreateOrderOutcome = 'created' | 'profileChanged' | 'tooManyOpenOrders';
+
+/** An order with what finalize must know at the same instant. */
+export interface OrderToFinalize {
+  readonly order: Order;
+  readonly authorizationsValid: boolean;
+  readonly keyBlocked: boolean;
+  readonly keyIsAccountKey: boolean;
+  readonly profileVersion: number;
+}
+
+export interface OrderStore {
+  createOrder(
+    who: Principal,
+    order: Order,
+    authorizations: readonly Authorization[],
+    limits: { readonly profileVersion: number; readonly openOrders: number },
+  ): Promise<CreateOrderOutcome>;
+  order(who: Principal, id: string): Promise<Order | undefined>;
+  /** Newest first, at most `limit`, older than `before`. */
+  orderIds(who: Principal, before: string | undefined, limit: number): Promise<readonly string[]>;
+  authorization(who: Principal, id: string): Promise<Authorization | undefined>;
+  deactivateAuthorization(who: Principal, id: string): Promise<Authorization | undefined>;
+  /** The authorization that a challenge belongs to. */
+  authorizationOfChallenge(who: Principal, challengeId: string): Promise<Authorization | undefined>;
+  /** pending → processing with its job and outbox row in one commit; false when another request was first. */
+  beginValidation(who: Principal, challengeId: string, job: { readonly id: string; readonly payload: JsonObject }): Promise<boolean>;
+  orderToFinalize(who: Principal, id: string, spkiSha256: Uint8Array, spkiThumbprint: string): Promise<OrderToFinalize | undefined>;
+  certificate(who: Principal, id: string): Promise<{ readonly certificate: Uint8Array; readonly caId: string } | undefined>;
+}
+
+export interface ProfileStore {
+  /** From PostgreSQL; undefined when it does not exist. */
+  profile(id: string): Promise<Profile | undefined>;
+}

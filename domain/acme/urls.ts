@@ -1,0 +1,59 @@
+/** Every URL of one profile's ACME server; all are made from the configured base, none from a request (RFC 8555 §7.1). */
+export interface AcmeUrls {
+  readonly base: string;
+  readonly directory: string;
+  readonly newNonce: string;
+  readonly newAccount: string;
+  readonly newOrder: string;
+  readonly revokeCert: string;
+  account(id: string): string;
+  orders(accountId: string): string;
+  order(id: string): string;
+  finalize(orderId: string): string;
+  authorization(id: string): string;
+  challenge(id: string): string;
+  certificate(id: string): string;
+}
+
+/**
+ * @param publicBaseUrl https, no trailing slash
+ * @example acmeUrls('https://pki.example.com', 'default').directory // 'https://pki.example.com/acme/profile/default/directory'
+ */
+export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
+  const base = `${publicBaseUrl}/acme/profile/${profileId}`;
+  return {
+    base,
+    directory: `${base}/directory`,
+    newNonce: `${base}/new-nonce`,
+    newAccount: `${base}/new-account`,
+    newOrder: `${base}/new-order`,
+    revokeCert: `${base}/revoke-cert`,
+    account: (id) => `${base}/account/${id}`,
+    orders: (accountId) => `${base}/account/${accountId}/orders`,
+    order: (id) => `${base}/order/${id}`,
+    finalize: (orderId) => `${base}/order/${orderId}/finalize`,
+    authorization: (id) => `${base}/authz/${id}`,
+    challenge: (id) => `${base}/challenge/${id}`,
+    certificate: (id) => `${base}/cert/${id}`,
+  };
+}
+
+/** The directory object (RFC 8555 §7.1.1). */
+export function directoryObject(
+  urls: AcmeUrls,
+  meta: { termsOfService?: string | undefined; website?: string | undefined; caaIdentities: readonly string[]; eabRequired: boolean },
+): Readonly<Record<string, unknown>> {
+  const entries = {
+    ...(meta.termsOfService !== undefined && { termsOfService: meta.termsOfService }),
+    ...(meta.website !== undefined && { website: meta.website }),
+    ...(meta.caaIdentities.length > 0 && { caaIdentities: meta.caaIdentities }),
+    ...(meta.eabRequired && { externalAccountRequired: true }),
+  };
+  return {
+    newNonce: urls.newNonce,
+    newAccount: urls.newAccount,
+    newOrder: urls.newOrder,
+    revokeCert: urls.revokeCert,
+    ...(Object.keys(entries).length > 0 && { meta: entries }),
+  };
+}

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { CaError } from '../error.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import { signCertificate, buildTbsLeaf, issuerInfo, type IssuerInfo } from '../x509/leaf.ts';
+import { lintTbsCertificate } from '../x509/lint.ts';
+import type { GeneralName } from '../x509/general-name.ts';
+import type { Signer } from '../x509/signer.ts';
+import type { Profile } from './profile.ts';
+import type { IssuedCertificate, SigningIntent } from './store.ts';
+
+/** A CA that is ready to sign: its certificate's facts and its key. */
+export interface SigningAuthority {
+  readonly id: string;
+  readonly issuer: IssuerInfo;
+  /** DER, this CA first, then its issuers without the root. */
+  readonly chain: readonly Uint8Array[];
+  readonly signer: Signer;
+}
+
+/** Where relying parties find the status and the issuer of what a CA signs; http on purpose (RFC 5280 §4.2.1.13). */
+export function statusUrls(pkiBaseUrl: string, caId: string): { crl: string; ocsp: string; caIssuers: string } {
+  const base = `${pkiBaseUrl}/.well-known/pki`;
+  return { crl: `${base}/crl/${caId}.crl`, ocsp: `${base}/ocsp/${caId}`, caIssuers: `${base}/ca/${caId}.cer` };
+}
+
+/**
+ * Builds what the CA will sign for an order, and lints it: the key has signed nothing yet when a rule refuses.
+ *
+ * @param now milliseconds since the epoch; validity begins a minute earlier, for clocks that lag
+ * @throws {CaError} `internal` when the result breaks a rule of RFC 5280, which is a defect of ours and not of the CSR
+ */
+export function prepareLeaf(input: {
+  readonly authority: SigningAuthority;
+  readonly profile: Profile;
+  readonly idempotencyKey: string;
+  readonly serial: string;
+  readonly spki: Uint8Array;
+  readonly names: readonly GeneralName[];
+  readonly now: number;
+  readonly notBefore?: Date | undefined;
+  readonly notAfter?: Date | undefined;
+  readonly pkiBaseUrl: string;
+}): SigningIntent {
+  const { authority, profile } = input;
+  const notBefore = input.notBefore ?? wholeSeconds(input.now - 60_000);
+  const wanted = input.notAfter ?? new Date(notBefore.getTime() + profile.validitySeconds * 1000 - 1000);
+  const notAfter = wanted < authority.issuer.notAfter ? wanted : authority.issuer.notAfter;
+  if (notAfter.getTime() <= input.now) throw new CaError('unavailable', 'the issuing CA has expired');
+  const urls = statusUrls(input.pkiBaseUrl, authority.id);
+  const commonName = input.names.find(
+    (name): name is GeneralName & { type: 'dns' } => name.type === 'dns' && name.value.length <= 64,
+  )?.value;
+  const tbs = buildTbsLeaf(authority.issuer, authority.signer.algorithm, {
+    serial: input.serial,
+    ...(commonName !== undefined && { commonName }),
+    spki: input.spki,
+    subjectAltNames: input.names,
+    notBefore,
+    notAfter,
+    extendedKeyUsages: profile.extendedKeyUsages,
+    mustStaple: profile.mustStaple,
+    crlDistributionPoints: [urls.crl],
+    ocspUrls: [urls.ocsp],
+    caIssuerUrls: [urls.caIssuers],
+  });
+  const findings = lintTbsCertificate(tbs, { kind: 'leaf', issuer: authority.issuer, maxValiditySeconds: profile.validitySeconds });
+  const [finding] = findings;
+  if (finding !== undefined) throw new CaError('internal', `the certificate would break rule ${finding.rule}`, { cause: findings });
+  return { idempotencyKey: input.idempotencyKey, caId: authority.id, serial: input.serial, tbs };
+}
+
+/**
+ * Signs an intent that the signing log holds. Signing the same intent twice gives two encodings of one certificate, of which
+ * the store keeps one.
+ */
+export async function signIntent(intent: SigningIntent, signer: Signer, id: string): Promise<IssuedCertificate> {
+  const certificate = await signCertificate(signer, intent.tbs);
+  const parsed = parseCertificate(certificate);
+  return {
+    id,
+    caId: intent.caId,
+    serial: intent.serial,
+    certificate,
+    commonName: parsed.commonNames[0],
+    sans: parsed.subjectAltNames.flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }])),
+    spkiSha256: createHash('sha256').update(parsed.spki).digest(),
+    notBefore: parsed.notBefore,
+    notAfter: parsed.notAfter,
+  };
+}
+
+/** A CA's facts read once from its certificate. */
+export function signingAuthority(id: string, chain: readonly Uint8Array[], signer: Signer): SigningAuthority {
+  const [certificate] = chain;
+  if (certificate === undefined) throw new CaError('internal', 'a CA has no certificate');
+  return { id, issuer: issuerInfo(certificate), chain, signer };
+}
+
+function wholeSeconds(milliseconds: number): Date {
+  return new Date(Math.floor(milliseconds / 1000) * 1000);
+}

@@ -1,0 +1,39 @@
+import type { ExtendedKeyUsage } from '../x509/leaf.ts';
+
+/** What may be issued, to whom, and on what proof. */
+export interface Profile {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly enabled: boolean;
+  readonly authMode: AuthMode;
+  readonly eabRequired: boolean;
+  /** Undefined: any name. */
+  readonly allowedNames: readonly string[] | undefined;
+  readonly allowWildcards: boolean;
+  readonly allowSingleLabel: boolean;
+  readonly allowedChallenges: readonly ChallengeType[];
+  readonly allowedCidrs: readonly string[];
+  readonly keyRules: readonly KeyRule[];
+  readonly validitySeconds: number;
+  readonly extendedKeyUsages: readonly ExtendedKeyUsage[];
+  readonly mustStaple: boolean;
+  readonly maxIdentifiers: number;
+  readonly termsOfService: string | undefined;
+  readonly website: string | undefined;
+  readonly caaIdentities: readonly string[];
+  readonly caId: string;
+  /** Raised by every change; a write that relied on an older version is refused. */
+  readonly version: number;
+}
+
+export type AuthMode = 'challenge' | 'trust_authenticated';
+
+export const challengeTypes = ['http-01', 'dns-01'] as const;
+export type ChallengeType = (typeof challengeTypes)[number];
+
+/** A kind of key and its smallest size in bits. */
+export interface KeyRule {
+  readonly algorithm: 'RSA' | 'ECDSA' | 'Ed25519';
+  readonly min_size: number;
+}

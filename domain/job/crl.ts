@@ -1,0 +1,20 @@
+import type { ClaimedJob, JobStore } from './job.ts';
+import type { Outcome } from './outcome.ts';
+
+/**
+ * Publishes the CRL of the CA that the job names. A revocation that comes while we build joins this job instead of making its own, so
+ * the CA is looked at once more after the job has closed.
+ */
+export async function runCrl(
+  ports: {
+    readonly jobs: JobStore;
+    readonly publish: (caId: string) => Promise<unknown>;
+    readonly isDue: (caId: string) => Promise<boolean>;
+  },
+  job: ClaimedJob,
+): Promise<Outcome> {
+  if (await ports.isDue(job.subjectId)) await ports.publish(job.subjectId);
+  const completed = await ports.jobs.complete(job);
+  if (await ports.isDue(job.subjectId)) await ports.publish(job.subjectId);
+  return { kind: completed ? 'done' : 'lost' };
+}

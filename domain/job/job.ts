@@ -1,0 +1,46 @@
+import type { ProblemDocument } from '../acme/problem-document.ts';
+import type { JsonObject } from '../json/strict.ts';
+
+export const jobTypes = ['validation', 'finalize', 'crl'] as const;
+export type JobType = (typeof jobTypes)[number];
+
+/** Work that a worker holds: every later write names the lease token, so that a worker that was thought dead changes nothing. */
+export interface ClaimedJob {
+  readonly id: string;
+  readonly type: JobType;
+  readonly subjectId: string;
+  readonly payload: JsonObject;
+  /** Counts this attempt. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly leaseToken: string;
+}
+
+export type Claim = { readonly job: ClaimedJob } | { readonly notBefore: Date } | 'done';
+
+export interface JobStore {
+  /** A due job becomes running; a job that must wait says until when; one that is finished or another's is `done`. */
+  claim(jobId: string, leaseToken: string, leaseSeconds: number): Promise<Claim>;
+  complete(job: ClaimedJob): Promise<boolean>;
+  /** Back to pending, to be tried again after a delay. */
+  retry(job: ClaimedJob, delaySeconds: number, reason: string): Promise<boolean>;
+  fail(job: ClaimedJob, reason: string): Promise<boolean>;
+}
+
+export interface ValidationStore {
+  /** Challenge, authorization, order and job in one commit; false when the lease was lost. */
+  succeed(job: ClaimedJob): Promise<boolean>;
+  fail(job: ClaimedJob, error: ProblemDocument): Promise<boolean>;
+}
+
+export interface DispatchStore {
+  /** Jobs whose hint was lost: pending and due, or running past their lease; at most `limit`, oldest first. */
+  stranded(limit: number): Promise<readonly string[]>;
+  /** Processing orders whose lease has ended get a finalize job. Returns how many. */
+  adoptProcessingOrders(limit: number): Promise<number>;
+  /** Pending and ready orders past their expiry become invalid. Returns how many. */
+  expireOrders(limit: number): Promise<number>;
+}
+
+/** Delay before each further try of a validation, in seconds: about a minute in all. */
+export const validationDelays = [5, 15, 30] as const;

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { errorUrn } from '../acme/problem-document.ts';
+import { printable, type Probe, type ProbeResult } from '../probe/probe.ts';
+import { validationDelays, type ClaimedJob, type JobStore, type ValidationStore } from './job.ts';
+import type { Outcome } from './outcome.ts';
+
+const payload = z.object({
+  type: z.enum(['http-01', 'dns-01']),
+  token: z.string(),
+  keyAuthorization: z.string(),
+  identifier: z.object({ type: z.literal('dns'), value: z.string() }),
+  allowedCidrs: z.array(z.string()),
+});
+
+const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403 } as const;
+
+/**
+ * Validates a challenge once (RFC 8555 §8.2): up to four tries over a minute, then the authorization and the order fail.
+ *
+ * @throws when the prober itself fails; the message comes back and the lease is taken over
+ */
+export async function runValidation(
+  ports: { readonly jobs: JobStore; readonly validations: ValidationStore; readonly probe: (probe: Probe) => Promise<ProbeResult> },
+  job: ClaimedJob,
+): Promise<Outcome> {
+  const { type, token, keyAuthorization, identifier, allowedCidrs } = payload.parse(job.payload);
+  const result = await ports.probe({ type, token, keyAuthorization, identifier, allowedCidrs });
+  if (result.ok) return { kind: (await ports.validations.succeed(job)) ? 'done' : 'lost' };
+  const delaySeconds = validationDelays[job.attempts - 1];
+  if (!result.final && delaySeconds !== undefined && job.attempts < job.maxAttempts) {
+    return (await ports.jobs.retry(job, delaySeconds, `${result.code}: ${result.detail}`))
+      ? { kind: 'again', delaySeconds }
+      : { kind: 'lost' };
+  }
+  const detail = `${identifier.value}: ${printableDetail(result.detail)}`;
+  const failed = await ports.validations.fail(job, { type: errorUrn(result.code), detail, status: statuses[result.code] });
+  return { kind: failed ? 'failed' : 'lost' };
+}
+
+function printableDetail(detail: string): string {
+  return detail.length > 100 ? detail.replace(/[^\x20-\x7e…]/g, '?') : printable(detail);
+}

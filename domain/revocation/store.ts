@@ -1,0 +1,49 @@
+import type { CrlEntry } from './crl.ts';
+
+/** A certificate as revocation sees it. */
+export interface RevocableCertificate {
+  readonly id: string;
+  readonly caId: string;
+  readonly serial: string;
+  /** DER */
+  readonly certificate: Uint8Array;
+  readonly profileId: string;
+  readonly accountId: string | undefined;
+  readonly names: readonly { readonly type: string; readonly value: string }[];
+  readonly notAfter: Date;
+  readonly revoked: boolean;
+}
+
+export interface RevocationStore {
+  /** @param fingerprint SHA-256 of the whole certificate's DER */
+  revocable(fingerprint: Uint8Array): Promise<RevocableCertificate | undefined>;
+  /** Whether an account holds valid, unexpired authorizations for every name. */
+  holdsAuthorizations(accountId: string, names: readonly { readonly type: string; readonly value: string }[]): Promise<boolean>;
+  /**
+   * Revocation, audit, blocked key and CRL job in one commit; false when it was revoked already.
+   */
+  revoke(revocation: {
+    readonly certificate: RevocableCertificate;
+    readonly reason: number;
+    readonly actor: string;
+    readonly blockKey: Uint8Array | undefined;
+    readonly jobId: string;
+  }): Promise<boolean>;
+  /** Status of one certificate: undefined when the CA never issued it. */
+  status(caId: string, serial: string): Promise<{ readonly revokedAt: Date; readonly reason: number } | 'good' | undefined>;
+}
+
+/** What a CRL is built from, read in one snapshot, with the number that it will carry. */
+export interface CrlDraft {
+  readonly number: bigint;
+  readonly epoch: bigint;
+  readonly entries: readonly CrlEntry[];
+}
+
+export interface CrlStore {
+  /** Reserves the next number; numbers never repeat, though some may never be published (RFC 5280 §5.2.3). */
+  draft(caId: string, now: Date): Promise<CrlDraft>;
+  published(caId: string, draft: CrlDraft, thisUpdate: Date, nextUpdate: Date): Promise<void>;
+  /** CAs whose CRL lacks a revocation or is past half of its life. */
+  due(now: Date): Promise<readonly string[]>;
+}

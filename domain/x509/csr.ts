@@ -1,0 +1,103 @@
+import { createPublicKey, verify } from 'node:crypto';
+import { bitStringOctets, children, cursor, DerError, oidText, readDer, smallInteger, Tag, type Element } from '../asn1/der.ts';
+import { CaError } from '../error.ts';
+import { extensionElement, readExtensions, type Extension } from './extension.ts';
+import { readGeneralName, type GeneralName } from './general-name.ts';
+import { commonNamesOf } from './name.ts';
+import { Oid } from './oids.ts';
+import { parsePublicKey, type PublicKeyInfo } from './public-key.ts';
+
+/** A PKCS#10 request whose self-signature verified (RFC 2986). Nothing of it is ever copied into a certificate but the key. */
+export interface CertificationRequest {
+  readonly der: Uint8Array;
+  readonly commonNames: readonly string[];
+  readonly publicKey: PublicKeyInfo;
+  readonly subjectAltNames: readonly GeneralName[];
+  readonly mustStaple: boolean;
+  readonly isCa: boolean;
+  /** OIDs, dotted. */
+  readonly extendedKeyUsages: readonly string[];
+}
+
+const maxBytes = 16_384;
+const digests: Readonly<Record<string, { readonly kind: PublicKeyInfo['kind']; readonly digest: string | null }>> = {
+  [Oid.sha256WithRSA]: { kind: 'RSA', digest: 'sha256' },
+  [Oid.sha384WithRSA]: { kind: 'RSA', digest: 'sha384' },
+  [Oid.sha512WithRSA]: { kind: 'RSA', digest: 'sha512' },
+  [Oid.ecdsaSha256]: { kind: 'ECDSA', digest: 'sha256' },
+  [Oid.ecdsaSha384]: { kind: 'ECDSA', digest: 'sha384' },
+  [Oid.ecdsaSha512]: { kind: 'ECDSA', digest: 'sha512' },
+  [Oid.ed25519]: { kind: 'Ed25519', digest: null },
+};
+
+/**
+ * Reads a CSR and verifies its proof of possession.
+ *
+ * @param der PKCS#10, DER, at most 16 KiB
+ * @throws {CaError} `badCsr`
+ */
+export function parseCsr(der: Uint8Array): CertificationRequest {
+  if (der.length > maxBytes) throw new CaError('badCsr', `a CSR may have at most ${maxBytes} bytes`);
+  try {
+    return readCsr(der);
+  } catch (cause) {
+    if (cause instanceof CaError && cause.code === 'badCsr') throw cause;
+    if (cause instanceof CaError) throw new CaError('badCsr', cause.message, { cause });
+    throw new CaError('badCsr', 'the CSR is not strict DER of a PKCS#10 request', { cause });
+  }
+}
+
+function readCsr(der: Uint8Array): CertificationRequest {
+  const outer = cursor(readDer(der), Tag.sequence);
+  const info = outer.next(Tag.sequence);
+  const algorithm = cursor(outer.next(Tag.sequence));
+  const signature = bitStringOctets(outer.next(Tag.bitString));
+  outer.end();
+  const parts = cursor(info);
+  if (smallInteger(parts.next(Tag.integer)) !== 0) throw new DerError('a CSR of another version');
+  const commonNames = commonNamesOf(parts.next(Tag.sequence));
+  const publicKey = parsePublicKey(parts.next(Tag.sequence).raw);
+  const attributes = parts.maybe(0xa0);
+  parts.end();
+  const known = digests[oidText(algorithm.next(Tag.oid))];
+  if (known?.kind !== publicKey.kind) throw new CaError('badCsr', 'the CSR is signed with an algorithm that is not supported');
+  const key = createPublicKey({ key: Buffer.from(publicKey.spki), format: 'der', type: 'spki' });
+  if (!verify(known.digest, info.raw, key, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
+  const extensions = attributes === undefined ? [] : requestedExtensions(attributes);
+  return { der, commonNames, publicKey, ...readRequested(extensions) };
+}
+
+function requestedExtensions(attributes: Element): readonly Extension[] {
+  let found: readonly Extension[] | undefined;
+  for (const attribute of children(attributes, 50)) {
+    const parts = cursor(attribute, Tag.sequence);
+    const type = oidText(parts.next(Tag.oid));
+    const values = children(parts.next(Tag.set), 50);
+    parts.end();
+    if (type !== Oid.extensionRequest) continue;
+    const [value] = values;
+    if (found !== undefined || values.length !== 1 || value?.tag !== Tag.sequence) throw new DerError('a malformed extensionRequest');
+    found = readExtensions(value);
+  }
+  return found ?? [];
+}
+
+function readRequested(
+  extensions: readonly Extension[],
+): Pick<CertificationRequest, 'subjectAltNames' | 'mustStaple' | 'isCa' | 'extendedKeyUsages'> {
+  const one = (id: string): Element | undefined => {
+    const extension = extensions.find((candidate) => candidate.id === id);
+    return extension && extensionElement(extension);
+  };
+  const names = one(Oid.subjectAltName);
+  const features = one(Oid.tlsFeature);
+  const constraints = one(Oid.basicConstraints);
+  const usages = one(Oid.extKeyUsage);
+  return {
+    subjectAltNames: names === undefined ? [] : children(names, 1000).map(readGeneralName),
+    // status_request is TLS extension 5 (RFC 7633).
+    mustStaple: features !== undefined && children(features, 10).some((feature) => smallInteger(feature) === 5),
+    isCa: constraints !== undefined && children(constraints, 3)[0]?.tag === Tag.boolean,
+    extendedKeyUsages: usages === undefined ? [] : children(usages, 50).map(oidText),
+  };
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { limiter } from '#adapters/dynamodb/limiter.ts';
+import { nonces } from '#adapters/dynamodb/nonces.ts';
+import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
+import { envelope } from '#adapters/kms/envelope.ts';
+import { accountStore } from '#adapters/postgres/accounts.ts';
+import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { orderStore } from '#adapters/postgres/orders.ts';
+import { profileStore } from '#adapters/postgres/profiles.ts';
+import { revocationStore } from '#adapters/postgres/revocations.ts';
+import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import type { AcmeLimit, AcmePorts } from '#domain/acme/ports.ts';
+import { rate, type Rate } from '#domain/limit/gcra.ts';
+import { authorities } from '../shared/authorities.ts';
+import { chance } from '../shared/chance.ts';
+import { environment } from '../shared/environment.ts';
+import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
+import { log } from '../shared/log.ts';
+import { problemOf } from './problem.ts';
+import { knownProfiles } from './profiles.ts';
+import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
+import { acmeUrls } from '#domain/acme/urls.ts';
+
+const count = (value: number): z.ZodType<number> => z.coerce.number().int().positive().default(value);
+
+const settings = z
+  .object({
+    ...environment.database,
+    ...environment.state,
+    ...environment.nonces,
+    ...environment.rates,
+    ...environment.envelope,
+    ...environment.queue,
+    ...environment.urls,
+    ACME_DEFAULT_PROFILE: z.string().default('default'),
+    LIMIT_NEW_ORDERS_PER_HOUR: count(100),
+    LIMIT_OPEN_ORDERS: count(50),
+    LIMIT_CHALLENGE_RESPONSES_PER_HOUR: count(60),
+    LIMIT_NEW_ACCOUNTS_PER_3_HOURS: count(10),
+    LIMIT_EAB_FAILURES_PER_HOUR: count(10),
+  })
+  .parse(process.env);
+
+const rates: Readonly<Record<AcmeLimit, Rate>> = {
+  'new-order': rate(settings.LIMIT_NEW_ORDERS_PER_HOUR, 3600),
+  'challenge-response': rate(settings.LIMIT_CHALLENGE_RESPONSES_PER_HOUR, 3600),
+  'new-account-ip': rate(settings.LIMIT_NEW_ACCOUNTS_PER_3_HOURS, 3 * 3600),
+  'eab-failure-ip': rate(settings.LIMIT_EAB_FAILURES_PER_HOUR, 3600),
+};
+
+const database = connectDatabase(settings, 'acme', 20_000);
+const dynamodb = dynamodbClient(1000);
+const sealed = envelope(settings.ENVELOPE_KEY_ARN);
+const queue = jobQueue(settings.JOB_QUEUE_URL);
+const issuance = issuanceStore(database);
+const allowance = limiter(dynamodb, { table: settings.RATE_TABLE, pepper: settings.PUBLIC_BASE_URL, chance });
+
+const ports: AcmePorts = {
+  chance,
+  accounts: accountStore(database),
+  orders: orderStore(database),
+  issuance,
+  revocations: revocationStore(database),
+  profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
+  nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
+  limiter: { take: (name, key) => allowance(name, rates[name], key) },
+  authority: authorities(issuance, sealed),
+  unseal: (bytes, context) => sealed.unseal(bytes, context),
+  hint: async (jobId) => {
+    try {
+      await queue.send(jobId);
+    } catch (error) {
+      log.warn('the hint was lost; the dispatcher will repair it', { jobId, error: error as Error });
+    }
+  },
+  publicBaseUrl: settings.PUBLIC_BASE_URL,
+  pkiBaseUrl: settings.PKI_BASE_URL,
+  settings: { openOrders: settings.LIMIT_OPEN_ORDERS, orderLifetime: 7 * 86_400, finalizeLease: 30 },
+};
+const context: AcmeContext = { ports, cache: { entries: new Map(), size: 10_000 } };
+
+/** RFC 8555 for every profile. */
+export const handler = httpFunction(
+  async (request) => complete(request, await serveAcme(context, settings.ACME_DEFAULT_PROFILE, request)),
+  {
+    maxBodyBytes: 64 * 1024,
+    wake: (now) => database.wake(now),
+    refuse: async (error, request) => {
+      const problem = problemOf(error);
+      logRefusal(error, request, problem.status);
+      return request === undefined ? problem : complete(request, problem);
+    },
+  },
+);
+
+/** What every answer carries but the directory's (RFC 8555 §§6.5, 7.1). */
+async function complete(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
+  const cors = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After' };
+  const { profileId, rest } = splitPath(request.path, settings.ACME_DEFAULT_PROFILE);
+  if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
+  const index = `<${acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory}>;rel="index"`;
+  const link = response.headers?.['link'];
+  return {
+    ...response,
+    headers: {
+      ...response.headers,
+      ...cors,
+      'cache-control': 'no-store',
+      link: link === undefined ? index : `${link}, ${index}`,
+      ...(await freshNonce()),
+    },
+  };
+}
+
+async function freshNonce(): Promise<Readonly<Record<string, string>>> {
+  try {
+    return { 'replay-nonce': await ports.nonces.issue() };
+  } catch (error) {
+    log.error('no nonce could be made', { error: error as Error });
+    return {};
+  }
+}

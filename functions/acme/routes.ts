@@ -1,0 +1,229 @@
+import { CaError } from '#domain/error.ts';
+import { accountObject, type Account } from '#domain/acme/account.ts';
+import {
+  authenticate,
+  withAccount,
+  type AccountCache,
+  type AccountRequest,
+  type Incoming,
+  type KeyRequest,
+} from '#domain/acme/authenticate.ts';
+import { finalizeOrder } from '#domain/acme/finalize-order.ts';
+import { newAccount } from '#domain/acme/new-account.ts';
+import { newOrder } from '#domain/acme/new-order.ts';
+import {
+  authorizationObject,
+  challengeObject,
+  currentAuthorization,
+  currentOrder,
+  orderObject,
+  type Authorization,
+  type Order,
+} from '#domain/acme/order.ts';
+import type { AcmePorts } from '#domain/acme/ports.ts';
+import { readPayload } from '#domain/acme/jws.ts';
+import { respondToChallenge } from '#domain/acme/respond-to-challenge.ts';
+import { revokeCertificate } from '#domain/acme/revoke-certificate.ts';
+import { updateAccount } from '#domain/acme/update-account.ts';
+import { acmeUrls, directoryObject, type AcmeUrls } from '#domain/acme/urls.ts';
+import type { Profile } from '#domain/issuance/profile.ts';
+import { pemChain } from '#domain/x509/pem.ts';
+import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+
+export interface AcmeContext {
+  readonly ports: AcmePorts;
+  readonly cache: AccountCache;
+}
+
+/** A request whose profile and route are known. */
+interface Call extends AcmeContext {
+  readonly profile: Profile;
+  readonly urls: AcmeUrls;
+  readonly request: HttpRequest;
+  readonly path: string;
+  readonly ids: readonly string[];
+}
+
+interface Route {
+  readonly pattern: RegExp;
+  readonly methods: Readonly<Record<string, (call: Call) => Promise<HttpResponse>>>;
+}
+
+const pageSize = 100;
+const processingSeconds = '3';
+
+const routes: readonly Route[] = [
+  { pattern: /^\/directory$/, methods: { GET: directory, HEAD: directory } },
+  { pattern: /^\/new-nonce$/, methods: { HEAD: async () => ({ status: 200 }), GET: async () => ({ status: 204 }) } },
+  { pattern: /^\/new-account$/, methods: { POST: postNewAccount } },
+  { pattern: /^\/new-order$/, methods: { POST: (call) => asAccount(call, postNewOrder) } },
+  { pattern: /^\/revoke-cert$/, methods: { POST: postRevokeCert } },
+  { pattern: /^\/account\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAccount) } },
+  { pattern: /^\/account\/([^/]+)\/orders$/, methods: { POST: (call) => asAccount(call, postOrders) } },
+  { pattern: /^\/order\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postOrder) } },
+  { pattern: /^\/order\/([^/]+)\/finalize$/, methods: { POST: (call) => asAccount(call, postFinalize) } },
+  { pattern: /^\/authz\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAuthorization) } },
+  { pattern: /^\/challenge\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postChallenge) } },
+  { pattern: /^\/cert\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postCertificate) } },
+];
+
+/** Which profile and resource a path names: `/acme/profile/{id}/…`, or `/acme/…` for the default profile. */
+export function splitPath(path: string, defaultProfile: string): { readonly profileId: string; readonly rest: string } {
+  const long = /^\/acme\/profile\/([^/]+)(\/.*)?$/.exec(path);
+  if (long) return { profileId: long[1] ?? '', rest: long[2] ?? '' };
+  return { profileId: defaultProfile, rest: path.replace(/^\/acme/, '') };
+}
+
+/** Serves one request of the ACME server (RFC 8555 §7). */
+export async function serveAcme(context: AcmeContext, defaultProfile: string, request: HttpRequest): Promise<HttpResponse> {
+  const { profileId, rest } = splitPath(request.path, defaultProfile);
+  const route = routes.find((candidate) => candidate.pattern.test(rest));
+  if (route === undefined) throw new CaError('notFound', 'no such resource');
+  const run = route.methods[request.method];
+  if (run === undefined)
+    throw new CaError('methodNotAllowed', `this resource wants ${Object.keys(route.methods).join(' or ')}`, {
+      allow: Object.keys(route.methods),
+    });
+  const profile = await context.ports.profiles.known(profileId);
+  if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
+  const ids = (route.pattern.exec(rest) ?? []).slice(1);
+  return run({ ...context, profile, urls: acmeUrls(context.ports.publicBaseUrl, profile.id), request, path: rest, ids });
+}
+
+async function directory(call: Call): Promise<HttpResponse> {
+  return json(200, directoryObject(call.urls, call.profile), { 'cache-control': 'public, max-age=60' });
+}
+
+async function postNewAccount(call: Call): Promise<HttpResponse> {
+  const signed = await authenticate(call.ports, call.cache, incoming(call), 'jwk');
+  const { account, created } = await newAccount(call.ports, signed);
+  return accountAnswer(created ? 201 : 200, account, call.urls);
+}
+
+async function postRevokeCert(call: Call): Promise<HttpResponse> {
+  const signed = await authenticate(call.ports, call.cache, incoming(call), 'either');
+  if (isAccountRequest(signed)) {
+    await withAccount(
+      call.cache,
+      signed,
+      () => call.ports.accounts.account(signed.account.id),
+      (request) => revokeCertificate(call.ports, request),
+    );
+  } else await revokeCertificate(call.ports, signed);
+  return { status: 200 };
+}
+
+function isAccountRequest(signed: AccountRequest | KeyRequest): signed is AccountRequest {
+  return 'account' in signed;
+}
+
+async function postAccount(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  if (call.ids[0] !== signed.account.id) throw new CaError('unauthorized', 'the kid and the URL name different accounts');
+  const account = await updateAccount(call.ports, signed);
+  call.cache.entries.delete(account.id);
+  return accountAnswer(200, account, call.urls);
+}
+
+async function postOrders(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  if (call.ids[0] !== signed.account.id) throw new CaError('unauthorized', 'the kid and the URL name different accounts');
+  postAsGet(signed);
+  const cursor = new URLSearchParams(call.request.query).get('cursor') ?? undefined;
+  const ids = await call.ports.orders.orderIds(signed.who, cursor, pageSize + 1);
+  const page = ids.slice(0, pageSize);
+  const next = ids.length > pageSize ? `<${call.urls.orders(signed.account.id)}?cursor=${page.at(-1) ?? ''}>;rel="next"` : undefined;
+  return json(200, { orders: page.map((id) => call.urls.order(id)) }, next === undefined ? {} : { link: next });
+}
+
+async function postNewOrder(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  const order = await newOrder(call.ports, signed);
+  return json(201, orderObject(order, call.urls), { location: call.urls.order(order.id) });
+}
+
+async function postOrder(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  postAsGet(signed);
+  const order = await call.ports.orders.order(signed.who, call.ids[0] ?? '');
+  if (order === undefined) throw new CaError('notFound', 'no such order');
+  return orderAnswer(call, order);
+}
+
+async function postFinalize(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  return orderAnswer(call, await finalizeOrder(call.ports, signed, call.ids[0] ?? ''));
+}
+
+function orderAnswer(call: Call, stored: Order): HttpResponse {
+  const order = currentOrder(stored, call.ports.chance.now());
+  const wait = order.status === 'processing' ? { 'retry-after': String(Math.min(30, 2 ** order.attempts)) } : {};
+  return json(200, orderObject(order, call.urls), { location: call.urls.order(order.id), ...wait });
+}
+
+async function postAuthorization(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  const id = call.ids[0] ?? '';
+  let authorization: Authorization | undefined;
+  if (signed.payload.length === 0) authorization = await call.ports.orders.authorization(signed.who, id);
+  else {
+    if (readPayload(signed.payload)['status'] !== 'deactivated')
+      throw new CaError('malformed', 'the only status that a client may set is deactivated');
+    authorization = await call.ports.orders.deactivateAuthorization(signed.who, id);
+  }
+  if (authorization === undefined) throw new CaError('notFound', 'no such authorization');
+  const current = currentAuthorization(authorization, call.ports.chance.now());
+  const processing = current.challenges.some((challenge) => challenge.status === 'processing');
+  return json(200, authorizationObject(current, call.urls), processing ? { 'retry-after': processingSeconds } : {});
+}
+
+async function postChallenge(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  const { challenge, authorization } = await respondToChallenge(call.ports, signed, call.ids[0] ?? '');
+  return json(200, challengeObject(challenge, call.urls), {
+    link: `<${call.urls.authorization(authorization.id)}>;rel="up"`,
+    ...(challenge.status === 'processing' && { 'retry-after': processingSeconds }),
+  });
+}
+
+const chainType = 'application/pem-certificate-chain';
+
+async function postCertificate(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  postAsGet(signed);
+  if (!accepts(call.request.headers['accept'])) throw new CaError('notAcceptable', `the certificate comes as ${chainType}`);
+  const found = await call.ports.orders.certificate(signed.who, call.ids[0] ?? '');
+  if (found === undefined) throw new CaError('notFound', 'no such certificate');
+  const { chain } = await call.ports.authority(found.caId);
+  return { status: 200, headers: { 'content-type': chainType }, body: pemChain([found.certificate, ...chain]) };
+}
+
+function accepts(header: string | undefined): boolean {
+  if (header === undefined || header.trim() === '') return true;
+  return header.split(',').some((item) => {
+    const [type = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase());
+    return [chainType, 'application/*', '*/*'].includes(type) && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+  });
+}
+
+async function asAccount(call: Call, work: (call: Call, signed: AccountRequest) => Promise<HttpResponse>): Promise<HttpResponse> {
+  const signed = await authenticate(call.ports, call.cache, incoming(call), 'kid');
+  return withAccount(
+    call.cache,
+    signed,
+    () => call.ports.accounts.account(signed.account.id),
+    (request) => work(call, request),
+  );
+}
+
+function incoming(call: Call): Incoming {
+  const type = (call.request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/jose+json') throw new CaError('unsupportedMediaType', 'the Content-Type must be application/jose+json');
+  const query = call.request.query === '' ? '' : `?${call.request.query}`;
+  return { profile: call.profile, body: call.request.body.toString('utf8'), path: call.path + query, sourceIp: call.request.sourceIp };
+}
+
+/** RFC 8555 §6.3 */
+function postAsGet(signed: AccountRequest): void {
+  if (signed.payload.length > 0) throw new CaError('malformed', 'this resource is read with an empty payload (POST-as-GET)');
+}
+
+function accountAnswer(status: number, account: Account, urls: AcmeUrls): HttpResponse {
+  return json(status, accountObject(account, urls), { location: urls.account(account.id) });
+}
+
+function json(status: number, body: object, headers: Readonly<Record<string, string>> = {}): HttpResponse {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}

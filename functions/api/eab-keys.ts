@@ -1,0 +1,57 @@
+import { createEabKey, disableEabKey, enableEabKey, listEabKeys, type EabKeyBody } from '#contract/eab-keys.ts';
+import type { Envelope } from '#adapters/kms/envelope.ts';
+import type { EabKeyAdministration, EabKeyRecord } from '#adapters/postgres/eab-keys.ts';
+import type { Chance } from '#domain/clock.ts';
+import { CaError } from '#domain/error.ts';
+import { newId } from '#domain/id.ts';
+import { serve, type Served } from './router.ts';
+
+export interface EabKeyPorts {
+  readonly store: EabKeyAdministration;
+  readonly envelope: Envelope;
+  readonly chance: Chance;
+}
+
+/** The operations of `contract/eab-keys.ts`. */
+export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
+  const set = async (id: string, enabled: boolean, actor: string): Promise<EabKeyBody> => {
+    const key = await ports.store.setEnabled(id, enabled, actor);
+    if (key === undefined) throw new CaError('notFound', 'no such key');
+    return show(key);
+  };
+  return [
+    serve(listEabKeys, async ({ query }) => ({ items: (await ports.store.list(query.profile)).map(show) })),
+    serve(createEabKey, async ({ body, caller }) => {
+      const id = newId('eab', ports.chance.now(), ports.chance.random(10));
+      const hmacKey = ports.chance.random(32);
+      const key = await ports.store.create({
+        id,
+        profileId: body.profile,
+        description: body.description,
+        sealedHmac: await ports.envelope.seal(hmacKey, `eab:${id}`),
+        allowedNames: body.allowed_names?.map((name) => name.toLowerCase()),
+        maxUses: body.max_uses,
+        expiresAt: body.expires_at === null ? undefined : new Date(body.expires_at),
+        actor: caller?.id ?? '',
+      });
+      return { ...show(key), hmac_key: Buffer.from(hmacKey).toString('base64url') };
+    }),
+    serve(disableEabKey, ({ params, caller }) => set(params.key_id, false, caller?.id ?? '')),
+    serve(enableEabKey, ({ params, caller }) => set(params.key_id, true, caller?.id ?? '')),
+  ];
+}
+
+function show(key: EabKeyRecord): EabKeyBody {
+  return {
+    key_id: key.id,
+    profile: key.profileId,
+    description: key.description,
+    allowed_names: key.allowedNames === undefined ? null : [...key.allowedNames],
+    max_uses: key.maxUses,
+    uses: key.uses,
+    expires_at: key.expiresAt?.toISOString() ?? null,
+    disabled_at: key.disabledAt?.toISOString() ?? null,
+    created_by: key.createdBy,
+    created_at: key.createdAt.toISOString(),
+  };
+}

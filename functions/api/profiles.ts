@@ -1,0 +1,119 @@
+import type { z } from 'zod';
+import { createProfile, getProfile, listProfiles, replaceProfile, type createProfileBody, type ProfileBody } from '#contract/profiles.ts';
+import type { ProfileMirror } from '#adapters/dynamodb/profile-mirror.ts';
+import type { ProfileAdministration } from '#adapters/postgres/profile-administration.ts';
+import { acmeUrls } from '#domain/acme/urls.ts';
+import { CaError } from '#domain/error.ts';
+import type { Profile } from '#domain/issuance/profile.ts';
+import { serve, type Served } from './router.ts';
+
+export interface ProfilePorts {
+  readonly store: ProfileAdministration;
+  readonly mirror: ProfileMirror;
+  readonly publicBaseUrl: string;
+}
+
+/** The operations of `contract/profiles.ts`. */
+export function profileOperations(ports: ProfilePorts): readonly Served[] {
+  const show = (profile: Profile): ProfileBody => body(profile, ports.publicBaseUrl);
+  const mirrored = async (profile: Profile): Promise<ProfileBody> => {
+    // The outbox row that committed with the change repairs a mirror that misses this.
+    await ports.mirror.write(profile).then(
+      () => ports.store.mirrored(profile.id),
+      () => undefined,
+    );
+    return show(profile);
+  };
+  return [
+    serve(listProfiles, async () => ({ items: (await ports.store.list()).map(show) })),
+    serve(getProfile, async ({ params }) => show(await existing(ports.store, params.id))),
+    serve(createProfile, async ({ body, caller }) => {
+      assertTrustAcknowledged(body);
+      return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
+    }),
+    serve(replaceProfile, async ({ params, body, caller }) => {
+      assertTrustAcknowledged(body);
+      const replaced = await ports.store.replace(profileOf(params.id, body, body.version), caller?.id ?? '');
+      if (replaced !== undefined) return mirrored(replaced);
+      const now = await existing(ports.store, params.id);
+      throw new CaError('conflict', `the profile is at version ${now.version} by now; read it again`);
+    }),
+  ];
+}
+
+async function existing(store: ProfileAdministration, id: string): Promise<Profile> {
+  const profile = await store.profile(id);
+  if (profile === undefined) throw new CaError('notFound', 'no such profile');
+  return profile;
+}
+
+type Writable = Omit<z.output<typeof createProfileBody>, 'id'>;
+
+function assertTrustAcknowledged(body: Writable): void {
+  if (body.acme_auth_mode !== 'trust_authenticated') return;
+  if (!body.eab_required && (body.allowed_names ?? []).length === 0) {
+    throw new CaError(
+      'policyViolation',
+      'trust_authenticated needs eab_required or allowed_names: an account key alone proves nothing about a name',
+    );
+  }
+  if (body.acknowledge_trust !== true) {
+    throw new CaError(
+      'policyViolation',
+      'trust_authenticated issues without proof of control; say acknowledge_trust: true if that is meant',
+    );
+  }
+}
+
+function profileOf(id: string, body: Writable, version: number): Profile {
+  return {
+    id,
+    name: body.name,
+    description: body.description,
+    enabled: body.enabled,
+    authMode: body.acme_auth_mode,
+    eabRequired: body.eab_required,
+    allowedNames: body.allowed_names ?? undefined,
+    allowWildcards: body.allow_wildcards,
+    allowSingleLabel: body.allow_single_label,
+    allowedChallenges: body.allowed_challenges,
+    allowedCidrs: body.allowed_cidrs,
+    keyRules: body.key_rules,
+    validitySeconds: body.validity_seconds,
+    extendedKeyUsages: body.extended_key_usages,
+    mustStaple: body.must_staple,
+    maxIdentifiers: body.max_identifiers,
+    termsOfService: body.terms_of_service ?? undefined,
+    website: body.website ?? undefined,
+    caaIdentities: body.caa_identities,
+    caId: body.ca_id,
+    version,
+  };
+}
+
+function body(profile: Profile, publicBaseUrl: string): ProfileBody {
+  return {
+    id: profile.id,
+    name: profile.name,
+    description: profile.description,
+    enabled: profile.enabled,
+    acme_auth_mode: profile.authMode,
+    eab_required: profile.eabRequired,
+    allowed_names: profile.allowedNames === undefined ? null : [...profile.allowedNames],
+    allow_wildcards: profile.allowWildcards,
+    allow_single_label: profile.allowSingleLabel,
+    allowed_challenges: [...profile.allowedChallenges],
+    allowed_cidrs: [...profile.allowedCidrs],
+    key_rules: [...profile.keyRules],
+    validity_seconds: profile.validitySeconds,
+    extended_key_usages: [...profile.extendedKeyUsages],
+    must_staple: profile.mustStaple,
+    max_identifiers: profile.maxIdentifiers,
+    terms_of_service: profile.termsOfService ?? null,
+    website: profile.website ?? null,
+    caa_identities: [...profile.caaIdentities],
+    ca_id: profile.caId,
+    version: profile.version,
+    acme_directory: acmeUrls(publicBaseUrl, profile.id).directory,
+  };
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import type { Route } from '#contract/route.ts';
+import { isAllowed, type Caller, type Permission } from '#domain/access/permission.ts';
+import { CaError } from '#domain/error.ts';
+import { parseObject } from '#domain/json/strict.ts';
+import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+
+/** What an operation gets: parsed by the contract's schemas, and who asks (undefined on a public route). */
+export interface Input<R extends Route> {
+  readonly params: z.output<R['params']>;
+  readonly query: z.output<R['query']>;
+  readonly body: z.output<R['body']>;
+  readonly caller: Caller | undefined;
+}
+
+/** A route bound to the operation that serves it. */
+export interface Served {
+  readonly route: Route;
+  readonly pattern: RegExp;
+  readonly run: (input: {
+    params: unknown;
+    query: unknown;
+    body: unknown;
+    caller: Caller | undefined;
+  }) => Promise<{ readonly status?: number; readonly body: object }>;
+}
+
+/** Binds an operation to its declaration; the answer's status may differ where the contract says so in its schema (readiness). */
+export function serve<R extends Route>(
+  route: R,
+  run: (input: Input<R>) => Promise<z.input<R['answer']> | { readonly status: number; readonly answer: z.input<R['answer']> }>,
+): Served {
+  const pattern = new RegExp(`^${route.path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`);
+  return {
+    route,
+    pattern,
+    run: async (input) => {
+      const result = await run(input as Input<R>);
+      const wrapped = typeof result === 'object' && result !== null && 'answer' in result && 'status' in result;
+      const answer = wrapped ? (result as { answer: unknown }).answer : result;
+      // The answer is held to the contract too: a field that slipped in is a defect, not a feature.
+      const body = route.answer.parse(answer) as object;
+      return wrapped ? { status: (result as { status: number }).status, body } : { body };
+    },
+  };
+}
+
+/** Finds the route, the caller and the input, checks the permission, runs the operation. */
+export function router(
+  served: readonly Served[],
+  authenticate: (request: HttpRequest) => Promise<Caller>,
+): (request: HttpRequest) => Promise<HttpResponse> {
+  return async (request) => {
+    const candidates = served.flatMap((candidate) => {
+      const match = candidate.pattern.exec(request.path);
+      return match === null ? [] : [{ ...candidate, params: { ...match.groups } }];
+    });
+    if (candidates.length === 0) throw new CaError('notFound', 'no such resource');
+    const found = candidates.find(({ route }) => route.method === request.method || (route.method === 'GET' && request.method === 'HEAD'));
+    if (found === undefined) {
+      throw new CaError('methodNotAllowed', 'the resource does not have this method', {
+        allow: candidates.map(({ route }) => route.method),
+      });
+    }
+    const { permission } = found.route;
+    const caller = permission === 'public' ? undefined : await permitted(await authenticate(request), permission);
+    const input = {
+      params: parse(found.route.params, found.params, 'the path'),
+      query: parse(found.route.query, Object.fromEntries(new URLSearchParams(request.query)), 'the query'),
+      body: parse(found.route.body, readBody(request), 'the body'),
+      caller,
+    };
+    const { status, body } = await found.run(input);
+    return {
+      status: status ?? found.route.status,
+      headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+      body: request.method === 'HEAD' ? '' : JSON.stringify(body),
+    };
+  };
+}
+
+async function permitted(caller: Caller, permission: Permission): Promise<Caller> {
+  if (!isAllowed(caller, permission)) throw new CaError('unauthorized', `the permission ${permission} is missing`);
+  return caller;
+}
+
+function readBody(request: HttpRequest): unknown {
+  if (request.body.length === 0) return {};
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json') throw new CaError('unsupportedMediaType', 'the Content-Type must be application/json');
+  return parseObject(request.body.toString('utf8'), 'the body');
+}
+
+function parse(schema: z.ZodType, value: unknown, what: string): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue?.path.join('.') ?? '';
+  throw new CaError('malformed', `${what}: ${where === '' ? '' : `${where}: `}${issue?.message ?? 'not valid'}`);
+}

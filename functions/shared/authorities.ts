@@ -1,0 +1,49 @@
+import { CaError } from '#domain/error.ts';
+import { signingAuthority, type SigningAuthority } from '#domain/issuance/issue.ts';
+import type { CertificateAuthority, IssuanceStore } from '#domain/issuance/store.ts';
+import { openSigner } from '#adapters/kms/sealed-signer.ts';
+import type { Envelope } from '#adapters/kms/envelope.ts';
+
+export type AuthoritySource = Pick<IssuanceStore, 'authority'>;
+
+/** The seal of a CA's key names the CA, so that no row can lend its key to another. */
+export function caKeyContext(caId: string): string {
+  return `ca-key:${caId}`;
+}
+
+/**
+ * CAs ready to sign, opened once per instance: a CA's certificate and key never change under their id.
+ *
+ * @throws {CaError} `unavailable` when the database or the key service does not answer, `internal` when the CA does not exist
+ */
+export function authorities(source: AuthoritySource, envelope: Envelope): (caId: string) => Promise<SigningAuthority> {
+  const opened = new Map<string, Promise<SigningAuthority>>();
+  return (caId) => {
+    let authority = opened.get(caId);
+    if (authority === undefined) {
+      authority = open(source, envelope, caId);
+      opened.set(caId, authority);
+      authority.catch(() => opened.delete(caId));
+    }
+    return authority;
+  };
+}
+
+async function open(source: AuthoritySource, envelope: Envelope, caId: string): Promise<SigningAuthority> {
+  const chain: Uint8Array[] = [];
+  const first = await load(source, caId);
+  let current = first;
+  while (current.parentId !== undefined && chain.length < 8) {
+    chain.push(current.certificate);
+    current = await load(source, current.parentId);
+  }
+  // A root that issues by itself still heads its own chain.
+  if (chain.length === 0) chain.push(first.certificate);
+  return signingAuthority(caId, chain, await openSigner(envelope, first.sealedKey, caKeyContext(caId)));
+}
+
+async function load(source: AuthoritySource, id: string): Promise<CertificateAuthority> {
+  const authority = await source.authority(id);
+  if (authority === undefined) throw new CaError('internal', `no certificate authority ${id}`);
+  return authority;
+}

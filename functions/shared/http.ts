@@ -1,0 +1,115 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import middy from '@middy/core';
+import { CaError } from '#domain/error.ts';
+import { log } from './log.ts';
+
+/** A request as routes see it. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Decoded, as API Gateway delivers it. */
+  readonly path: string;
+  readonly query: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer;
+  /** Of the gateway; never a header that a client can set. */
+  readonly sourceIp: string;
+  readonly requestId: string;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+export interface HttpOptions {
+  readonly maxBodyBytes: number;
+  /** Called before each request, also one that is refused. */
+  readonly wake?: (nowMs: number) => void;
+  /** Turns any error into the protocol's own answer; adds what every answer carries. */
+  readonly refuse: (error: unknown, request: HttpRequest | undefined) => Promise<HttpResponse>;
+}
+
+export type HttpHandler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
+
+/**
+ * The chain of every HTTP function: request id and structured log, size limit, decoding, one mapped error. A request that
+ * outlasts the function's time is answered before the gateway gives up.
+ */
+export function httpFunction(serve: (request: HttpRequest) => Promise<HttpResponse>, options: HttpOptions): HttpHandler {
+  const refuse = async (error: unknown, request: HttpRequest | undefined): Promise<APIGatewayProxyStructuredResultV2> =>
+    encode(await options.refuse(error, request));
+  const chain = middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>({
+    timeoutEarlyInMillis: 1000,
+    timeoutEarlyResponse: () => {
+      throw new CaError('unavailable', 'the request took too long; try again', { retryAfter: 15 });
+    },
+  });
+  chain.use({
+    before: () => {
+      options.wake?.(Date.now());
+    },
+    onError: async (state) => {
+      state.response = await refuse(state.error, readRequest(state.event as APIGatewayProxyEventV2));
+    },
+  });
+  chain.handler(async (event: APIGatewayProxyEventV2) => {
+    if ((event as unknown as { warmup?: boolean }).warmup === true) return { statusCode: 204 };
+    const started = performance.now();
+    const request = readRequest(event);
+    if (request.body.length > options.maxBodyBytes)
+      throw new CaError('payloadTooLarge', `the body is longer than ${options.maxBodyBytes} bytes`);
+    const response = await serve(request);
+    logRequest(request, response.status, performance.now() - started);
+    return encode(response);
+  });
+  return chain;
+}
+
+/** Logs what a refusal was about; details of what happened underneath go no further than here. */
+export function logRefusal(error: unknown, request: HttpRequest | undefined, status: number): void {
+  const facts = { requestId: request?.requestId, method: request?.method, path: request?.path, status };
+  if (error instanceof CaError && error.code !== 'internal') {
+    const cause = error.cause instanceof Error ? `${error.cause.name}: ${error.cause.message}` : undefined;
+    log[status >= 500 ? 'error' : 'info'](`refused: ${error.code}`, {
+      ...facts,
+      detail: error.message,
+      ...(cause !== undefined && { cause }),
+    });
+  } else {
+    log.error('failed', { ...facts, error: error instanceof Error ? error : new Error(String(error)) });
+  }
+}
+
+function logRequest(request: HttpRequest, status: number, milliseconds: number): void {
+  if (log.getLevelName() !== 'DEBUG') return;
+  log.debug('served', {
+    requestId: request.requestId,
+    method: request.method,
+    path: request.path,
+    status,
+    milliseconds: Math.round(milliseconds),
+  });
+}
+
+function readRequest(event: APIGatewayProxyEventV2): HttpRequest {
+  return {
+    method: event.requestContext.http.method,
+    path: event.rawPath,
+    query: event.rawQueryString,
+    headers: event.headers,
+    body: event.body === undefined ? Buffer.alloc(0) : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8'),
+    sourceIp: event.requestContext.http.sourceIp,
+    requestId: event.requestContext.requestId,
+  };
+}
+
+function encode(response: HttpResponse): APIGatewayProxyStructuredResultV2 {
+  const binary = response.body instanceof Uint8Array;
+  return {
+    statusCode: response.status,
+    ...(response.headers && { headers: response.headers }),
+    ...(response.body !== undefined && { body: binary ? Buffer.from(response.body).toString('base64') : response.body }),
+    isBase64Encoded: binary,
+  };
+}
