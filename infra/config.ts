@@ -1,0 +1,57 @@
+import { z } from 'zod';
+
+/** What a deployment may choose: the object under `certctl` in the CDK context. Unknown keys refuse to synthesize. */
+export const configSchema = z.strictObject({
+  /** A PostgreSQL that exists; without it the app makes an Aurora Serverless v2 that pauses to zero. */
+  existingDatabase: z
+    .strictObject({
+      host: z.string().min(1),
+      port: z.number().int().positive().default(5432),
+      name: z.string().min(1),
+      /** Secret with `username` and `password` of a role that may create tables and roles. */
+      secretArn: z.string().startsWith('arn:'),
+      /** Where the database lives; without it the functions stay outside a VPC. */
+      vpc: z
+        .strictObject({
+          vpcId: z.string(),
+          availabilityZones: z.array(z.string()).min(1),
+          subnetIds: z.array(z.string()).min(1),
+          securityGroupId: z.string(),
+        })
+        .optional(),
+    })
+    .optional(),
+  /** Aurora capacity units; 0 pauses after five idle minutes. */
+  minCapacity: z.number().min(0).max(128).default(0),
+  maxCapacity: z.number().min(1).max(128).default(2),
+  /** One running copy per loop. New accounts, whose concurrency limit is 10, cannot reserve: set to false there. */
+  reserveConcurrency: z.boolean().default(true),
+  /** Most copies of the worker at once. */
+  workerMaxConcurrency: z.number().int().min(2).max(1000).default(5),
+  /** Resolvers that validation asks, `host` or `host:port`; empty: Lambda's own. */
+  dnsResolvers: z.array(z.string()).max(4).default([]),
+  /** CloudFront in front of CRL and OCSP, which gives them plain http; false for emulators without it. */
+  edge: z.boolean().default(true),
+  logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),
+  /** Protects the database against deletion; false for trials. */
+  deletionProtection: z.boolean().default(true),
+  /** ACME rate limits; see the ACME page for what each means. */
+  limits: z
+    .strictObject({
+      newOrdersPerHour: z.number().int().positive().default(100),
+      openOrders: z.number().int().positive().default(50),
+      challengeResponsesPerHour: z.number().int().positive().default(60),
+      newAccountsPer3Hours: z.number().int().positive().default(10),
+    })
+    .prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+/** @throws {Error} one line that names what is wrong */
+export function readConfig(context: unknown): Config {
+  const result = configSchema.safeParse(typeof context === 'string' ? JSON.parse(context) : (context ?? {}));
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${['certctl', ...issue.path].join('.')}: ${issue.message}`);
+  throw new Error(`the CDK context is not valid: ${problems.join('; ')}`);
+}

@@ -1,0 +1,84 @@
+import { Stack, Validations } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import type * as sqs from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { FunctionSpec } from '../functions.ts';
+import type { DataStack } from '../stacks/data.ts';
+import type { KeysStack } from '../stacks/keys.ts';
+import { runtimeRole } from './database.ts';
+
+export interface FunctionRoleProps {
+  readonly spec: FunctionSpec;
+  readonly logGroup: logs.ILogGroup;
+  readonly inVpc: boolean;
+  readonly data: DataStack;
+  readonly keys: KeysStack;
+  readonly jobs: sqs.IQueue;
+  readonly prober: lambda.IFunction | undefined;
+}
+
+/** A role with exactly what the function's row in the table says. */
+export function functionRole(scope: Construct, id: string, props: FunctionRoleProps): iam.Role {
+  const { spec, data, keys } = props;
+  const role = new iam.Role(scope, id, {
+    assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    description: `certctl ${spec.name}`,
+  });
+  const allow = (actions: string[], resources: string[]): void => void role.addToPolicy(new iam.PolicyStatement({ actions, resources }));
+  allow(['logs:CreateLogStream', 'logs:PutLogEvents'], [props.logGroup.logGroupArn]);
+  acknowledge(role, `AwsSolutions-IAM5[Resource::<${logicalId(props.logGroup)}.Arn>:*]`, 'Streams of its own log group.');
+  if (props.inVpc) {
+    // Lambda makes the interfaces with the function's role, and EC2 knows no narrower resource for these actions.
+    allow(
+      [
+        'ec2:CreateNetworkInterface',
+        'ec2:DescribeNetworkInterfaces',
+        'ec2:DescribeSubnets',
+        'ec2:DeleteNetworkInterface',
+        'ec2:AssignPrivateIpAddresses',
+        'ec2:UnassignPrivateIpAddresses',
+      ],
+      ['*'],
+    );
+    acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Network interfaces of VPC functions: EC2 supports no resource for these actions.');
+  }
+  if (spec.database === 'runtime') data.database.grantConnect(role, runtimeRole);
+  if (spec.database === 'owner') data.database.ownerSecret.grantRead(role);
+  for (const [table, operations] of Object.entries(spec.tables ?? {})) {
+    const arn = { state: data.state, nonces: data.nonces, rates: data.rates }[table as 'state' | 'nonces' | 'rates'].tableArn;
+    allow(
+      operations.map((operation) => `dynamodb:${operation}`),
+      [arn],
+    );
+  }
+  for (const prefix of spec.artifacts ?? []) {
+    allow(['s3:GetObject', 's3:PutObject'], [data.artifacts.arnForObjects(prefix)]);
+    // Without it S3 answers 403 instead of 404 for a key that does not exist yet.
+    allow(['s3:ListBucket'], [data.artifacts.bucketArn]);
+    acknowledge(role, `AwsSolutions-IAM5[Resource::<${logicalIdIn(data, data.artifacts)}.Arn>/${prefix}]`, 'CRLs under their prefix.');
+  }
+  if (spec.envelope)
+    allow(
+      spec.envelope.map((use) => (use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt')),
+      [keys.envelope.keyArn],
+    );
+  if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
+  // The event source's own grant lacks this one: a job that must wait makes its message wait.
+  if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);
+  if (spec.invokesProber && props.prober) allow(['lambda:InvokeFunction'], [props.prober.functionArn]);
+  return role;
+}
+
+function acknowledge(role: iam.Role, id: string, reason: string): void {
+  Validations.of(role).acknowledge({ id, reason });
+}
+
+function logicalId(construct: logs.ILogGroup): string {
+  return Stack.of(construct).getLogicalId(construct.node.defaultChild as never);
+}
+
+function logicalIdIn(stack: Stack, construct: Construct): string {
+  return stack.getLogicalId(construct.node.defaultChild as never);
+}

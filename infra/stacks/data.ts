@@ -1,0 +1,56 @@
+import { Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import type { Config } from '../config.ts';
+import { newDatabase, existingDatabase, type PlatformDatabase } from '../constructs/database.ts';
+
+export interface DataProps extends StackProps {
+  readonly config: Config;
+}
+
+/** What must survive everything: the database, the tables, the artifacts. */
+export class DataStack extends Stack {
+  readonly database: PlatformDatabase;
+  /** Spent nonces. */
+  readonly nonces: dynamodb.Table;
+  readonly rates: dynamodb.Table;
+  /** Nonce keys, the profiles' mirror, what was last seen of the database. */
+  readonly state: dynamodb.Table;
+  readonly artifacts: s3.Bucket;
+
+  constructor(scope: Construct, id: string, props: DataProps) {
+    super(scope, id, { ...props, description: 'certctl: database, tables, artifacts' });
+    this.nonces = this.#table('Nonces');
+    this.rates = this.#table('RateLimits');
+    this.state = this.#table('State');
+    this.artifacts = new s3.Bucket(this, 'Artifacts', {
+      versioned: true,
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      removalPolicy: RemovalPolicy.RETAIN,
+      lifecycleRules: [{ noncurrentVersionExpiration: Duration.days(90) }],
+    });
+    Validations.of(this.artifacts).acknowledge({
+      id: 'AwsSolutions-S1',
+      reason:
+        'Holds CRLs, which are public by nature, and is read by our own functions only; server access logs would cost more than the bucket.',
+    });
+    this.database =
+      props.config.existingDatabase === undefined
+        ? newDatabase(this, props.config, this.artifacts)
+        : existingDatabase(this, props.config.existingDatabase);
+  }
+
+  #table(id: string): dynamodb.Table {
+    return new dynamodb.Table(this, id, {
+      partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      timeToLiveAttribute: 'exp',
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+  }
+}

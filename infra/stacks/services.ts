@@ -1,0 +1,210 @@
+import { CfnOutput, CustomResource, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
+import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as destinations from 'aws-cdk-lib/aws-lambda-destinations';
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
+import * as scheduler from 'aws-cdk-lib/aws-scheduler';
+import * as targets from 'aws-cdk-lib/aws-scheduler-targets';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Provider } from 'aws-cdk-lib/custom-resources';
+import type { Construct } from 'constructs';
+import { join } from 'node:path';
+import type { Bundles } from '../bundle.ts';
+import type { Config } from '../config.ts';
+import { functionRole } from '../constructs/function-role.ts';
+import { logGroup } from '../constructs/log-group.ts';
+import { runtimeRole } from '../constructs/database.ts';
+import { functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
+import type { DataStack } from './data.ts';
+import type { EdgeStack } from './edge.ts';
+import type { KeysStack } from './keys.ts';
+
+export interface ServicesProps extends StackProps {
+  readonly config: Config;
+  readonly bundles: Bundles;
+  readonly data: DataStack;
+  readonly keys: KeysStack;
+  readonly edge: EdgeStack;
+}
+
+const workerTimeoutMargin = 30;
+
+/** What is replaced by every deployment: functions and what starts them. The schema comes first. */
+export class ServicesStack extends Stack {
+  readonly functions: ReadonlyMap<string, lambda.Function>;
+  readonly jobs: sqs.Queue;
+  readonly schema: CustomResource;
+  readonly #props: ServicesProps;
+
+  constructor(scope: Construct, id: string, props: ServicesProps) {
+    super(scope, id, { ...props, description: 'certctl: functions, queue, schedules, migrations' });
+    this.#props = props;
+    const worker = functionSpecs.find((spec) => spec.consumesJobs);
+    const dead = new sqs.Queue(this, 'DeadJobs', { enforceSSL: true, retentionPeriod: Duration.days(14) });
+    this.jobs = new sqs.Queue(this, 'Jobs', {
+      enforceSSL: true,
+      visibilityTimeout: Duration.seconds((worker?.timeoutSeconds ?? 0) + workerTimeoutMargin),
+      deadLetterQueue: { queue: dead, maxReceiveCount: 5 },
+    });
+    const failures = new sqs.Queue(this, 'LoopFailures', { enforceSSL: true, retentionPeriod: Duration.days(14) });
+    for (const queue of [dead, failures]) {
+      Validations.of(queue).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'This is where dead letters go.' });
+    }
+    const prober = functionSpecs.find((spec) => spec.name === proberName);
+    if (prober === undefined) throw new Error('there is no prober');
+    const made = new Map<string, lambda.Function>([[proberName, this.#function(prober, failures)]]);
+    for (const spec of functionSpecs.filter((other) => other.name !== proberName))
+      made.set(spec.name, this.#function(spec, failures, made.get(proberName)));
+    this.functions = made;
+    this.schema = this.#migrations();
+    for (const [name, fn] of made) if (name !== 'migrate') fn.node.addDependency(this.schema);
+    for (const spec of functionSpecs) this.#triggers(spec);
+    new CfnOutput(this, 'AdminToken', {
+      value: `aws lambda invoke --function-name ${this.#get('migrate').functionName} --cli-binary-format raw-in-base64-out --payload '{"action":"admin-token"}' /dev/stdout`,
+      description: 'Shows the admin token, once',
+    });
+  }
+
+  #get(name: string): lambda.Function {
+    const fn = this.functions.get(name);
+    if (fn === undefined) throw new Error(`there is no function ${name}`);
+    return fn;
+  }
+
+  #function(spec: FunctionSpec, failures: sqs.Queue, prober?: lambda.Function): lambda.Function {
+    const { config, bundles, data } = this.#props;
+    const id = pascal(spec.name);
+    const logs = logGroup(this, `${id}Log`, config);
+    const network = spec.database === undefined ? undefined : data.database.network;
+    const role = functionRole(this, `${id}Role`, {
+      spec,
+      logGroup: logs,
+      inVpc: network !== undefined,
+      ...this.#props,
+      jobs: this.jobs,
+      prober,
+    });
+    const reserved = isLoop(spec.name) && config.reserveConcurrency;
+    return new lambda.Function(this, id, {
+      description: `certctl ${spec.name}`,
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      code: lambda.Code.fromAsset(join(bundles.folder, isLoop(spec.name) ? 'loops' : spec.name)),
+      handler: isLoop(spec.name) ? `${spec.name}.handler` : 'index.handler',
+      memorySize: spec.memoryMb,
+      timeout: Duration.seconds(spec.timeoutSeconds),
+      role,
+      logGroup: logs,
+      environment: this.#environment(spec, prober),
+      ...(reserved && { reservedConcurrentExecutions: 1 }),
+      ...(network && {
+        vpc: network.vpc,
+        vpcSubnets: network.subnets,
+        securityGroups: [network.securityGroup],
+        ipv6AllowedForDualStack: data.database.ownNetwork,
+      }),
+      ...(spec.everyMinutes !== undefined && {
+        // A late tick is worthless, the next one does its work: no retry, and only what failed is kept.
+        maxEventAge: Duration.seconds(60),
+        retryAttempts: 0,
+        onFailure: new destinations.SqsDestination(failures),
+      }),
+    });
+  }
+
+  #environment(spec: FunctionSpec, prober: lambda.Function | undefined): Record<string, string> {
+    const { config, bundles, data, keys, edge } = this.#props;
+    const { database } = data;
+    const own = database.ownNetwork && spec.database !== undefined;
+    return {
+      CERTCTL_FUNCTION: spec.name,
+      CERTCTL_RELEASE: bundles.digest.slice(0, 12),
+      ...(spec.database !== undefined && {
+        DATABASE_HOST: database.host,
+        DATABASE_PORT: database.port,
+        DATABASE_NAME: database.name,
+        DATABASE_USER: runtimeRole,
+        DATABASE_AUTH: spec.database === 'owner' ? 'secret' : database.runtimeAuth,
+        ...((spec.database === 'owner' || database.runtimeAuth === 'secret') && { DATABASE_SECRET_ARN: database.ownerSecret.secretArn }),
+        // The runtime's own bundle has the authorities of RDS, which Node does not load by itself.
+        NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+      }),
+      ...(own && { AWS_USE_DUALSTACK_ENDPOINT: 'true', NODE_OPTIONS: '--dns-result-order=ipv6first' }),
+      ...(spec.tables?.state && { STATE_TABLE: data.state.tableName }),
+      ...(spec.tables?.nonces && { NONCE_TABLE: data.nonces.tableName }),
+      ...(spec.tables?.rates && { RATE_TABLE: data.rates.tableName }),
+      ...(spec.artifacts && { ARTIFACT_BUCKET: data.artifacts.bucketName }),
+      ...(spec.envelope && { ENVELOPE_KEY_ARN: keys.envelope.keyArn }),
+      ...((spec.sendsJobs === true || spec.consumesJobs === true) && { JOB_QUEUE_URL: this.jobs.queueUrl }),
+      ...(spec.invokesProber && prober && { PROBER_FUNCTION: prober.functionName }),
+      ...(spec.urls && { PUBLIC_BASE_URL: edge.publicBaseUrl, PKI_BASE_URL: edge.pkiBaseUrl }),
+      ...(spec.limits && {
+        LIMIT_NEW_ORDERS_PER_HOUR: String(config.limits.newOrdersPerHour),
+        LIMIT_OPEN_ORDERS: String(config.limits.openOrders),
+        LIMIT_CHALLENGE_RESPONSES_PER_HOUR: String(config.limits.challengeResponsesPerHour),
+        LIMIT_NEW_ACCOUNTS_PER_3_HOURS: String(config.limits.newAccountsPer3Hours),
+      }),
+      ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
+      ...(spec.name === 'migrate' && { RUNTIME_ROLE: runtimeRole }),
+      ...(spec.name === proberName && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
+    };
+  }
+
+  #migrations(): CustomResource {
+    const { data, bundles } = this.#props;
+    const migrate = this.#get('migrate');
+    // In our own network the answer goes through the S3 endpoint; in a foreign one CDK's framework, outside of it, answers.
+    const foreign = data.database.network !== undefined && !data.database.ownNetwork;
+    const serviceToken = foreign ? new Provider(this, 'SchemaProvider', { onEventHandler: migrate }).serviceToken : migrate.functionArn;
+    const schema = new CustomResource(this, 'Schema', {
+      resourceType: 'Custom::CertctlSchema',
+      serviceToken,
+      serviceTimeout: Duration.seconds(960),
+      properties: { manifestDigest: bundles.migrations.digest },
+    });
+    schema.node.addDependency(...data.database.ready);
+    return schema;
+  }
+
+  #triggers(spec: FunctionSpec): void {
+    const fn = this.#get(spec.name);
+    const integration = spec.routes && new integrations.HttpLambdaIntegration(`${pascal(spec.name)}Integration`, fn);
+    for (const [index, key] of (spec.routes ?? []).entries()) {
+      const [method, path = ''] = key.split(' ');
+      const route = new apigateway.HttpRoute(this, `${pascal(spec.name)}Route${index}`, {
+        httpApi: this.#props.edge.api,
+        routeKey: apigateway.HttpRouteKey.with(path, method === 'GET' ? apigateway.HttpMethod.GET : apigateway.HttpMethod.ANY),
+        ...(integration && { integration }),
+      } as apigateway.HttpRouteProps);
+      Validations.of(route).acknowledge({
+        id: 'AwsSolutions-APIG4',
+        reason: 'ACME authenticates by signed requests, revocation status is public, and the control plane checks bearer tokens itself.',
+      });
+    }
+    if (spec.consumesJobs) {
+      fn.addEventSource(
+        new SqsEventSource(this.jobs, {
+          batchSize: 10,
+          reportBatchItemFailures: true,
+          maxConcurrency: this.#props.config.workerMaxConcurrency,
+        }),
+      );
+    }
+    if (spec.everyMinutes !== undefined) {
+      new scheduler.Schedule(this, `${pascal(spec.name)}Schedule`, {
+        schedule: scheduler.ScheduleExpression.rate(Duration.minutes(spec.everyMinutes)),
+        target: new targets.LambdaInvoke(fn, {
+          input: scheduler.ScheduleTargetInput.fromObject({ loop: spec.name, scheduledTime: scheduler.ContextAttribute.scheduledTime }),
+          maxEventAge: Duration.seconds(60),
+          retryAttempts: 0,
+        }),
+        description: `certctl ${spec.name}`,
+      });
+    }
+  }
+}
+
+function pascal(name: string): string {
+  return name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
