@@ -46,7 +46,9 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
   );
   const loops = names.filter((name) => name.startsWith(loopPrefix));
   await build(options(root, draft, Object.fromEntries(loops.map((name) => [`loops/${name}`, entry(root, name)]))));
-  cpSync(join(root, 'migrations'), join(draft, 'migrate', 'migrations'), { recursive: true });
+  cpSync(join(root, 'migrations'), join(draft, 'migrate', 'schema'), { recursive: true });
+  // The library reads its own first migration from beside its code.
+  cpSync(join(root, 'node_modules/postgres-migrations/dist/migrations'), join(draft, 'migrate', 'migrations'), { recursive: true });
   writeFileSync(join(draft, 'complete'), `${digest}\n`);
   try {
     renameSync(draft, folder);

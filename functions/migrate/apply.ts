@@ -52,7 +52,8 @@ async function run(client: pg.Client, options: ApplyOptions, known: ReadonlyMap<
   try {
     await migrate({ client }, options.folder);
   } catch (error) {
-    await copyLedger(client, options, known, started);
+    // What landed before the failing file is recorded; the failure itself is what matters.
+    await copyLedger(client, options, known, started).catch(() => undefined);
     throw describe(error);
   }
   await copyLedger(client, options, known, started);

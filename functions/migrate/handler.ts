@@ -30,7 +30,7 @@ const settings = z
   })
   .parse(process.env);
 
-const folder = join(settings.LAMBDA_TASK_ROOT, 'migrations');
+const folder = join(settings.LAMBDA_TASK_ROOT, 'schema');
 const reachableMs = 120_000;
 const lockMs = 300_000;
 const answerMarginMs = 20_000;

@@ -28,6 +28,7 @@ export interface PlatformDatabase {
 }
 
 export const runtimeRole = 'certctl_runtime';
+export const ownerRole = 'certctl_owner';
 const databaseName = 'certctl';
 
 /** Aurora Serverless v2 that pauses to zero, in a dual-stack network without NAT. */
@@ -50,7 +51,7 @@ export function newDatabase(scope: Construct, config: Config, artifacts: s3.Buck
     vpc,
     vpcSubnets: subnets,
     defaultDatabaseName: databaseName,
-    credentials: rds.Credentials.fromGeneratedSecret('certctl_owner'),
+    credentials: rds.Credentials.fromGeneratedSecret(ownerRole),
     iamAuthentication: true,
     storageEncrypted: true,
     backup: { retention: Duration.days(35) },

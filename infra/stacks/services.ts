@@ -14,7 +14,7 @@ import type { Bundles } from '../bundle.ts';
 import type { Config } from '../config.ts';
 import { functionRole } from '../constructs/function-role.ts';
 import { logGroup } from '../constructs/log-group.ts';
-import { runtimeRole } from '../constructs/database.ts';
+import { ownerRole, runtimeRole } from '../constructs/database.ts';
 import { functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
 import type { DataStack } from './data.ts';
 import type { EdgeStack } from './edge.ts';
@@ -124,7 +124,7 @@ export class ServicesStack extends Stack {
         DATABASE_HOST: database.host,
         DATABASE_PORT: database.port,
         DATABASE_NAME: database.name,
-        DATABASE_USER: runtimeRole,
+        DATABASE_USER: spec.database === 'owner' ? ownerRole : runtimeRole,
         DATABASE_AUTH: spec.database === 'owner' ? 'secret' : database.runtimeAuth,
         ...((spec.database === 'owner' || database.runtimeAuth === 'secret') && { DATABASE_SECRET_ARN: database.ownerSecret.secretArn }),
         // The runtime's own bundle has the authorities of RDS, which Node does not load by itself.

@@ -1,0 +1,91 @@
+import { AwsError } from '../aws-error.ts';
+import { condition, update, type Bindings } from './expression.ts';
+import type { TableStore } from './store.ts';
+import { checkItem, checkKey, invalid, type AttributeValue, type Item } from './value.ts';
+
+interface Input {
+  readonly TableName: string;
+  readonly Item?: Item;
+  readonly Key?: Item;
+  readonly ConditionExpression?: string;
+  readonly UpdateExpression?: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues?: Readonly<Record<string, AttributeValue>>;
+  readonly ReturnValues?: string;
+  readonly ReturnValuesOnConditionCheckFailure?: string;
+}
+
+/**
+ * The item operations of DynamoDB that the platform uses, on tables whose key is `pk`. One operation runs at a time, so a
+ * condition and its write are one.
+ */
+export function dynamodb(store: TableStore): (operation: string, input: unknown) => object {
+  const operations: Readonly<Record<string, (input: Input) => object>> = {
+    PutItem(input) {
+      const item = input.Item ?? {};
+      checkItem(item);
+      const pk = checkKey(item);
+      const before = checked(store, input, pk);
+      store.put(input.TableName, pk, item);
+      return returned(input.ReturnValues, before, undefined);
+    },
+    GetItem(input) {
+      const item = store.get(input.TableName, checkKey(input.Key ?? {}));
+      return item === undefined ? {} : { Item: item };
+    },
+    UpdateItem(input) {
+      const key = input.Key ?? {};
+      const pk = checkKey(key);
+      const before = checked(store, input, pk);
+      const apply = update(input.UpdateExpression ?? '');
+      const after = apply(before ?? key, bindings(input));
+      checkItem(after);
+      store.put(input.TableName, pk, after);
+      return returned(input.ReturnValues, before, after);
+    },
+    DeleteItem(input) {
+      const pk = checkKey(input.Key ?? {});
+      const before = checked(store, input, pk);
+      store.delete(input.TableName, pk);
+      return returned(input.ReturnValues, before, undefined);
+    },
+  };
+  return (operation, input) => {
+    const run = operations[operation];
+    if (run === undefined) throw new AwsError('UnknownOperationException', `${operation} is not played here`);
+    const { TableName } = input as Input;
+    if (!store.has(TableName))
+      throw new AwsError('ResourceNotFoundException', `Requested resource not found: Table: ${TableName} not found`);
+    return run(input as Input);
+  };
+}
+
+function bindings(input: Input): Bindings {
+  return { names: input.ExpressionAttributeNames ?? {}, values: input.ExpressionAttributeValues ?? {} };
+}
+
+/** The item as it is, if the condition holds for it. */
+function checked(store: TableStore, input: Input, pk: string): Item | undefined {
+  const before = store.get(input.TableName, pk);
+  if (input.ConditionExpression === undefined || condition(input.ConditionExpression)(before, bindings(input))) return before;
+  const old = input.ReturnValuesOnConditionCheckFailure === 'ALL_OLD' && before !== undefined ? { Item: before } : {};
+  throw new AwsError('ConditionalCheckFailedException', 'The conditional request failed', 400, old);
+}
+
+function returned(wanted: string | undefined, before: Item | undefined, after: Item | undefined): object {
+  switch (wanted) {
+    case undefined:
+    case 'NONE':
+      return {};
+    case 'ALL_OLD':
+      return before === undefined ? {} : { Attributes: before };
+    case 'ALL_NEW':
+      return { Attributes: after ?? {} };
+    case 'UPDATED_NEW': {
+      const changed = Object.entries(after ?? {}).filter(([name, value]) => JSON.stringify(before?.[name]) !== JSON.stringify(value));
+      return { Attributes: Object.fromEntries(changed) };
+    }
+    default:
+      throw invalid(`ReturnValues ${wanted} is not played here`);
+  }
+}

@@ -1,0 +1,94 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { PlannedFunction } from '../plan.ts';
+import { gateway } from './gateway.ts';
+import type { FromCopy, FrontCertificate, ToCopy } from './protocol.ts';
+import { loadFunction, type LoadedFunction } from './runtime.ts';
+
+/**
+ * One copy: the TLS front, the plain HTTP front, and the functions, in one process. It ends with the primary, whatever ended that.
+ */
+const functions = new Map<string, LoadedFunction>();
+let front: https.Server | undefined;
+let plain: http.Server | undefined;
+
+const tell = (message: FromCopy): void => void process.send?.(message);
+
+process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole group; the primary decides when copies end.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('message', (message: ToCopy) => {
+  switch (message.type) {
+    case 'start':
+      start(message).then(
+        () => tell({ type: 'listening' }),
+        (error: unknown) => tell({ type: 'failed', reason: (error as Error).message }),
+      );
+      break;
+    case 'front':
+      front?.setSecureContext(secureContext(message.front));
+      break;
+    case 'invoke':
+      void answer(message.id, message.functionName, message.payload);
+      break;
+    case 'stop':
+      process.exit(0);
+  }
+});
+
+async function start(message: ToCopy & { type: 'start' }): Promise<void> {
+  for (const spec of message.functions) functions.set(spec.name, loadFunction(spec, sharedEnvironment(message.environment, spec)));
+  const invoke = (name: string, event: unknown): Promise<unknown> => functionOf(name).invoke(event);
+  const failed = (name: string, error: unknown): void =>
+    console.error(JSON.stringify({ level: 'ERROR', function: name, message: 'unhandled', error: String(error) }));
+  front = https.createServer(
+    { ...secureContext(message.front), minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], keepAliveTimeout: 75_000 },
+    gateway({ routes: message.routes, invoke, failed }),
+  );
+  plain = http.createServer(
+    { keepAliveTimeout: 75_000 },
+    gateway({ routes: message.routes, onlyUnder: '/.well-known/pki/', invoke, failed }),
+  );
+  await Promise.all([listening(front, message.port), listening(plain, message.httpPort)]);
+}
+
+function sharedEnvironment(environment: Readonly<Record<string, string>>, spec: PlannedFunction): Record<string, string> {
+  // The door and the resolvers are for the one function that validates.
+  const { PROBER_DOOR, DNS_RESOLVERS, ...rest } = environment;
+  const isProber = 'DNS_RESOLVERS' in spec.environment;
+  return {
+    ...rest,
+    ...(isProber && PROBER_DOOR !== undefined && { PROBER_DOOR }),
+    ...(isProber && DNS_RESOLVERS !== undefined && { DNS_RESOLVERS }),
+  };
+}
+
+function functionOf(name: string): LoadedFunction {
+  const fn = functions.get(name);
+  if (fn === undefined) throw new Error(`there is no function ${name}`);
+  return fn;
+}
+
+async function answer(id: number, functionName: string, payload: string): Promise<void> {
+  try {
+    const result = await functionOf(functionName).invoke(payload === '' ? {} : JSON.parse(payload));
+    tell({ type: 'result', id, payload: JSON.stringify(result ?? null) });
+  } catch (error) {
+    const { name, message } = error as Error;
+    console.error(JSON.stringify({ level: 'ERROR', function: functionName, message: 'failed', error: `${name}: ${message}` }));
+    tell({ type: 'result', id, payload: JSON.stringify({ errorType: name, errorMessage: message }), error: 'Unhandled' });
+  }
+}
+
+function secureContext(certificate: FrontCertificate): { cert: string; key: string } {
+  return { cert: certificate.chain, key: certificate.key };
+}
+
+function listening(server: http.Server | https.Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    // Both loopback families: names under .localhost mean either.
+    server.listen({ port, host: '::', ipv6Only: false }, () => resolve());
+  });
+}

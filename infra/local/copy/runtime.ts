@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import vm from 'node:vm';
+import type { PlannedFunction } from '../plan.ts';
+
+type Handler = (event: unknown, context: object) => unknown;
+
+/** A function as Lambda runs it: its code loaded once, its environment its own. */
+export interface LoadedFunction {
+  /** @throws what the handler throws, or that it took too long */
+  invoke(event: unknown): Promise<unknown>;
+}
+
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut';
+}
+
+/**
+ * Loads a bundle with a `process` whose environment is the function's. Unlike Lambda, one loaded module serves requests side by side;
+ * the code keeps no state of a request outside of it.
+ *
+ * @param shared variables that every function gets
+ */
+export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<string, string>>): LoadedFunction {
+  let handler: Handler | undefined;
+  const load = (): Handler => {
+    const [file = '', name = ''] = spec.handler.split('.');
+    const path = join(spec.folder, `${file}.js`);
+    const env = {
+      ...shared,
+      ...spec.environment,
+      // Addresses of this machine need no dual stack, and no authorities of RDS.
+      AWS_USE_DUALSTACK_ENDPOINT: 'false',
+      AWS_LAMBDA_FUNCTION_NAME: spec.name,
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1024',
+      LAMBDA_TASK_ROOT: spec.folder,
+    };
+    const module = { exports: {} as Record<string, unknown> };
+    const wrapped = vm.compileFunction(readFileSync(path, 'utf8'), ['exports', 'require', 'module', '__filename', '__dirname', 'process'], {
+      filename: path,
+      // The SDK imports node:http when it first needs it.
+      importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    }) as (...parameters: unknown[]) => void;
+    wrapped(
+      module.exports,
+      createRequire(path),
+      module,
+      path,
+      dirname(path),
+      Object.create(process, { env: { value: env, enumerable: true } }),
+    );
+    const found = module.exports[name];
+    if (typeof found !== 'function') throw new Error(`${spec.name}: ${spec.handler} is no function`);
+    return found as Handler;
+  };
+  return {
+    async invoke(event) {
+      handler ??= load();
+      const deadline = Date.now() + spec.timeoutMs;
+      const context = {
+        functionName: spec.name,
+        functionVersion: '$LATEST',
+        invokedFunctionArn: spec.arn,
+        memoryLimitInMB: '1024',
+        awsRequestId: randomUUID(),
+        logGroupName: `/local/${spec.name}`,
+        logStreamName: 'local',
+        callbackWaitsForEmptyEventLoop: true,
+        getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
+      };
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => reject(new TimedOut(`Task timed out after ${(spec.timeoutMs / 1000).toFixed(2)} seconds`)),
+          spec.timeoutMs,
+        );
+      });
+      try {
+        return await Promise.race([handler(event, context), late]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
