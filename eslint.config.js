@@ -18,7 +18,6 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportAllDeclaration', message: 'No barrel files: import the file that defines the thing.' },
-        { selector: "CallExpression[callee.name='setTimeout'] > Literal.arguments:nth-child(2)[value>20000]", message: 'No long timers.' },
       ],
       eqeqeq: 'error',
     },

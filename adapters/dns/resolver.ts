@@ -37,19 +37,31 @@ export function nameResolver(servers: readonly string[]): NameResolver {
       while (visited.size <= maxAliases) {
         if (visited.has(current)) throw new ProbeError('dns', 'the name is an alias of itself');
         visited.add(current);
-        try {
-          return (await resolver.resolveTxt(current)).map((strings) => strings.join(''));
-        } catch (error) {
-          // A recursive server follows aliases itself; an authoritative one may leave the last step to us.
-          const code = codeOf(error);
-          const alias = code === 'ENODATA' || code === 'ENOTFOUND' ? await aliasOf(resolver, current) : undefined;
-          if (alias === undefined) throw refusal(error, 'TXT');
-          current = alias;
-        }
+        // A recursive server follows aliases itself; an authoritative one leaves the last step to us.
+        const found = await textsOf(resolver, current);
+        if ('texts' in found) return found.texts;
+        const alias = await aliasOf(resolver, current);
+        if (alias === undefined) throw found.refused;
+        current = alias;
       }
       throw new ProbeError('dns', `more than ${maxAliases} aliases`);
     },
   };
+}
+
+/** The records, or the refusal that stands unless the name is an alias. */
+async function textsOf(
+  resolver: Resolver,
+  name: string,
+): Promise<{ readonly texts: readonly string[] } | { readonly refused: ProbeError }> {
+  try {
+    const records = await resolver.resolveTxt(name);
+    return records.length > 0 ? { texts: records.map((strings) => strings.join('')) } : { refused: refusal({ code: 'ENODATA' }, 'TXT') };
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENODATA' || code === 'ENOTFOUND') return { refused: refusal(error, 'TXT') };
+    throw refusal(error, 'TXT');
+  }
 }
 
 async function aliasOf(resolver: Resolver, name: string): Promise<string | undefined> {

@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { GetItemCommand, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
@@ -21,13 +22,13 @@ const keyLifetimeSeconds = 3 * 86_400;
 
 /** Nonces that authenticate themselves and are recorded when they are spent (RFC 8555 §6.5). */
 export function nonces(client: DynamoDBClient, tables: NonceTables, envelope: Envelope, chance: Chance): Nonces {
-  const keys = new Map<number, Promise<Uint8Array>>();
+  const keys = new Map<number, Promise<KeyObject>>();
   const seconds = (): number => Math.floor(chance.now() / 1000);
 
-  const key = (day: number): Promise<Uint8Array> => {
+  const key = (day: number): Promise<KeyObject> => {
     let found = keys.get(day);
     if (found === undefined) {
-      found = dailyKey(client, tables.state, envelope, chance, day);
+      found = dailyKey(client, tables.state, envelope, chance, day).then((bytes) => createSecretKey(bytes));
       keys.set(day, found);
       found.catch(() => keys.delete(day));
       for (const old of keys.keys()) if (old < day - 2) keys.delete(old);

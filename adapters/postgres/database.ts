@@ -150,6 +150,8 @@ function makePool(options: DatabaseOptions, credentials: Credentials): pg.Pool {
     keepAlive: true,
     application_name: options.application,
     statement_timeout: 20_000,
+    // A server that is there but says nothing: the client stops waiting by itself.
+    query_timeout: 22_000,
     idle_in_transaction_session_timeout: 20_000,
     allowExitOnIdle: true,
   });
@@ -162,7 +164,7 @@ function isLost(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return (
     (code !== undefined && lostBeforeWork.has(code)) ||
-    /terminat|timeout exceeded when trying to connect|Connection ended/i.test(message ?? '')
+    /terminat|timeout exceeded when trying to connect|Connection ended|Query read timeout/i.test(message ?? '')
   );
 }
 

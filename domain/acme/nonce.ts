@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 
 /** How long a nonce may wait for its use, in seconds: DNS propagation takes longer than the usual five minutes. */
 export const nonceLifetimeSeconds = 3600;
@@ -20,7 +20,7 @@ export function nonceKeyDay(seconds: number): number {
  * @param random 16 random bytes
  * @returns base64url
  */
-export function makeNonce(key: Uint8Array, nowSeconds: number, random: Uint8Array): string {
+export function makeNonce(key: KeyObject, nowSeconds: number, random: Uint8Array): string {
   const nonce = Buffer.alloc(headLength + macLength);
   nonce[0] = version;
   nonce.writeUInt32BE(nowSeconds, 1);
@@ -49,10 +49,10 @@ export function readNonce(text: string, nowSeconds: number): ReadNonce | undefin
 }
 
 /** Whether the nonce was made with this key. */
-export function nonceIsAuthentic(nonce: ReadNonce, key: Uint8Array): boolean {
+export function nonceIsAuthentic(nonce: ReadNonce, key: KeyObject): boolean {
   return timingSafeEqual(mac(key, nonce.bytes.subarray(0, headLength)), nonce.bytes.subarray(headLength));
 }
 
-function mac(key: Uint8Array, head: Uint8Array): Buffer {
+function mac(key: KeyObject, head: Uint8Array): Buffer {
   return createHmac('sha256', key).update('acme-nonce').update(head).digest().subarray(0, macLength);
 }

@@ -1,3 +1,5 @@
+import { domainToASCII, domainToUnicode } from 'node:url';
+
 /**
  * Whether a text is a DNS host name in A-label form: LDH labels of 1 to 63 in lower or upper case, at most 253 in all, no trailing dot; an `xn--` label
  * must be well-formed (RFC 1034 §3.5, RFC 5890 §2.3.1). The last label is not all digits, so no address in disguise passes.
@@ -15,11 +17,9 @@ function isLabel(label: string): boolean {
   return true;
 }
 
+/** An A-label is what its U-label encodes to, and nothing that merely begins like one. */
 function isAlabel(label: string): boolean {
-  try {
-    const host = new URL(`http://${label}.example/`).hostname;
-    return host === `${label.toLowerCase()}.example`;
-  } catch {
-    return false;
-  }
+  const ascii = `${label.toLowerCase()}.example`;
+  const unicode = domainToUnicode(ascii);
+  return unicode !== ascii && domainToASCII(unicode) === ascii;
 }

@@ -77,7 +77,7 @@ const ports: AcmePorts = {
   },
   publicBaseUrl: settings.PUBLIC_BASE_URL,
   pkiBaseUrl: settings.PKI_BASE_URL,
-  settings: { openOrders: settings.LIMIT_OPEN_ORDERS, orderLifetime: 7 * 86_400, finalizeLease: 30 },
+  settings: { openOrders: settings.LIMIT_OPEN_ORDERS, orderLifetime: 7 * 86_400, finalizeLease: 10 },
 };
 const context: AcmeContext = { ports, cache: { entries: new Map(), size: 10_000 } };
 

@@ -23,7 +23,7 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
     serve(listEabKeys, async ({ query }) => ({ items: (await ports.store.list(query.profile)).map(show) })),
     serve(createEabKey, async ({ body, caller }) => {
       const id = newId('eab', ports.chance.now(), ports.chance.random(10));
-      const hmacKey = ports.chance.random(32);
+      const hmacKey = newHmacKey(ports.chance);
       const key = await ports.store.create({
         id,
         profileId: body.profile,
@@ -39,6 +39,14 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
     serve(disableEabKey, ({ params, caller }) => set(params.key_id, false, caller?.id ?? '')),
     serve(enableEabKey, ({ params, caller }) => set(params.key_id, true, caller?.id ?? '')),
   ];
+}
+
+/** 256 bits whose text does not begin with a hyphen: command lines take that for an option. */
+function newHmacKey(chance: Chance): Uint8Array {
+  for (;;) {
+    const key = chance.random(32);
+    if (!Buffer.from(key).toString('base64url').startsWith('-')) return key;
+  }
 }
 
 function show(key: EabKeyRecord): EabKeyBody {

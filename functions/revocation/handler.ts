@@ -121,5 +121,9 @@ function cacheable(
   const since = Date.parse(request.headers['if-modified-since'] ?? '');
   if (asked === undefined && more['last-modified'] !== undefined && since >= Date.parse(more['last-modified']))
     return { status: 304, headers };
-  return { status: 200, headers: { 'content-type': type, ...headers }, body: request.method === 'HEAD' ? '' : body };
+  return {
+    status: 200,
+    headers: { 'content-type': type, 'content-length': String(body.length), ...headers },
+    body: request.method === 'HEAD' ? '' : body,
+  };
 }

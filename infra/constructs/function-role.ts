@@ -5,7 +5,7 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { FunctionSpec } from '../functions.ts';
-import type { DataStack } from '../stacks/data.ts';
+import { artifactsArnExport, type DataStack } from '../stacks/data.ts';
 import type { KeysStack } from '../stacks/keys.ts';
 import { runtimeRole } from './database.ts';
 
@@ -54,10 +54,10 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
     );
   }
   for (const prefix of spec.artifacts ?? []) {
-    allow(['s3:GetObject', 's3:PutObject'], [data.artifacts.arnForObjects(prefix)]);
+    allow(['s3:GetObject', 's3:PutObject'], [`${data.artifactsArn}/${prefix}`]);
     // Without it S3 answers 403 instead of 404 for a key that does not exist yet.
-    allow(['s3:ListBucket'], [data.artifacts.bucketArn]);
-    acknowledge(role, `AwsSolutions-IAM5[Resource::<${logicalIdIn(data, data.artifacts)}.Arn>/${prefix}]`, 'CRLs under their prefix.');
+    allow(['s3:ListBucket'], [data.artifactsArn]);
+    acknowledge(role, `AwsSolutions-IAM5[Resource::${artifactsArnExport}/${prefix}]`, 'CRLs under their prefix.');
   }
   if (spec.envelope)
     allow(
@@ -77,8 +77,4 @@ function acknowledge(role: iam.Role, id: string, reason: string): void {
 
 function logicalId(construct: logs.ILogGroup): string {
   return Stack.of(construct).getLogicalId(construct.node.defaultChild as never);
-}
-
-function logicalIdIn(stack: Stack, construct: Construct): string {
-  return stack.getLogicalId(construct.node.defaultChild as never);
 }

@@ -133,6 +133,21 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const renewal = setInterval(() => void renewWhenDue(url, home, copies, log), 3_600_000);
   cleanups.push(() => clearInterval(renewal));
   await everyRouteAnswers(url, pkiUrl, home);
+  writeFileSync(
+    join(home.state, 'instance.json'),
+    JSON.stringify({
+      pid: process.pid,
+      url,
+      pkiUrl,
+      socketFolder: postgres.socketFolder,
+      endpoint,
+      copies: copies.pids,
+      postgres: postgres.pid,
+    }),
+    {
+      mode: 0o600,
+    },
+  );
   return { url, pkiUrl, home, copies, stop };
 }
 

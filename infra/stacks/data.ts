@@ -5,6 +5,9 @@ import type { Construct } from 'constructs';
 import type { Config } from '../config.ts';
 import { newDatabase, existingDatabase, type PlatformDatabase } from '../constructs/database.ts';
 
+/** A name that says what it is, for policies and their reviewers. */
+export const artifactsArnExport = 'CertctlArtifactsArn';
+
 export interface DataProps extends StackProps {
   readonly config: Config;
 }
@@ -18,6 +21,7 @@ export class DataStack extends Stack {
   /** Nonce keys, the profiles' mirror, what was last seen of the database. */
   readonly state: dynamodb.Table;
   readonly artifacts: s3.Bucket;
+  readonly artifactsArn: string;
 
   constructor(scope: Construct, id: string, props: DataProps) {
     super(scope, id, { ...props, description: 'certctl: database, tables, artifacts' });
@@ -38,6 +42,7 @@ export class DataStack extends Stack {
       reason:
         'Holds CRLs, which are public by nature, and is read by our own functions only; server access logs would cost more than the bucket.',
     });
+    this.artifactsArn = this.exportValue(this.artifacts.bucketArn, { name: artifactsArnExport });
     this.database =
       props.config.existingDatabase === undefined
         ? newDatabase(this, props.config, this.artifacts)

@@ -20,7 +20,7 @@ export class EdgeStack extends Stack {
 
   constructor(scope: Construct, id: string, props: EdgeProps) {
     super(scope, id, { ...props, description: 'certctl: HTTP API and distribution' });
-    this.api = new apigateway.HttpApi(this, 'Api', { createDefaultStage: false, description: 'certctl' });
+    this.api = new apigateway.HttpApi(this, 'HttpApi', { createDefaultStage: false, description: 'certctl' });
     const accessLog = logGroup(this, 'AccessLog', props.config);
     new apigateway.HttpStage(this, 'Stage', {
       httpApi: this.api,

@@ -97,7 +97,7 @@ async function serve(services: Services, request: http.IncomingMessage, body: Bu
 
 /** The SDK sends uploads in signed chunks with a trailing checksum (aws-chunked); the content is between their headers. */
 function unchunked(headers: http.IncomingHttpHeaders, body: Buffer): Buffer {
-  if (!String(headers['content-encoding'] ?? '').includes('aws-chunked')) return body;
+  if (headers['content-encoding']?.includes('aws-chunked') !== true) return body;
   const parts: Buffer[] = [];
   for (let at = 0; ;) {
     const line = body.indexOf('\r\n', at);

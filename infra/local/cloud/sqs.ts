@@ -104,7 +104,7 @@ export function sqs(queues: readonly PlannedQueue[], sources: readonly PlannedSo
   const operations: Readonly<Record<string, (input: Record<string, unknown>) => object>> = {
     SendMessage(input) {
       const queue = spec(String(input['QueueUrl']));
-      const body = String(input['MessageBody'] ?? '');
+      const body = typeof input['MessageBody'] === 'string' ? input['MessageBody'] : '';
       const delay = Number(input['DelaySeconds'] ?? 0);
       if (body === '' || Buffer.byteLength(body) > 1024 * 1024)
         throw new AwsError('InvalidMessageContents', 'The message must have 1 byte to 1 MiB');

@@ -184,7 +184,9 @@ function write(response: ServerResponse, method: string, value: unknown): void {
   const status = answer.statusCode ?? 200;
   for (const [name, header] of Object.entries(answer.headers ?? {})) response.setHeader(name, String(header));
   if (answer.cookies !== undefined) response.setHeader('set-cookie', [...answer.cookies]);
-  if (status !== 204 && status !== 304 && !(method === 'HEAD' && body.length === 0)) response.setHeader('content-length', body.length);
+  // A HEAD's length is that of the GET, which only the function knows.
+  if (status !== 204 && status !== 304 && !(method === 'HEAD' && response.hasHeader('content-length')))
+    response.setHeader('content-length', body.length);
   response.writeHead(status);
   response.end(method === 'HEAD' || status === 204 || status === 304 ? undefined : body);
 }

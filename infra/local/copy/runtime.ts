@@ -21,7 +21,7 @@ export class TimedOut extends Error {
  * Loads a bundle with a `process` whose environment is the function's. Unlike Lambda, one loaded module serves requests side by side;
  * the code keeps no state of a request outside of it.
  *
- * @param shared variables that every function gets
+ * @param shared variables that every function gets; they win over the template's
  */
 export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<string, string>>): LoadedFunction {
   let handler: Handler | undefined;
@@ -29,8 +29,8 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
     const [file = '', name = ''] = spec.handler.split('.');
     const path = join(spec.folder, `${file}.js`);
     const env = {
-      ...shared,
       ...spec.environment,
+      ...shared,
       // Addresses of this machine need no dual stack, and no authorities of RDS.
       AWS_USE_DUALSTACK_ENDPOINT: 'false',
       AWS_LAMBDA_FUNCTION_NAME: spec.name,

@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { request, startPlatform, type Platform } from '../platform.ts';
+import { acmeClient } from './client.ts';
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(() => platform.stop());
+
+test('the directory names its mandatory URLs, all https under the base, and no newAuthz (RFC 8555 §7.1.1)', async () => {
+  const answer = await request(platform, `${platform.url}/acme/profile/default/directory`);
+  expect(answer.status).toBe(200);
+  expect(answer.headers['cache-control']).toBe('public, max-age=60');
+  expect(answer.headers['replay-nonce']).toBeUndefined();
+  const { meta: _, ...urls } = answer.json();
+  expect(Object.keys(urls).sort()).toEqual(['newAccount', 'newNonce', 'newOrder', 'revokeCert']);
+  for (const url of Object.values(urls)) expect(url).toMatch(new RegExp(`^${platform.url}/acme/profile/default/[a-z-]+$`));
+});
+
+test('the shorthand directory emits the URLs of the default profile', async () => {
+  const [short, long] = await Promise.all([
+    request(platform, `${platform.url}/acme/directory`),
+    request(platform, `${platform.url}/acme/profile/default/directory`),
+  ]);
+  expect(short.json()).toEqual(long.json());
+});
+
+test('the profile that trusts says that it requires an external account', async () => {
+  const answer = await request(platform, `${platform.url}/acme/profile/internal/directory`);
+  expect(answer.json()['meta']).toEqual({ externalAccountRequired: true });
+});
+
+test('newNonce answers HEAD with 200 and GET with 204, each with a fresh nonce that nobody stores (RFC 8555 §7.2)', async () => {
+  const url = `${platform.url}/acme/profile/default/new-nonce`;
+  const [head, get] = [await request(platform, url, { method: 'HEAD' }), await request(platform, url)];
+  expect([head.status, get.status]).toEqual([200, 204]);
+  for (const answer of [head, get]) {
+    expect(answer.headers['replay-nonce']).toMatch(/^[A-Za-z0-9_-]+$/);
+    expect(answer.headers['cache-control']).toBe('no-store');
+    expect(answer.headers['link']).toContain('rel="index"');
+    expect(answer.body).toHaveLength(0);
+  }
+  expect(head.headers['replay-nonce']).not.toBe(get.headers['replay-nonce']);
+});
+
+test('directory, newNonce and CRL never touch PostgreSQL', async () => {
+  const database = await platform.database();
+  try {
+    // When each of the two functions last said anything to the server.
+    const connections = async (): Promise<string[]> => {
+      const { rows } = await database.query<{ query_start: string }>(
+        `SELECT coalesce(max(query_start)::text, '') AS query_start FROM pg_stat_activity WHERE usename = 'certctl_runtime' AND application_name IN ('acme', 'revocation')`,
+      );
+      return rows.map((row) => row.query_start);
+    };
+    const before = await connections();
+    for (let i = 0; i < 5; i++) {
+      expect((await request(platform, `${platform.url}/acme/profile/default/directory`)).status).toBe(200);
+      expect((await request(platform, `${platform.url}/acme/profile/default/new-nonce`, { method: 'HEAD' })).status).toBe(200);
+      expect((await request(platform, `${platform.pkiUrl}/.well-known/pki/crl/issuing-1.crl`)).status).toBe(200);
+    }
+    expect(await connections()).toEqual(before);
+  } finally {
+    await database.end();
+  }
+});
+
+test('a spent nonce is refused with a fresh one, with which the same request succeeds (RFC 8555 §6.5)', async () => {
+  const client = await acmeClient(platform);
+  const spent = await client.nonce();
+  const url = String(client.directory['newAccount']);
+  expect((await client.post(url, {}, { header: { nonce: spent } })).status).toBe(201);
+  const refused = await client.post(url, {}, { header: { nonce: spent } });
+  expect(refused.status).toBe(400);
+  expect(refused.json()['type']).toBe('urn:ietf:params:acme:error:badNonce');
+  expect((await client.post(url, {}, { header: { nonce: refused.headers['replay-nonce'] } })).status).toBe(200);
+});
+
+test.each([
+  ['missing', { without: ['nonce'] }],
+  ['forged', { header: { nonce: 'AWkkAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' } }],
+  ['not base64url', { header: { nonce: 'not a nonce!' } }],
+])('a nonce that is %s is badNonce', async (_, overrides) => {
+  const client = await acmeClient(platform);
+  const answer = await client.post(String(client.directory['newAccount']), {}, overrides);
+  expect(answer.json()['type']).toBe('urn:ietf:params:acme:error:badNonce');
+  expect(answer.headers['replay-nonce']).toBeDefined();
+});
+
+test('of two simultaneous requests with one nonce exactly one succeeds', async () => {
+  const client = await acmeClient(platform);
+  const body = JSON.stringify(await client.jws(String(client.directory['newAccount']), {}));
+  const answers = await Promise.all([1, 2].map(() => client.post(String(client.directory['newAccount']), {}, { body })));
+  expect(answers.map((answer) => answer.status).sort()).toEqual([201, 400]);
+});
+
+test('an unknown profile and an unknown path are 404 malformed, a wrong method 405 with Allow', async () => {
+  const unknown = await request(platform, `${platform.url}/acme/profile/nobody/directory`);
+  expect([unknown.status, unknown.json()['type']]).toEqual([404, 'urn:ietf:params:acme:error:malformed']);
+  expect((await request(platform, `${platform.url}/acme/profile/default/new-authz`)).status).toBe(404);
+  const get = await request(platform, `${platform.url}/acme/profile/default/order/x`);
+  expect([get.status, get.headers['allow'], get.json()['type']]).toEqual([405, 'POST', 'urn:ietf:params:acme:error:malformed']);
+  expect(get.headers['replay-nonce']).toBeDefined();
+});

@@ -1,0 +1,263 @@
+import { App, Stack, Validations } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundleFunctions, type Bundles } from '#infra/bundle.ts';
+import { readConfig } from '#infra/config.ts';
+import { functionSpecs } from '#infra/functions.ts';
+import { resourceTypes } from '#infra/local/resource-types.ts';
+import { addPlatform } from '#infra/platform.ts';
+import { root } from '../platform.ts';
+
+interface Resource {
+  Type: string;
+  Properties: Record<string, unknown>;
+  DependsOn?: string[];
+}
+type Resources = Record<string, Resource>;
+
+let bundles: Bundles;
+let all: Resources;
+let services: Template;
+const folder = mkdtempSync(join(tmpdir(), 'certctl-cdk-'));
+
+beforeAll(async () => {
+  bundles = await bundleFunctions(root);
+  const made = synth({});
+  services = made.services;
+  all = made.resources;
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const context = (JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { context: Record<string, unknown> }).context;
+
+function synth(config: object): { resources: Resources; services: Template; stacks: Template[] } {
+  const app = new App({ context, outdir: mkdtempSync(join(folder, 'out-')) });
+  const stacks = Object.values(addPlatform(app, readConfig(config), bundles)).map((stack) => Template.fromStack(stack));
+  return {
+    resources: Object.assign({}, ...stacks.map((stack) => stack.toJSON()['Resources'] as Resources)) as Resources,
+    services: stacks.at(-1)!,
+    stacks,
+  };
+}
+
+const ofType = (type: string): [string, Resource][] => Object.entries(all).filter(([, resource]) => resource.Type === type);
+const functionsByName = (): Map<string, [string, Resource]> =>
+  new Map(ofType('AWS::Lambda::Function').map(([id, fn]) => [variables(fn)['CERTCTL_FUNCTION'] as string, [id, fn]]));
+const variables = (fn: Resource): Record<string, unknown> =>
+  (fn.Properties['Environment'] as { Variables: Record<string, unknown> }).Variables;
+
+interface Statement {
+  Action: string | string[];
+  Resource?: unknown;
+  Effect: string;
+}
+const statementsOf = (functionName: string): Statement[] => {
+  const role = (functionsByName().get(functionName)![1].Properties['Role'] as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0];
+  return ofType('AWS::IAM::Policy')
+    .filter(([, policy]) => (policy.Properties['Roles'] as { Ref: string }[]).some(({ Ref }) => Ref === role))
+    .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement);
+};
+
+test('the pack AwsSolutions finds nothing that is not acknowledged with a reason', () => {
+  const outdir = mkdtempSync(join(folder, 'nag-'));
+  const app = new App({ context, outdir });
+  addPlatform(app, readConfig({}), bundles);
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  expect(findings(app)).toEqual([]);
+});
+
+test('the pack would find a bucket without any protection', () => {
+  const app = new App({ outdir: mkdtempSync(join(folder, 'nag-')) });
+  new s3.Bucket(new Stack(app, 'Careless'), 'Bucket', { enforceSSL: false });
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  expect(findings(app).join('\n')).toContain('AwsSolutions-S10');
+});
+
+/** What a validation of the app reports. */
+function findings(app: App): string[] {
+  const write = process.stderr.write.bind(process.stderr);
+  const before = process.exitCode;
+  process.stderr.write = () => true;
+  try {
+    app.synth();
+  } catch (error) {
+    return [String(error)];
+  } finally {
+    process.stderr.write = write;
+    process.exitCode = before;
+  }
+  const file = join(app.outdir, 'validation-report.json');
+  const report = JSON.parse(readFileSync(file, 'utf8')) as {
+    pluginReports: { violations: { ruleName: string; violatingConstructs?: { constructPath?: string }[] }[] }[];
+  };
+  return report.pluginReports.flatMap((plugin) =>
+    plugin.violations.map((violation) => `${violation.ruleName} ${violation.violatingConstructs?.[0]?.constructPath ?? ''}`),
+  );
+}
+
+test('every function of the tree is deployed, and every deployed one is in the tree', () => {
+  expect([...functionsByName().keys()].sort()).toEqual(functionSpecs.map((spec) => spec.name).sort());
+});
+
+test('no policy has a wildcard action, and a wildcard resource only where EC2 knows none', () => {
+  for (const [id, policy] of ofType('AWS::IAM::Policy')) {
+    for (const statement of (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement) {
+      const actions = [statement.Action].flat();
+      expect([id, actions.filter((action) => action.includes('*'))]).toEqual([id, []]);
+      if (JSON.stringify(statement.Resource) === '"*"')
+        expect([id, actions.every((action) => action.startsWith('ec2:'))]).toEqual([id, true]);
+    }
+  }
+});
+
+test('the prober has nothing but its own log group: no VPC, no database, no secret, no other permission', () => {
+  const [, fn] = functionsByName().get('prober')!;
+  expect(fn.Properties['VpcConfig']).toBeUndefined();
+  expect(Object.keys(variables(fn)).sort()).toEqual(['CERTCTL_FUNCTION', 'CERTCTL_RELEASE', 'DNS_RESOLVERS']);
+  const statements = statementsOf('prober');
+  expect(statements.map((statement) => statement.Action)).toEqual([['logs:CreateLogStream', 'logs:PutLogEvents']]);
+  const logGroup = (fn.Properties['LoggingConfig'] as { LogGroup: { Ref: string } }).LogGroup.Ref;
+  expect(statements[0]!.Resource).toEqual({ 'Fn::GetAtt': [logGroup, 'Arn'] });
+});
+
+test('the door of npm start cannot be expressed by the CDK app', () => {
+  expect(() => readConfig({ proberDoor: {} })).toThrow(/proberDoor/);
+  expect(JSON.stringify(all)).not.toMatch(/PROBER_DOOR|localhost/);
+});
+
+test('an unknown key of the context refuses to synthesize, in one line that names it', () => {
+  expect(() => readConfig({ edeg: false })).toThrow('certctl: Unrecognized key: "edeg"');
+  const result = spawnSync(process.execPath, ['infra/app.ts'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, CDK_OUTDIR: join(folder, 'refused'), CDK_CONTEXT_JSON: JSON.stringify({ certctl: { edeg: false } }) },
+  });
+  expect([result.status, result.stderr.trim().split('\n').length]).toEqual([1, 1]);
+});
+
+test('every function but migrate waits for the schema', () => {
+  for (const [name, [, fn]] of functionsByName())
+    expect([name, (fn.DependsOn ?? []).includes('Schema')]).toEqual([name, name !== 'migrate']);
+  services.hasResourceProperties('Custom::CertctlSchema', { ServiceTimeout: '960', manifestDigest: bundles.migrations.digest });
+});
+
+test('every function runs on nodejs24.x arm64, has a role and a log group of its own that forgets', () => {
+  const functions = ofType('AWS::Lambda::Function');
+  for (const [id, fn] of functions)
+    expect([id, fn.Properties['Runtime'], fn.Properties['Architectures']]).toEqual([id, 'nodejs24.x', ['arm64']]);
+  expect(new Set(functions.map(([, fn]) => JSON.stringify(fn.Properties['Role']))).size).toBe(functions.length);
+  expect(new Set(functions.map(([, fn]) => JSON.stringify(fn.Properties['LoggingConfig']))).size).toBe(functions.length);
+  for (const [id, group] of ofType('AWS::Logs::LogGroup')) expect([id, group.Properties['RetentionInDays']]).toEqual([id, 30]);
+});
+
+test('everything at rest is encrypted, tables forget by TTL and can be restored', () => {
+  for (const [, table] of ofType('AWS::DynamoDB::Table')) {
+    expect(table.Properties).toMatchObject({
+      TimeToLiveSpecification: { AttributeName: 'exp', Enabled: true },
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+  }
+  for (const [, bucket] of ofType('AWS::S3::Bucket')) {
+    expect(bucket.Properties['BucketEncryption']).toBeDefined();
+    expect(bucket.Properties['VersioningConfiguration']).toEqual({ Status: 'Enabled' });
+    expect(Object.values(bucket.Properties['PublicAccessBlockConfiguration'] as object)).toEqual([true, true, true, true]);
+  }
+  for (const [, key] of ofType('AWS::KMS::Key')) expect(key.Properties['EnableKeyRotation']).toBe(true);
+  for (const [, cluster] of ofType('AWS::RDS::DBCluster')) {
+    expect(cluster.Properties).toMatchObject({
+      StorageEncrypted: true,
+      EnableIAMDatabaseAuthentication: true,
+      DeletionProtection: true,
+      BackupRetentionPeriod: 35,
+      ServerlessV2ScalingConfiguration: { MinCapacity: 0, SecondsUntilAutoPause: 300 },
+    });
+  }
+});
+
+test('whatever runs asynchronously leaves its failures in a queue', () => {
+  services.hasResourceProperties('AWS::SQS::Queue', { RedrivePolicy: { maxReceiveCount: 5, deadLetterTargetArn: Match.anyValue() } });
+  const scheduled = functionSpecs.filter((spec) => spec.everyMinutes !== undefined);
+  expect(ofType('AWS::Scheduler::Schedule')).toHaveLength(scheduled.length);
+  const configs = ofType('AWS::Lambda::EventInvokeConfig').map(([, config]) => config.Properties);
+  for (const { name } of scheduled) {
+    const [id] = functionsByName().get(name)!;
+    const config = configs.find((candidate) => (candidate['FunctionName'] as { Ref: string }).Ref === id);
+    expect([name, config?.['DestinationConfig']]).toEqual([name, { OnFailure: { Destination: expect.anything() as unknown } }]);
+  }
+});
+
+test('loops are reserved one copy by default, and none where the account cannot', () => {
+  const reserved = (resources: Resources): unknown[] =>
+    Object.values(resources)
+      .filter(
+        (resource) => resource.Type === 'AWS::Lambda::Function' && String(variables(resource)['CERTCTL_FUNCTION']).startsWith('loop-'),
+      )
+      .map((resource) => resource.Properties['ReservedConcurrentExecutions']);
+  expect(reserved(all)).toEqual([1, 1]);
+  expect(reserved(synth({ reserveConcurrency: false }).resources)).toEqual([undefined, undefined]);
+});
+
+test('no function feeds a queue that feeds it, and none may invoke itself', () => {
+  expect(statementsOf('worker').flatMap((statement) => statement.Action)).not.toContain('sqs:SendMessage');
+  for (const name of functionsByName().keys()) {
+    const [id] = functionsByName().get(name)!;
+    const invoked = statementsOf(name).filter((statement) => [statement.Action].flat().includes('lambda:InvokeFunction'));
+    expect([name, JSON.stringify(invoked).includes(`"${id}"`)]).toEqual([name, false]);
+    if (name !== 'worker') expect([name, invoked]).toEqual([name, []]);
+  }
+});
+
+test('functions with the database are dual-stack; the answer bucket of CloudFormation is behind the endpoint of their own route tables', () => {
+  for (const spec of functionSpecs) {
+    const [, fn] = functionsByName().get(spec.name)!;
+    const inVpc = spec.database !== undefined;
+    expect([spec.name, (fn.Properties['VpcConfig'] as { Ipv6AllowedForDualStack?: boolean } | undefined)?.Ipv6AllowedForDualStack]).toEqual(
+      [spec.name, inVpc ? true : undefined],
+    );
+    expect([spec.name, variables(fn)['AWS_USE_DUALSTACK_ENDPOINT']]).toEqual([spec.name, inVpc ? 'true' : undefined]);
+  }
+  const tables = ofType('AWS::EC2::RouteTable').map(([id]) => ({ Ref: id }));
+  const endpoint = ofType('AWS::EC2::VPCEndpoint').find(([, e]) => JSON.stringify(e.Properties['ServiceName']).includes('s3'))![1];
+  expect(endpoint.Properties['RouteTableIds']).toEqual(tables);
+  expect(JSON.stringify(endpoint.Properties['PolicyDocument'])).toContain('cloudformation-custom-resource-response-*/*');
+  expect(ofType('AWS::EC2::NatGateway')).toEqual([]);
+  expect(ofType('AWS::EC2::EgressOnlyInternetGateway').length).toBeGreaterThan(0);
+});
+
+test('the stage is throttled and logs, and the distribution serves http to whoever asks for status', () => {
+  const [, stage] = ofType('AWS::ApiGatewayV2::Stage')[0]!;
+  expect(stage.Properties).toMatchObject({
+    DefaultRouteSettings: { ThrottlingRateLimit: 200, ThrottlingBurstLimit: 400 },
+    AccessLogSettings: expect.anything() as unknown,
+  });
+  const [, distribution] = ofType('AWS::CloudFront::Distribution')[0]!;
+  expect(distribution.Properties['DistributionConfig']).toMatchObject({ DefaultCacheBehavior: { ViewerProtocolPolicy: 'allow-all' } });
+});
+
+test('without the edge there is no CloudFront; with an existing database no Aurora and, without its network, no VPC', () => {
+  const types = (config: object): Set<string> => new Set(Object.values(synth(config).resources).map((resource) => resource.Type));
+  expect([...types({ edge: false })].filter((type) => type.includes('CloudFront'))).toEqual([]);
+  const secretArn = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf';
+  const existing = { existingDatabase: { host: 'db.internal', name: 'certctl', secretArn } };
+  expect([...types(existing)].filter((type) => /RDS|EC2/.test(type))).toEqual([]);
+  const vpc = { vpcId: 'vpc-1', availabilityZones: ['us-east-1a'], subnetIds: ['subnet-1'], securityGroupId: 'sg-1' };
+  // In a foreign network the framework answers CloudFormation from outside of it.
+  const withNetwork = synth({ existingDatabase: { ...existing.existingDatabase, vpc } }).resources;
+  expect(Object.keys(withNetwork).some((id) => id.startsWith('SchemaProvider'))).toBe(true);
+});
+
+test('npm start has one treatment for every resource type of the template, and none for another', () => {
+  const types = new Set(Object.values(all).map((resource) => resource.Type));
+  expect(Object.keys(resourceTypes).sort()).toEqual([...types].sort());
+  for (const [type, treatment] of Object.entries(resourceTypes)) {
+    const why = treatment.kind === 'inert' ? treatment.reason : treatment.kind === 'replaced' ? treatment.by : 'played';
+    expect([type, why.length > 5]).toEqual([type, true]);
+  }
+});

@@ -1,0 +1,154 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** A platform as `npm start` runs it, on free ports and in a home of its own. */
+export interface Platform {
+  readonly url: string;
+  readonly pkiUrl: string;
+  readonly home: string;
+  /** PEM */
+  readonly ca: string;
+  readonly token: string;
+  readonly instance: Instance;
+  readonly process: ChildProcess;
+  /** Everything that it printed. */
+  readonly output: () => string;
+  /** A client of its database, as the schema's owner. */
+  database(): Promise<pg.Client>;
+  /** Ends it as Ctrl-C does and removes the home, unless it was given. */
+  stop(): Promise<number | null>;
+}
+
+export interface Instance {
+  readonly pid: number;
+  readonly socketFolder: string;
+  readonly endpoint: string;
+  readonly copies: readonly number[];
+  readonly postgres: number;
+}
+
+export const root = join(import.meta.dirname, '..');
+
+export interface PlatformOptions {
+  readonly home?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+// Tests make more accounts and orders in a minute than a client does in a year.
+const generous = {
+  LIMIT_NEW_ORDERS_PER_HOUR: '100000',
+  LIMIT_CHALLENGE_RESPONSES_PER_HOUR: '100000',
+  LIMIT_NEW_ACCOUNTS_PER_3_HOURS: '100000',
+  LIMIT_EAB_FAILURES_PER_HOUR: '100000',
+};
+
+/** Starts `npm start`'s own program and waits for its `ready` line. */
+export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const home = options.home ?? join(mkdtempSync(join(tmpdir(), 'certctl-test-')), 'home');
+  const child = spawn(
+    process.execPath,
+    ['infra/local/start.ts', '--home', home, '--port', '0', '--http-port', '0', ...(options.args ?? [])],
+    {
+      cwd: root,
+      env: { ...process.env, ...generous, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let text = '';
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  await new Promise<void>((resolve, reject) => {
+    const collect = (chunk: string): void => {
+      text += chunk;
+      if (/^ready /m.test(text)) resolve();
+    };
+    child.stdout.setEncoding('utf8').on('data', collect);
+    child.stderr.setEncoding('utf8').on('data', collect);
+    child.once('exit', (code) => reject(new Error(`the platform ended with ${String(code)} before it was ready:\n${text}`)));
+  });
+  const instance = JSON.parse(readFileSync(join(home, 'state', 'instance.json'), 'utf8')) as Instance & { url: string; pkiUrl: string };
+  return {
+    url: instance.url,
+    pkiUrl: instance.pkiUrl,
+    home,
+    ca: readFileSync(join(home, 'ca.pem'), 'utf8'),
+    token: readFileSync(join(home, 'admin-token'), 'utf8').trim(),
+    instance,
+    process: child,
+    output: () => text,
+    async database() {
+      const client = new pg.Client({ host: instance.socketFolder, user: 'certctl_owner', database: 'certctl' });
+      await client.connect();
+      return client;
+    },
+    async stop() {
+      child.kill('SIGINT');
+      const code = await ended;
+      if (options.home === undefined) rmSync(join(home, '..'), { recursive: true, force: true });
+      return code;
+    },
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  readonly text: string;
+  json(): Record<string, unknown>;
+}
+
+/** One request; https answers are verified against the platform's own trust anchor. */
+export function request(
+  platform: Pick<Platform, 'ca'>,
+  url: string,
+  options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string | Uint8Array } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const secure = url.startsWith('https:');
+    const settings = { method: options.method ?? 'GET', headers: options.headers ?? {}, agent: false, ...(secure && { ca: platform.ca }) };
+    const sent = (secure ? https : http).request(url, settings, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const body = Buffer.concat(chunks);
+        const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));
+        resolve({
+          status: response.statusCode ?? 0,
+          headers,
+          body,
+          text: body.toString('utf8'),
+          json: () => JSON.parse(body.toString('utf8')) as Record<string, unknown>,
+        });
+      });
+    });
+    sent.on('error', reject);
+    sent.end(options.body);
+  });
+}
+
+/** A call of the control plane with the admin token. */
+export function api(platform: Platform, method: string, path: string, body?: object): Promise<Answer> {
+  return request(platform, platform.url + path, {
+    method,
+    headers: { authorization: `Bearer ${platform.token}`, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+}
+
+/** Waits for a condition; fails with its name. */
+export async function until<T>(what: string, condition: () => Promise<T | undefined> | T | undefined, seconds = 20): Promise<T> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await condition();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
