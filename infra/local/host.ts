@@ -313,7 +313,7 @@ async function choosePort(wanted: number, flag: string): Promise<number> {
         ),
       );
     });
-    server.listen({ port: wanted, host: '::', ipv6Only: false }, () => server.close(() => resolve(wanted)));
+    server.listen({ port: wanted, host: '127.0.0.1' }, () => server.close(() => resolve(wanted)));
   });
 }
 
@@ -321,7 +321,7 @@ function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
     server.once('error', reject);
-    server.listen({ port: 0, host: '::', ipv6Only: false }, () => {
+    server.listen({ port: 0, host: '127.0.0.1' }, () => {
       const { port } = server.address() as net.AddressInfo;
       server.close(() => resolve(port));
     });

@@ -9,8 +9,9 @@ import { loadFunction, type LoadedFunction } from './runtime.ts';
  * One copy: the TLS front, the plain HTTP front, and the functions, in one process. It ends with the primary, whatever ended that.
  */
 const functions = new Map<string, LoadedFunction>();
-let front: https.Server | undefined;
-let plain: http.Server | undefined;
+const fronts: https.Server[] = [];
+// Names under .localhost mean either; nobody else's machine is served.
+const loopbacks = ['127.0.0.1', '::1'];
 
 const tell = (message: FromCopy): void => void process.send?.(message);
 
@@ -27,7 +28,7 @@ process.on('message', (message: ToCopy) => {
       );
       break;
     case 'front':
-      front?.setSecureContext(secureContext(message.front));
+      for (const front of fronts) front.setSecureContext(secureContext(message.front));
       break;
     case 'invoke':
       void answer(message.id, message.functionName, message.payload);
@@ -42,15 +43,17 @@ async function start(message: ToCopy & { type: 'start' }): Promise<void> {
   const invoke = (name: string, event: unknown): Promise<unknown> => functionOf(name).invoke(event);
   const failed = (name: string, error: unknown): void =>
     console.error(JSON.stringify({ level: 'ERROR', function: name, message: 'unhandled', error: String(error) }));
-  front = https.createServer(
-    { ...secureContext(message.front), minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], keepAliveTimeout: 75_000 },
-    gateway({ routes: message.routes, invoke, failed }),
-  );
-  plain = http.createServer(
-    { keepAliveTimeout: 75_000 },
-    gateway({ routes: message.routes, onlyUnder: '/.well-known/pki/', invoke, failed }),
-  );
-  await Promise.all([listening(front, message.port), listening(plain, message.httpPort)]);
+  const secure = gateway({ routes: message.routes, invoke, failed });
+  const plain = gateway({ routes: message.routes, onlyUnder: '/.well-known/pki/', invoke, failed });
+  for (const host of loopbacks) {
+    const front = https.createServer(
+      { ...secureContext(message.front), minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], keepAliveTimeout: 75_000 },
+      secure,
+    );
+    fronts.push(front);
+    await listening(front, message.port, host);
+    await listening(http.createServer({ keepAliveTimeout: 75_000 }, plain), message.httpPort, host);
+  }
 }
 
 function sharedEnvironment(environment: Readonly<Record<string, string>>, spec: PlannedFunction): Record<string, string> {
@@ -85,10 +88,13 @@ function secureContext(certificate: FrontCertificate): { cert: string; key: stri
   return { cert: certificate.chain, key: certificate.key };
 }
 
-function listening(server: http.Server | https.Server, port: number): Promise<void> {
+/** A machine without IPv6 has one loopback address only. */
+function listening(server: http.Server | https.Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    // Both loopback families: names under .localhost mean either.
-    server.listen({ port, host: '::', ipv6Only: false }, () => resolve());
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (host === '::1' && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve();
+      else reject(error);
+    });
+    server.listen({ port, host }, () => resolve());
   });
 }
