@@ -33,6 +33,8 @@ export async function startCopies(count: number, start: StartMessage, output: (t
   let turn = 0;
   const pending = new Map<number, Pending>();
   const ready: Worker[] = [];
+  // Copies accept by themselves: a connection to one that dies is reset by the kernel, not forgotten by a dispatcher.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({
     exec: join(import.meta.dirname, 'copy', 'main.ts'),
     args: [],
