@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { ipOctets } from '../x509/ip-address.ts';
 
 // Reached by no challenge, whatever a profile says (RFC 6890, RFC 4291).
 const never = blockList([
@@ -45,10 +46,10 @@ function blockList(cidrs: readonly string[]): BlockList {
 
 /** IPv4 addresses inside an IPv6 one (RFC 4291 §2.5.5, RFC 3056, RFC 6052, RFC 8215, RFC 4380). */
 function embeddedIpv4(address: string): readonly string[] {
-  const groups = expand(address);
-  const at = (index: number): number => groups[index] ?? 0;
+  const octets = ipOctets(address.split('%')[0] ?? '');
+  const at = (group: number): number => octets.readUInt16BE(group * 2);
   const ipv4 = (high: number, low: number): string => `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
-  const zeros = (from: number, to: number): boolean => groups.slice(from, to).every((group) => group === 0);
+  const zeros = (from: number, to: number): boolean => octets.subarray(from * 2, to * 2).every((octet) => octet === 0);
   if (zeros(0, 5) && at(5) === 0xffff) return [ipv4(at(6), at(7))];
   if (zeros(0, 4) && at(4) === 0xffff && at(5) === 0) return [ipv4(at(6), at(7))];
   if (zeros(0, 6) && !(at(6) === 0 && at(7) <= 1)) return [ipv4(at(6), at(7))];
@@ -56,17 +57,4 @@ function embeddedIpv4(address: string): readonly string[] {
   if (at(0) === 0x64 && at(1) === 0xff9b) return at(2) === 1 ? ['0.0.0.0'] : [ipv4(at(6), at(7))];
   if (at(0) === 0x2001 && at(1) === 0) return [ipv4(at(2), at(3)), ipv4(at(6) ^ 0xffff, at(7) ^ 0xffff)];
   return [];
-}
-
-function expand(address: string): readonly number[] {
-  const plain = (address.split('%')[0] ?? '').replace(
-    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
-    (_, a: string, b: string, c: string, d: string) =>
-      `${((Number(a) << 8) | Number(b)).toString(16)}:${((Number(c) << 8) | Number(d)).toString(16)}`,
-  );
-  const [head = '', tail] = plain.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const gap = tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...gap, ...right].map((group) => Number.parseInt(group, 16));
 }
