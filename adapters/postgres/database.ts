@@ -149,6 +149,8 @@ function makePool(options: DatabaseOptions, credentials: Credentials): pg.Pool {
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     application_name: options.application,
+    // Every statement is a look-up by key: one plan serves all values, and nothing is planned twice.
+    options: '-c plan_cache_mode=force_generic_plan -c jit=off',
     statement_timeout: 20_000,
     // A server that is there but says nothing: the client stops waiting by itself.
     query_timeout: 22_000,

@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { join } from 'node:path';
 import type { FromCopy, FrontCertificate, ToCopy } from './copy/protocol.ts';
 
 export interface Copies {
@@ -13,7 +12,7 @@ export interface Copies {
 export type StartMessage = ToCopy & { readonly type: 'start' };
 
 // Functions hold little: a small young generation is collected often and cheaply.
-const memoryLimits = ['--max-semi-space-size=4', '--max-old-space-size=160', '--disable-warning=ExperimentalWarning'];
+const memoryLimits = ['--max-semi-space-size=4', '--max-old-space-size=128', '--disable-warning=ExperimentalWarning'];
 
 interface Pending {
   readonly worker: number;
@@ -24,9 +23,10 @@ interface Pending {
 /**
  * Starts copies that share the listening sockets; a copy that dies is replaced, and what it was doing fails for its caller.
  *
+ * @param program the JavaScript file that a copy runs
  * @param output where the copies' logs go, a line at a time
  */
-export async function startCopies(count: number, start: StartMessage, output: (text: string) => void): Promise<Copies> {
+export async function startCopies(program: string, count: number, start: StartMessage, output: (text: string) => void): Promise<Copies> {
   let message = start;
   let stopping = false;
   let nextId = 0;
@@ -36,7 +36,7 @@ export async function startCopies(count: number, start: StartMessage, output: (t
   // Copies accept by themselves: a connection to one that dies is reset by the kernel, not forgotten by a dispatcher.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({
-    exec: join(import.meta.dirname, 'copy', 'main.ts'),
+    exec: program,
     args: [],
     execArgv: memoryLimits,
     silent: true,

@@ -12,6 +12,7 @@ import { kms } from './cloud/kms.ts';
 import { s3 } from './cloud/s3.ts';
 import { sqs } from './cloud/sqs.ts';
 import { startCopies, type Copies } from './copies.ts';
+import { copyProgram } from './copy-program.ts';
 import { customResources } from './custom-resource.ts';
 import { frontInChild } from './front-child.ts';
 import { renewAt, storedFront, storeFront } from './front.ts';
@@ -92,6 +93,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
 
   say(`starting ${options.copies === 1 ? 'the functions' : `${options.copies} copies of the functions`}`);
   const copies = await startCopies(
+    copyProgram(root),
     options.copies,
     {
       type: 'start',
