@@ -33,7 +33,6 @@ const profileFields = {
   max_identifiers: z.number().int().min(1).max(100),
   terms_of_service: z.url().nullable(),
   website: z.url().nullable(),
-  caa_identities: z.array(z.string().max(253)).max(10),
   ca_id: z.string().max(63),
 };
 
@@ -61,7 +60,6 @@ const defaults = {
   max_identifiers: profileFields.max_identifiers.default(100),
   terms_of_service: profileFields.terms_of_service.default(null),
   website: profileFields.website.default(null),
-  caa_identities: profileFields.caa_identities.default([]),
   ca_id: profileFields.ca_id.default('issuing-1'),
 };
 

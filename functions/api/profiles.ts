@@ -85,7 +85,8 @@ function profileOf(id: string, body: Writable, version: number): Profile {
     maxIdentifiers: body.max_identifiers,
     termsOfService: body.terms_of_service ?? undefined,
     website: body.website ?? undefined,
-    caaIdentities: body.caa_identities,
+    // Announcing identities obliges to check CAA records, which nothing does yet.
+    caaIdentities: [],
     caId: body.ca_id,
     version,
   };
@@ -111,7 +112,6 @@ function body(profile: Profile, publicBaseUrl: string): ProfileBody {
     max_identifiers: profile.maxIdentifiers,
     terms_of_service: profile.termsOfService ?? null,
     website: profile.website ?? null,
-    caa_identities: [...profile.caaIdentities],
     ca_id: profile.caId,
     version: profile.version,
     acme_directory: acmeUrls(publicBaseUrl, profile.id).directory,
