@@ -20,7 +20,7 @@ export interface Route<
   readonly query: Query;
   readonly body: Body;
   readonly answer: Answer;
-  readonly status: 200 | 201;
+  readonly status: 200 | 201 | 202;
 }
 
 /** Gives a declaration its exact type. */

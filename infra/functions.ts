@@ -1,3 +1,5 @@
+import { scheduledLoops } from '#domain/schedule/loops.ts';
+
 /** The deployed functions as data: what starts each, what it may touch. `infra/stacks/services.ts` turns it into resources. */
 export interface FunctionSpec {
   readonly name: string;
@@ -17,12 +19,33 @@ export interface FunctionSpec {
   readonly sendsJobs?: boolean;
   readonly consumesJobs?: boolean;
   readonly invokesProber?: boolean;
+  readonly invokesConnector?: boolean;
+  /** Opens only what was sealed for it: contexts that begin so. */
+  readonly envelopeContext?: string;
+  /** Starts loops by hand. */
+  readonly startsLoops?: boolean;
+  /** Calls, once a day, the functions in the network that nobody else calls. */
+  readonly warms?: boolean;
   /** Gets the platform's URLs. */
   readonly urls?: boolean;
   readonly limits?: boolean;
 }
 
 export const proberName = 'prober';
+export const connectorName = 'connector';
+
+const readsGate = { database: 'runtime', tables: { state: ['UpdateItem'] } } as const;
+/** What each loop may touch besides its gate. */
+const loopNeeds = {
+  'loop-job-processor': { ...readsGate, sendsJobs: true },
+  'loop-job-timeout': readsGate,
+  'loop-renewal-check': { ...readsGate, sendsJobs: true },
+  'loop-short-lived-expiry': readsGate,
+  'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
+  'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'] },
+  'loop-acme-gc': readsGate,
+  'loop-monitor': { tables: { state: ['UpdateItem', 'GetItem'] }, warms: true },
+} as const satisfies Readonly<Record<(typeof scheduledLoops)[number]['function'], Partial<FunctionSpec>>>;
 
 export const functionSpecs: readonly FunctionSpec[] = [
   {
@@ -31,8 +54,10 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',
-    tables: { state: ['GetItem', 'PutItem'] },
+    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'] },
     envelope: ['encrypt'],
+    sendsJobs: true,
+    startsLoops: true,
     urls: true,
   },
   {
@@ -41,7 +66,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 1024,
     timeoutSeconds: 29,
     database: 'runtime',
-    tables: { state: ['GetItem', 'PutItem'], nonces: ['PutItem'], rates: ['UpdateItem', 'GetItem'] },
+    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], nonces: ['PutItem'], rates: ['UpdateItem', 'GetItem'] },
     envelope: ['encrypt', 'decrypt'],
     sendsJobs: true,
     urls: true,
@@ -57,26 +82,27 @@ export const functionSpecs: readonly FunctionSpec[] = [
     envelope: ['encrypt', 'decrypt'],
   },
   { name: proberName, memoryMb: 256, timeoutSeconds: 45 },
+  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContext: 'connector:' },
   {
     name: 'worker',
     memoryMb: 512,
     timeoutSeconds: 60,
     database: 'runtime',
+    tables: { state: ['UpdateItem'] },
     artifacts: ['crl/*'],
     envelope: ['decrypt'],
     consumesJobs: true,
     invokesProber: true,
+    invokesConnector: true,
+    urls: true,
   },
-  { name: 'loop-job-processor', everyMinutes: 1, memoryMb: 256, timeoutSeconds: 60, database: 'runtime', sendsJobs: true },
-  {
-    name: 'loop-crl-generation',
-    everyMinutes: 60,
-    memoryMb: 512,
-    timeoutSeconds: 300,
-    database: 'runtime',
-    artifacts: ['crl/*'],
-    envelope: ['decrypt'],
-  },
+  ...scheduledLoops.map((loop): FunctionSpec => ({
+    name: loop.function,
+    everyMinutes: loop.everyMinutes,
+    memoryMb: loop.memoryMb,
+    timeoutSeconds: loop.timeoutSeconds,
+    ...loopNeeds[loop.function as keyof typeof loopNeeds],
+  })),
   {
     name: 'migrate',
     memoryMb: 512,

@@ -30,6 +30,11 @@ export interface Instance {
   readonly endpoint: string;
   readonly copies: readonly number[];
   readonly postgres: number;
+  /** Name in the tree → name in the local cloud. */
+  readonly functions: Readonly<Record<string, string>>;
+  readonly tables: readonly string[];
+  /** URLs */
+  readonly queues: readonly string[];
 }
 
 export const root = join(import.meta.dirname, '..');

@@ -115,6 +115,13 @@ const due = {
          WHERE c.next_update IS NULL OR c.published_epoch < c.status_epoch OR $1 >= c.this_update + (c.next_update - c.this_update) / 2`,
 };
 
+const outlook = {
+  name: 'crl-outlook',
+  text: `SELECT min(this_update + (next_update - this_update) / 2) AS next_due,
+                min(extract(epoch FROM next_update - $1::timestamptz) / nullif(extract(epoch FROM next_update - this_update), 0))::float8 AS validity_left
+         FROM crls WHERE next_update IS NOT NULL`,
+};
+
 /** CRL numbers and contents; an entry stays on one CRL after its certificate's end (RFC 5280 §3.3). */
 export function crlStore(database: Database): CrlStore {
   return {
@@ -142,6 +149,10 @@ export function crlStore(database: Database): CrlStore {
     },
     async due(now) {
       return (await database.query<{ id: string }>(due, [now])).map((row) => row.id);
+    },
+    async outlook(now) {
+      const [row] = await database.query<{ next_due: Date | null; validity_left: number | null }>(outlook, [now]);
+      return { nextDue: row?.next_due ?? undefined, validityLeft: row?.validity_left ?? undefined };
     },
   };
 }

@@ -1,5 +1,19 @@
 /** What a caller of the control plane may be allowed to do. */
-export const permissions = ['profile.read', 'profile.edit', 'acme.eab.read', 'acme.eab.edit'] as const;
+export const permissions = [
+  'profile.read',
+  'profile.edit',
+  'acme.eab.read',
+  'acme.eab.edit',
+  'certificate.read',
+  'certificate.edit',
+  'job.read',
+  'job.edit',
+  'notification.read',
+  'notification.edit',
+  'scheduler.read',
+  'scheduler.edit',
+  'scheduler.run',
+] as const;
 export type Permission = (typeof permissions)[number];
 
 /** Who calls: authenticated by the key whose id it has. */

@@ -1,8 +1,11 @@
 import type { ProblemDocument } from '../acme/problem-document.ts';
 import type { JsonObject } from '../json/strict.ts';
 
-export const jobTypes = ['validation', 'finalize', 'crl'] as const;
+export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal'] as const;
 export type JobType = (typeof jobTypes)[number];
+
+export const jobStatuses = ['pending', 'awaiting_csr', 'awaiting_approval', 'running', 'completed', 'failed', 'cancelled'] as const;
+export type JobStatus = (typeof jobStatuses)[number];
 
 /** Work that a worker holds: every later write names the lease token, so that a worker that was thought dead changes nothing. */
 export interface ClaimedJob {
@@ -10,7 +13,7 @@ export interface ClaimedJob {
   readonly type: JobType;
   readonly subjectId: string;
   readonly payload: JsonObject;
-  /** Counts this attempt. */
+  /** Counts this attempt; above `maxAttempts` the job's last holder died, and the job is only to be concluded. */
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly leaseToken: string;
@@ -31,15 +34,6 @@ export interface ValidationStore {
   /** Challenge, authorization, order and job in one commit; false when the lease was lost. */
   succeed(job: ClaimedJob): Promise<boolean>;
   fail(job: ClaimedJob, error: ProblemDocument): Promise<boolean>;
-}
-
-export interface DispatchStore {
-  /** Jobs whose hint was lost: pending and due, or running past their lease; at most `limit`, oldest first. */
-  stranded(limit: number): Promise<readonly string[]>;
-  /** Processing orders whose lease has ended get a finalize job. Returns how many. */
-  adoptProcessingOrders(limit: number): Promise<number>;
-  /** Pending and ready orders past their expiry become invalid. Returns how many. */
-  expireOrders(limit: number): Promise<number>;
 }
 
 /** Delay before each further try of a validation, in seconds: about a minute in all. */

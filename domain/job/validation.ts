@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errorUrn } from '../acme/problem-document.ts';
 import { printable, type Probe, type ProbeResult } from '../probe/probe.ts';
 import { validationDelays, type ClaimedJob, type JobStore, type ValidationStore } from './job.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, Runner } from './outcome.ts';
 
 const payload = z.object({
   type: z.enum(['http-01', 'dns-01']),
@@ -14,15 +14,24 @@ const payload = z.object({
 
 const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403 } as const;
 
-/**
- * Validates a challenge once (RFC 8555 §8.2): up to four tries over a minute, then the authorization and the order fail.
- *
- * @throws when the prober itself fails; the message comes back and the lease is taken over
- */
-export async function runValidation(
-  ports: { readonly jobs: JobStore; readonly validations: ValidationStore; readonly probe: (probe: Probe) => Promise<ProbeResult> },
-  job: ClaimedJob,
-): Promise<Outcome> {
+export interface ValidationPorts {
+  readonly jobs: JobStore;
+  readonly validations: ValidationStore;
+  readonly probe: (probe: Probe) => Promise<ProbeResult>;
+}
+
+/** Validates a challenge (RFC 8555 §8.2): up to four tries over a minute, then the authorization and the order fail. */
+export function validation(ports: ValidationPorts): Runner {
+  return {
+    run: (job) => runValidation(ports, job),
+    async conclude(job) {
+      const error = { type: errorUrn('serverInternal'), detail: 'the challenge could not be tried; make a new order', status: 500 };
+      return { kind: (await ports.validations.fail(job, error)) ? 'failed' : 'lost' };
+    },
+  };
+}
+
+async function runValidation(ports: ValidationPorts, job: ClaimedJob): Promise<Outcome> {
   const { type, token, keyAuthorization, identifier, allowedCidrs } = payload.parse(job.payload);
   const result = await ports.probe({ type, token, keyAuthorization, identifier, allowedCidrs });
   if (result.ok) return { kind: (await ports.validations.succeed(job)) ? 'done' : 'lost' };

@@ -46,4 +46,6 @@ export interface CrlStore {
   published(caId: string, draft: CrlDraft, thisUpdate: Date, nextUpdate: Date): Promise<void>;
   /** CAs whose CRL lacks a revocation or is past half of its life. */
   due(now: Date): Promise<readonly string[]>;
+  /** When the next published CRL is past half of its life, and the smallest share of life that any has left (0 to 1). */
+  outlook(now: Date): Promise<{ readonly nextDue: Date | undefined; readonly validityLeft: number | undefined }>;
 }

@@ -1,3 +1,5 @@
+import { CaError } from '../error.ts';
+
 /** PEM with lines of 64 and LF endings (RFC 7468). @param label e.g. `CERTIFICATE` or `X509 CRL` */
 export function toPem(label: string, der: Uint8Array): string {
   const body = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
@@ -9,4 +11,17 @@ export function toPem(label: string, der: Uint8Array): string {
 /** Certificates one after the other, leaf first (RFC 8555 §9.1). */
 export function pemChain(certificates: readonly Uint8Array[]): string {
   return certificates.map((der) => toPem('CERTIFICATE', der)).join('');
+}
+
+/**
+ * The DER inside a PEM text that holds exactly one block of a kind (RFC 7468 §3, strict but for surrounding white space).
+ *
+ * @throws {CaError} `malformed`
+ */
+export function fromPem(label: string, text: string): Uint8Array {
+  const [, body] = new RegExp(`^\\s*-----BEGIN ${label}-----\\r?\\n([A-Za-z0-9+/=\\r\\n]+)-----END ${label}-----\\s*$`).exec(text) ?? [];
+  const der = Buffer.from((body ?? '').replace(/[\r\n]/g, ''), 'base64');
+  if (der.length === 0 || der.toString('base64') !== (body ?? '').replace(/[\r\n]/g, ''))
+    throw new CaError('malformed', `not one PEM block of ${label}`);
+  return der;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { gates } from '#adapters/dynamodb/gates.ts';
 import { limiter } from '#adapters/dynamodb/limiter.ts';
 import { nonces } from '#adapters/dynamodb/nonces.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
@@ -18,6 +19,7 @@ import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { log } from '../shared/log.ts';
+import { waker } from '../shared/wake.ts';
 import { problemOf } from './problem.ts';
 import { knownProfiles } from './profiles.ts';
 import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
@@ -55,14 +57,36 @@ const dynamodb = dynamodbClient(1000);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const queue = jobQueue(settings.JOB_QUEUE_URL);
 const issuance = issuanceStore(database);
+const orders = orderStore(database);
+const revocations = revocationStore(database);
+const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
 const allowance = limiter(dynamodb, { table: settings.RATE_TABLE, pepper: settings.PUBLIC_BASE_URL, chance });
 
 const ports: AcmePorts = {
   chance,
   accounts: accountStore(database),
-  orders: orderStore(database),
-  issuance,
-  revocations: revocationStore(database),
+  // What makes a loop due announces itself before it commits.
+  orders: {
+    ...orders,
+    beginValidation: async (...request) => {
+      await wake('jobProcessor');
+      return orders.beginValidation(...request);
+    },
+  },
+  issuance: {
+    ...issuance,
+    beginFinalize: async (...request) => {
+      await wake('jobProcessor', 'shortLivedExpiryCheck');
+      return issuance.beginFinalize(...request);
+    },
+  },
+  revocations: {
+    ...revocations,
+    revoke: async (revocation) => {
+      await wake('jobProcessor', 'notificationProcess');
+      return revocations.revoke(revocation);
+    },
+  },
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
   nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
   limiter: { take: (name, key) => allowance(name, rates[name], key) },

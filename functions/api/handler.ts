@@ -1,20 +1,34 @@
 import { z } from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { gates } from '#adapters/dynamodb/gates.ts';
 import { lastSeen } from '#adapters/dynamodb/last-seen.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
+import { starter } from '#adapters/lambda/starter.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
+import { jobAdministration } from '#adapters/postgres/job-administration.ts';
+import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
+import { managedCertificates } from '#adapters/postgres/managed-certificates.ts';
+import { notificationAdministration } from '#adapters/postgres/notification-administration.ts';
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
+import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import type { Caller } from '#domain/access/permission.ts';
 import { CaError } from '#domain/error.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
+import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest } from '../shared/http.ts';
+import { newId } from '../shared/new-id.ts';
+import { waker } from '../shared/wake.ts';
 import { eabKeyOperations } from './eab-keys.ts';
+import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
+import { jobOperations } from './jobs.ts';
+import { loopOperations } from './loops.ts';
+import { notificationOperations } from './notifications.ts';
 import { problemOf } from './problem.ts';
 import { profileOperations } from './profiles.ts';
 import { router } from './router.ts';
@@ -24,15 +38,27 @@ const settings = z
     ...environment.database,
     ...environment.state,
     ...environment.envelope,
+    ...environment.queue,
     PUBLIC_BASE_URL: environment.urls.PUBLIC_BASE_URL,
     /** File name of the newest migration in this release. */
     SCHEMA_HEAD: z.string().min(1),
+    /** The loops' functions as JSON: name in the tree → name in the cloud. */
+    LOOP_FUNCTIONS: z.string().default('{}'),
+    CONNECTOR_DOOR: z.string().optional(),
   })
   .parse(process.env);
 
 const database = connectDatabase(settings, 'api', 20_000);
 const dynamodb = dynamodbClient(3000);
 const callers = callerStore(database);
+const store = gates(dynamodb, settings.STATE_TABLE);
+const sealed = envelope(settings.ENVELOPE_KEY_ARN);
+const now = (): number => chance.now();
+const wake = waker(store, now);
+const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
+const profiles = profileAdministration(database);
+const door = z.object({ suffix: z.string() }).optional();
+const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
 
 const route = router(
   [
@@ -43,11 +69,36 @@ const route = router(
       chance,
     }),
     ...profileOperations({
-      store: profileAdministration(database),
+      store: profiles,
       mirror: profileMirror(dynamodb, settings.STATE_TABLE),
       publicBaseUrl: settings.PUBLIC_BASE_URL,
     }),
-    ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: envelope(settings.ENVELOPE_KEY_ARN), chance }),
+    ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: sealed, chance }),
+    ...certificateOperations({
+      store: managedCertificates(database),
+      profile: (id) => profiles.profile(id),
+      wake,
+      hint: (jobId) => hint({ jobId }),
+      newId,
+      now,
+    }),
+    ...jobOperations({ store: jobAdministration(database), wake, hint: (jobId) => hint({ jobId }) }),
+    ...loopOperations({
+      store: loopSettingsStore(database),
+      gates: store,
+      start: starter(z.record(z.string(), z.string()).parse(JSON.parse(settings.LOOP_FUNCTIONS))),
+      newId,
+      now,
+    }),
+    ...notificationOperations({
+      store: notificationAdministration(database),
+      envelope: sealed,
+      chance,
+      newId,
+      wake,
+      hint: (notificationId) => hint({ notificationId }),
+      doorSuffix,
+    }),
   ],
   authenticate,
 );

@@ -12,6 +12,7 @@ export const environment = {
   artifacts: { ARTIFACT_BUCKET: z.string().min(1) },
   envelope: { ENVELOPE_KEY_ARN: z.string().min(1) },
   queue: { JOB_QUEUE_URL: z.string().min(1) },
+  connector: { CONNECTOR_FUNCTION: z.string().min(1) },
   prober: { PROBER_FUNCTION: z.string().min(1) },
   urls: { PUBLIC_BASE_URL: httpsUrl, PKI_BASE_URL: z.string().regex(/^https?:\/\/[^/]+$/, 'an origin without a trailing slash') },
 } as const;

@@ -1,88 +1,144 @@
-import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
+import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { gates } from '#adapters/dynamodb/gates.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
+import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
-import { jobStore, validationStore } from '#adapters/postgres/jobs.ts';
+import { jobStore } from '#adapters/postgres/jobs.ts';
+import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
+import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';
+import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
-import { newId } from '#domain/id.ts';
-import type { ClaimedJob, JobType } from '#domain/job/job.ts';
-import { runCrl } from '#domain/job/crl.ts';
-import { runFinalize } from '#domain/job/finalize.ts';
-import { runValidation } from '#domain/job/validation.ts';
-import type { Outcome } from '#domain/job/outcome.ts';
+import { crl } from '#domain/job/crl.ts';
+import { finalize } from '#domain/job/finalize.ts';
+import type { JobType } from '#domain/job/job.ts';
+import type { Runner } from '#domain/job/outcome.ts';
+import { attempt } from '#domain/job/run.ts';
+import { validation } from '#domain/job/validation.ts';
+import { issueManaged } from '#domain/lifecycle/issue-managed.ts';
+import { sendNotification } from '#domain/notification/send.ts';
+import type { LoopName } from '#domain/schedule/loops.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
 import { crlPublisher } from '../shared/crl-publisher.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
+import { count } from '../shared/metrics.ts';
+import { newId } from '../shared/new-id.ts';
+import { waker } from '../shared/wake.ts';
+import { deliverer } from './deliver.ts';
 
 const settings = z
   .object({
     ...environment.database,
+    ...environment.state,
     ...environment.artifacts,
     ...environment.envelope,
     ...environment.queue,
     ...environment.prober,
+    ...environment.connector,
+    PKI_BASE_URL: environment.urls.PKI_BASE_URL,
   })
   .parse(process.env);
 
 const leaseSeconds = 60;
+const dice = (): number => Buffer.from(chance.random(4)).readUInt32BE() / 2 ** 32;
 const database = connectDatabase(settings, 'worker', 60_000);
 const jobs = jobStore(database);
-const validations = validationStore(database);
+const notifications = notificationStore(database);
 const issuance = issuanceStore(database);
 const authority = authorities(issuance, envelope(settings.ENVELOPE_KEY_ARN));
-const probe = prober(settings.PROBER_FUNCTION);
 const crls = crlStore(database);
 const publish = crlPublisher(crls, artifacts(settings.ARTIFACT_BUCKET), () => chance.now());
 const queue = jobQueue(settings.JOB_QUEUE_URL);
+const wake = waker(gates(dynamodbClient(3000), settings.STATE_TABLE), () => chance.now());
+const deliver = deliverer(connector(settings.CONNECTOR_FUNCTION));
 
-const runners: Readonly<Record<JobType, (job: ClaimedJob) => Promise<Outcome>>> = {
-  validation: (job) => runValidation({ jobs, validations, probe }, job),
-  finalize: (job) => runFinalize({ jobs, issuance, authority, newId: () => newId('cert', chance.now(), chance.random(10)) }, job),
-  crl: (job) =>
-    runCrl(
-      {
-        jobs,
-        publish: async (caId) => publish(await authority(caId)),
-        isDue: async (caId) => (await crls.due(new Date(chance.now()))).includes(caId),
-      },
-      job,
-    ),
+const managed = issueManaged({
+  store: managedIssuanceStore(database),
+  authority,
+  random: (bytes) => chance.random(bytes),
+  now: () => chance.now(),
+  newId,
+  pkiBaseUrl: settings.PKI_BASE_URL,
+});
+const runners: Readonly<Record<JobType, Runner>> = {
+  validation: validation({ jobs, validations: validationStore(database), probe: prober(settings.PROBER_FUNCTION) }),
+  finalize: finalize({ jobs, issuance, authority, newId: () => newId('cert') }),
+  crl: crl({
+    jobs,
+    publish: async (caId) => publish(await authority(caId)),
+    isDue: async (caId) => (await crls.due(new Date(chance.now()))).includes(caId),
+  }),
+  issuance: managed,
+  renewal: managed,
+};
+// Besides the job itself, which the job processor watches until it has ended.
+const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
+  validation: ['jobProcessor'],
+  finalize: ['jobProcessor', 'shortLivedExpiryCheck'],
+  crl: ['jobProcessor'],
+  issuance: ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'],
+  renewal: ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'],
 };
 
-const hint = z.object({ jobId: z.string().min(1).max(128) });
+const hint = z.union([
+  z.strictObject({ jobId: z.string().min(1).max(128) }),
+  z.strictObject({ notificationId: z.string().min(1).max(128) }),
+]);
 
-/** Hints from the queue; each names a job, and the job's row is the truth. */
+/** Hints from the queue; each names a row, and the row is the truth. One bad message never returns its siblings. */
 export async function handler(event: SQSEvent | { readonly warmup: true }, _context: Context): Promise<SQSBatchResponse> {
   if (!('Records' in event)) return { batchItemFailures: [] };
   database.wake(chance.now());
   const failures = await Promise.all(
-    event.Records.map(async (record) => {
-      try {
-        const again = await work(record.body);
-        if (again === undefined) return undefined;
-        await queue.postpone(record.receiptHandle, again);
-      } catch (error) {
-        log.error('a job was not done', { messageId: record.messageId, error: error as Error });
-      }
-      return { itemIdentifier: record.messageId };
-    }),
+    event.Records.map(async (record) => ((await isDone(record)) ? [] : [{ itemIdentifier: record.messageId }])),
   );
-  return { batchItemFailures: failures.filter((failure) => failure !== undefined) };
+  return { batchItemFailures: failures.flat() };
+}
+
+async function isDone(record: SQSRecord): Promise<boolean> {
+  try {
+    const named = hint.parse(JSON.parse(record.body));
+    if ('notificationId' in named) {
+      await workOnNotification(named.notificationId);
+      return true;
+    }
+    const again = await workOnJob(named.jobId);
+    if (again === undefined) return true;
+    await queue.postpone(record.receiptHandle, again);
+  } catch (error) {
+    log.error('a message was not done', { messageId: record.messageId, error: error as Error });
+  }
+  return false;
 }
 
 /** Seconds after which the message shall come back; undefined when it is done with. */
-async function work(body: string): Promise<number | undefined> {
-  const { jobId } = hint.parse(JSON.parse(body));
-  const claim = await jobs.claim(jobId, newId('lease', chance.now(), chance.random(10)), leaseSeconds);
+async function workOnJob(jobId: string): Promise<number | undefined> {
+  const claim = await jobs.claim(jobId, newId('lease'), leaseSeconds);
   if (claim === 'done') return undefined;
   if ('notBefore' in claim) return Math.max(0, Math.ceil((claim.notBefore.getTime() - chance.now()) / 1000));
-  const outcome = await runners[claim.job.type](claim.job);
-  log.info('job', { jobId, type: claim.job.type, subjectId: claim.job.subjectId, attempt: claim.job.attempts, outcome: outcome.kind });
+  const { job } = claim;
+  await wake(...makesDue[job.type]);
+  const { outcome, error } = await attempt(jobs, runners[job.type], job, dice);
+  const facts = { jobId, type: job.type, subjectId: job.subjectId, attempt: job.attempts, outcome: outcome.kind };
+  log.info('job', facts);
+  if (outcome.kind === 'lost') count('LeaseLost');
+  if (error !== undefined) throw new Error(`job ${jobId} met an error that nobody expected`, { cause: error });
   return outcome.kind === 'again' ? outcome.delaySeconds : undefined;
+}
+
+async function workOnNotification(id: string): Promise<void> {
+  const held = await notifications.claim(id, newId('lease'), leaseSeconds);
+  if (held === undefined) return;
+  await wake('notificationProcess');
+  const ambiguousResend = (): void => log.warn('a notification whose end is unknown is sent again', { notificationId: id });
+  const end = await sendNotification({ store: notifications, deliver, ambiguousResend, dice }, held);
+  log.info('notification', { notificationId: id, event: held.event, channelId: held.channel.id, attempt: held.attempts, outcome: end });
+  if (end === 'lost') count('LeaseLost');
 }

@@ -16,7 +16,8 @@ export interface FunctionRoleProps {
   readonly data: DataStack;
   readonly keys: KeysStack;
   readonly jobs: sqs.IQueue;
-  readonly prober: lambda.IFunction | undefined;
+  /** Whom it may call. */
+  readonly invokes: readonly lambda.IFunction[];
 }
 
 /** A role with exactly what the function's row in the table says. */
@@ -59,15 +60,25 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
     allow(['s3:ListBucket'], [data.artifactsArn]);
     acknowledge(role, `AwsSolutions-IAM5[Resource::${artifactsArnExport}/${prefix}]`, 'CRLs under their prefix.');
   }
-  if (spec.envelope)
-    allow(
-      spec.envelope.map((use) => (use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt')),
-      [keys.envelope.keyArn],
+  if (spec.envelope) {
+    role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: spec.envelope.map((use) => (use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt')),
+        resources: [keys.envelope.keyArn],
+        ...(spec.envelopeContext !== undefined && {
+          conditions: { StringLike: { 'kms:EncryptionContext:certctl': `${spec.envelopeContext}*` } },
+        }),
+      }),
     );
+  }
   if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
   // The event source's own grant lacks this one: a job that must wait makes its message wait.
   if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);
-  if (spec.invokesProber && props.prober) allow(['lambda:InvokeFunction'], [props.prober.functionArn]);
+  if (props.invokes.length > 0)
+    allow(
+      ['lambda:InvokeFunction'],
+      props.invokes.map((fn) => fn.functionArn),
+    );
   return role;
 }
 

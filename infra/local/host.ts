@@ -131,7 +131,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   });
   cleanups.push(() => scheduler.stop());
   // What a crash left behind is repaired at once, not at the next full minute.
-  for (const schedule of plans.schedules) void scheduler.tick(schedule);
+  for (const schedule of plans.schedules) void scheduler.start(schedule);
   const renewal = setInterval(() => void renewWhenDue(url, home, copies, log), 3_600_000);
   cleanups.push(() => clearInterval(renewal));
   await everyRouteAnswers(url, pkiUrl, home);
@@ -145,6 +145,9 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
       endpoint,
       copies: copies.pids,
       postgres: postgres.pid,
+      functions: Object.fromEntries(plans.functions.map((fn) => [fn.environment['CERTCTL_FUNCTION'] ?? fn.name, fn.name])),
+      tables: plans.tables.map((table) => table.name),
+      queues: plans.queues.map((queue) => queue.url),
     }),
     {
       mode: 0o600,
@@ -228,6 +231,7 @@ function environment(options: Options, endpoint: string): Record<string, string>
     DATABASE_POOL: '8',
     POWERTOOLS_LOG_LEVEL: process.env['CERTCTL_LOG_LEVEL'] ?? 'INFO',
     TZ: 'UTC',
+    CONNECTOR_DOOR: JSON.stringify({ suffix: '.localhost', address: '127.0.0.1' }),
     PROBER_DOOR: JSON.stringify({
       suffix: '.localhost',
       address: '127.0.0.1',

@@ -1,14 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import type { PlannedSchedule } from './plan.ts';
 
 export interface Scheduler {
-  /** Ticks a schedule now; the answer is the function's. */
-  tick(schedule: PlannedSchedule): Promise<void>;
+  /** Runs a schedule's function by hand, due or not. */
+  start(schedule: PlannedSchedule): Promise<void>;
   stop(): void;
 }
 
 /**
- * Ticks each schedule at its rate. A function with a reserved concurrency that is used up is not called: the tick is throttled, as
- * on AWS, and the next one does its work.
+ * Ticks each schedule at the full multiples of its interval. A function with a reserved concurrency that is used up is not called: the
+ * tick is throttled, as on AWS, and the next one does its work.
  */
 export function startScheduler(
   schedules: readonly PlannedSchedule[],
@@ -19,24 +20,45 @@ export function startScheduler(
   },
 ): Scheduler {
   const running = new Map<string, number>();
-  const tick = async (schedule: PlannedSchedule): Promise<void> => {
-    const now = running.get(schedule.functionName) ?? 0;
-    if (now >= (options.reserved(schedule.functionName) ?? Number.POSITIVE_INFINITY)) return;
-    running.set(schedule.functionName, now + 1);
-    const scheduled = new Date(Math.floor(Date.now() / schedule.everyMs) * schedule.everyMs).toISOString().replace(/\.\d+Z$/, 'Z');
+  const timers = new Map<PlannedSchedule, NodeJS.Timeout>();
+  let stopped = false;
+
+  const invoke = async (functionName: string, payload: string): Promise<void> => {
+    const now = running.get(functionName) ?? 0;
+    if (now >= (options.reserved(functionName) ?? Number.POSITIVE_INFINITY)) return;
+    running.set(functionName, now + 1);
     try {
-      await options.invoke(schedule.functionName, schedule.input.replaceAll('<aws.scheduler.scheduled-time>', scheduled));
+      await options.invoke(functionName, payload);
     } catch (error) {
-      options.failed(schedule.functionName, error);
+      options.failed(functionName, error);
     } finally {
-      running.set(schedule.functionName, (running.get(schedule.functionName) ?? 1) - 1);
+      running.set(functionName, (running.get(functionName) ?? 1) - 1);
     }
   };
-  const timers = schedules.map((schedule) => setInterval(() => void tick(schedule), schedule.everyMs));
+
+  const plan = (schedule: PlannedSchedule): void => {
+    if (stopped) return;
+    const next = (Math.floor(Date.now() / schedule.everyMs) + 1) * schedule.everyMs;
+    timers.set(
+      schedule,
+      setTimeout(() => {
+        const scheduled = new Date(next).toISOString().replace(/\.\d+Z$/, 'Z');
+        void invoke(schedule.functionName, schedule.input.replaceAll('<aws.scheduler.scheduled-time>', scheduled));
+        plan(schedule);
+      }, next - Date.now()),
+    );
+  };
+  for (const schedule of schedules) plan(schedule);
+
   return {
-    tick,
+    start: (schedule) => {
+      const input = JSON.parse(schedule.input) as Record<string, unknown>;
+      delete input['scheduledTime'];
+      return invoke(schedule.functionName, JSON.stringify({ ...input, run: `start-${randomUUID()}` }));
+    },
     stop() {
-      for (const timer of timers) clearInterval(timer);
+      stopped = true;
+      for (const timer of timers.values()) clearTimeout(timer);
     },
   };
 }

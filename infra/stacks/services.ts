@@ -15,7 +15,7 @@ import type { Config } from '../config.ts';
 import { functionRole } from '../constructs/function-role.ts';
 import { logGroup } from '../constructs/log-group.ts';
 import { ownerRole, runtimeRole } from '../constructs/database.ts';
-import { functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
+import { connectorName, functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
 import type { DataStack } from './data.ts';
 import type { EdgeStack } from './edge.ts';
 import type { KeysStack } from './keys.ts';
@@ -28,7 +28,8 @@ export interface ServicesProps extends StackProps {
   readonly edge: EdgeStack;
 }
 
-const workerTimeoutMargin = 30;
+// A message must not come back while its worker may still be at it: AWS asks for six times the function's timeout.
+const visibilityTimeouts = 6;
 
 /** What is replaced by every deployment: functions and what starts them. The schema comes first. */
 export class ServicesStack extends Stack {
@@ -44,19 +45,19 @@ export class ServicesStack extends Stack {
     const dead = new sqs.Queue(this, 'DeadJobs', { enforceSSL: true, retentionPeriod: Duration.days(14) });
     this.jobs = new sqs.Queue(this, 'Jobs', {
       enforceSSL: true,
-      visibilityTimeout: Duration.seconds((worker?.timeoutSeconds ?? 0) + workerTimeoutMargin),
+      visibilityTimeout: Duration.seconds((worker?.timeoutSeconds ?? 0) * visibilityTimeouts),
       deadLetterQueue: { queue: dead, maxReceiveCount: 5 },
     });
     const failures = new sqs.Queue(this, 'LoopFailures', { enforceSSL: true, retentionPeriod: Duration.days(14) });
     for (const queue of [dead, failures]) {
       Validations.of(queue).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'This is where dead letters go.' });
     }
-    const prober = functionSpecs.find((spec) => spec.name === proberName);
-    if (prober === undefined) throw new Error('there is no prober');
-    const made = new Map<string, lambda.Function>([[proberName, this.#function(prober, failures)]]);
-    for (const spec of functionSpecs.filter((other) => other.name !== proberName))
-      made.set(spec.name, this.#function(spec, failures, made.get(proberName)));
+    const made = new Map<string, lambda.Function>();
     this.functions = made;
+    // Who is called comes before who calls.
+    const rank = (spec: FunctionSpec): number =>
+      spec.startsLoops === true || spec.warms === true ? 2 : spec.consumesJobs === true ? 1 : 0;
+    for (const spec of [...functionSpecs].sort((a, b) => rank(a) - rank(b))) made.set(spec.name, this.#function(spec, failures));
     this.schema = this.#migrations();
     for (const [name, fn] of made) if (name !== 'migrate') fn.node.addDependency(this.schema);
     for (const spec of functionSpecs) this.#triggers(spec);
@@ -73,7 +74,7 @@ export class ServicesStack extends Stack {
     return fn;
   }
 
-  #function(spec: FunctionSpec, failures: sqs.Queue, prober?: lambda.Function): lambda.Function {
+  #function(spec: FunctionSpec, failures: sqs.Queue): lambda.Function {
     const { config, bundles, data } = this.#props;
     const id = pascal(spec.name);
     const logs = logGroup(this, `${id}Log`, config);
@@ -84,7 +85,7 @@ export class ServicesStack extends Stack {
       inVpc: network !== undefined,
       ...this.#props,
       jobs: this.jobs,
-      prober,
+      invokes: this.#invoked(spec),
     });
     const reserved = isLoop(spec.name) && config.reserveConcurrency;
     return new lambda.Function(this, id, {
@@ -97,7 +98,7 @@ export class ServicesStack extends Stack {
       timeout: Duration.seconds(spec.timeoutSeconds),
       role,
       logGroup: logs,
-      environment: this.#environment(spec, prober),
+      environment: this.#environment(spec),
       ...(reserved && { reservedConcurrentExecutions: 1 }),
       ...(network && {
         vpc: network.vpc,
@@ -114,7 +115,20 @@ export class ServicesStack extends Stack {
     });
   }
 
-  #environment(spec: FunctionSpec, prober: lambda.Function | undefined): Record<string, string> {
+  /** Whom a function may call. */
+  #invoked(spec: FunctionSpec): readonly lambda.Function[] {
+    return functionSpecs
+      .filter(
+        (other) =>
+          (spec.invokesProber === true && other.name === proberName) ||
+          (spec.invokesConnector === true && other.name === connectorName) ||
+          (spec.startsLoops === true && isLoop(other.name) && other.warms !== true) ||
+          (spec.warms === true && other.database !== undefined && other.everyMinutes === undefined),
+      )
+      .map((other) => this.#get(other.name));
+  }
+
+  #environment(spec: FunctionSpec): Record<string, string> {
     const { config, bundles, data, keys, edge } = this.#props;
     const { database } = data;
     const own = database.ownNetwork && spec.database !== undefined;
@@ -138,7 +152,22 @@ export class ServicesStack extends Stack {
       ...(spec.artifacts && { ARTIFACT_BUCKET: data.artifacts.bucketName }),
       ...(spec.envelope && { ENVELOPE_KEY_ARN: keys.envelope.keyArn }),
       ...((spec.sendsJobs === true || spec.consumesJobs === true) && { JOB_QUEUE_URL: this.jobs.queueUrl }),
-      ...(spec.invokesProber && prober && { PROBER_FUNCTION: prober.functionName }),
+      ...(spec.invokesProber && { PROBER_FUNCTION: this.#get(proberName).functionName }),
+      ...(spec.invokesConnector && { CONNECTOR_FUNCTION: this.#get(connectorName).functionName }),
+      ...(spec.startsLoops && {
+        LOOP_FUNCTIONS: Stack.of(this).toJsonString(
+          Object.fromEntries(
+            functionSpecs
+              .filter(({ name, warms }) => isLoop(name) && warms !== true)
+              .map(({ name }) => [name, this.#get(name).functionName]),
+          ),
+        ),
+      }),
+      ...(spec.warms && {
+        WARM_FUNCTIONS: this.#invoked(spec)
+          .map((fn) => fn.functionName)
+          .join(','),
+      }),
       ...(spec.urls && { PUBLIC_BASE_URL: edge.publicBaseUrl, PKI_BASE_URL: edge.pkiBaseUrl }),
       ...(spec.limits && {
         LIMIT_NEW_ORDERS_PER_HOUR: String(config.limits.newOrdersPerHour),
@@ -148,7 +177,7 @@ export class ServicesStack extends Stack {
       }),
       ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: runtimeRole }),
-      ...(spec.name === proberName && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
+      ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
     };
   }
 

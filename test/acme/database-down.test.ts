@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { request, startPlatform, until, type Platform } from '../platform.ts';
 import { acmeClient, type AcmeClient } from './client.ts';
 
 let platform: Platform;
 let client: AcmeClient;
-beforeAll(async () => {
+// Each test has a database of its own to hurt.
+beforeEach(async () => {
   platform = await startPlatform();
   client = await acmeClient(platform);
   await client.register();
 });
-afterAll(() => platform.stop());
+afterEach(() => platform.stop());
 
 const order = (): ReturnType<AcmeClient['post']> =>
   client.post(String(client.directory['newOrder']), { identifiers: [{ type: 'dns', value: 'a.example.com' }] });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleFunctions, type Bundles } from '#infra/bundle.ts';
 import { readConfig } from '#infra/config.ts';
+import { scheduledLoops } from '#domain/schedule/loops.ts';
 import { functionSpecs } from '#infra/functions.ts';
 import { resourceTypes } from '#infra/local/resource-types.ts';
 import { addPlatform } from '#infra/platform.ts';
@@ -200,18 +201,74 @@ test('loops are reserved one copy by default, and none where the account cannot'
         (resource) => resource.Type === 'AWS::Lambda::Function' && String(variables(resource)['CERTCTL_FUNCTION']).startsWith('loop-'),
       )
       .map((resource) => resource.Properties['ReservedConcurrentExecutions']);
-  expect(reserved(all)).toEqual([1, 1]);
-  expect(reserved(synth({ reserveConcurrency: false }).resources)).toEqual([undefined, undefined]);
+  expect(reserved(all)).toEqual(scheduledLoops.map(() => 1));
+  expect(reserved(synth({ reserveConcurrency: false }).resources)).toEqual(scheduledLoops.map(() => undefined));
 });
 
-test('no function feeds a queue that feeds it, and none may invoke itself', () => {
-  expect(statementsOf('worker').flatMap((statement) => statement.Action)).not.toContain('sqs:SendMessage');
-  for (const name of functionsByName().keys()) {
-    const [id] = functionsByName().get(name)!;
-    const invoked = statementsOf(name).filter((statement) => [statement.Action].flat().includes('lambda:InvokeFunction'));
-    expect([name, JSON.stringify(invoked).includes(`"${id}"`)]).toEqual([name, false]);
-    if (name !== 'worker') expect([name, invoked]).toEqual([name, []]);
+test('each loop of the table has its schedule, with its interval, its name and its nominal time, and a time-out within the interval', () => {
+  const schedules = ofType('AWS::Scheduler::Schedule').map(([, schedule]) => {
+    const { ScheduleExpression, Target } = schedule.Properties as { ScheduleExpression: string; Target: { Input: string } };
+    return [
+      (JSON.parse(Target.Input) as { loop: string }).loop,
+      ScheduleExpression,
+      Target.Input.includes('<aws.scheduler.scheduled-time>'),
+    ];
+  });
+  const expression = (minutes: number): string => (minutes === 60 ? 'rate(1 hour)' : `rate(${minutes} minute${minutes === 1 ? '' : 's'})`);
+  expect(schedules.sort()).toEqual(scheduledLoops.map((loop) => [loop.function, expression(loop.everyMinutes), true]).sort());
+  for (const loop of scheduledLoops) {
+    const [, fn] = functionsByName().get(loop.function)!;
+    expect(fn.Properties['Timeout']).toBe(loop.timeoutSeconds);
+    expect(loop.timeoutSeconds).toBeLessThanOrEqual(loop.everyMinutes === 1 ? 50 : 300);
   }
+});
+
+test('functions and queues form no cycle: nobody is called or fed by what it calls or feeds', () => {
+  const edges = new Map<string, string[]>();
+  const add = (from: string, to: string): void => void edges.set(from, [...(edges.get(from) ?? []), to]);
+  const queues = ofType('AWS::SQS::Queue').map(([id]) => id);
+  const functions = [...functionsByName()].map(([name, [id]]) => ({ name, id }));
+  for (const { name, id } of functions) {
+    for (const statement of statementsOf(name)) {
+      const actions = [statement.Action].flat();
+      const resources = JSON.stringify(statement.Resource);
+      if (actions.includes('lambda:InvokeFunction'))
+        for (const other of functions) if (resources.includes(`"${other.id}"`)) add(id, other.id);
+      if (actions.includes('sqs:SendMessage')) for (const queue of queues) if (resources.includes(`"${queue}"`)) add(id, queue);
+    }
+  }
+  for (const [, source] of ofType('AWS::Lambda::EventSourceMapping')) {
+    const { EventSourceArn, FunctionName } = source.Properties as {
+      EventSourceArn: { 'Fn::GetAtt': [string] };
+      FunctionName: { Ref: string };
+    };
+    add(EventSourceArn['Fn::GetAtt'][0], FunctionName.Ref);
+  }
+  const reaches = (from: string, seen = new Set<string>()): Set<string> => {
+    for (const to of edges.get(from) ?? []) if (!seen.has(to)) reaches(to, seen.add(to));
+    return seen;
+  };
+  expect(edges.size).toBeGreaterThan(5);
+  for (const node of edges.keys()) expect([node, reaches(node).has(node)]).toEqual([node, false]);
+});
+
+test('a message stays hidden for six times the longest attempt, comes five times, and then is kept with the dead for two weeks', () => {
+  const [, jobs] = ofType('AWS::SQS::Queue').find(([, queue]) => 'RedrivePolicy' in queue.Properties)!;
+  expect(jobs.Properties).toMatchObject({ VisibilityTimeout: 360, RedrivePolicy: { maxReceiveCount: 5 } });
+});
+
+test('the connector opens only seals that were made for it, and has neither database nor network of ours', () => {
+  const [, fn] = functionsByName().get('connector')!;
+  expect(fn.Properties['VpcConfig']).toBeUndefined();
+  const decrypt = statementsOf('connector').find((statement) => JSON.stringify(statement.Action).includes('kms:Decrypt')) as Statement & {
+    Condition: unknown;
+  };
+  expect(decrypt.Condition).toEqual({ StringLike: { 'kms:EncryptionContext:certctl': 'connector:*' } });
+  expect(statementsOf('connector').flatMap((statement) => statement.Action)).toEqual([
+    'logs:CreateLogStream',
+    'logs:PutLogEvents',
+    'kms:Decrypt',
+  ]);
 });
 
 test('functions with the database are dual-stack; the answer bucket of CloudFormation is behind the endpoint of their own route tables', () => {

@@ -101,18 +101,51 @@ export function sqs(queues: readonly PlannedQueue[], sources: readonly PlannedSo
     wake(now());
   };
 
+  const accept = (queue: PlannedQueue, input: Record<string, unknown>): { MessageId: string; MD5OfMessageBody: string } => {
+    const body = typeof input['MessageBody'] === 'string' ? input['MessageBody'] : '';
+    const delay = Number(input['DelaySeconds'] ?? 0);
+    if (body === '' || Buffer.byteLength(body) > 1024 * 1024)
+      throw new AwsError('InvalidMessageContents', 'The message must have 1 byte to 1 MiB');
+    if (!(delay >= 0 && delay <= 900)) throw new AwsError('InvalidParameterValue', 'DelaySeconds must be 0 to 900');
+    const id = randomUUID();
+    messages(queue.name).set(id, { id, body, sentAt: now(), visibleAt: now() + delay * 1000, receipt: '', receives: 0 });
+    wake(now() + delay * 1000);
+    return { MessageId: id, MD5OfMessageBody: createHash('md5').update(body).digest('hex') };
+  };
+
   const operations: Readonly<Record<string, (input: Record<string, unknown>) => object>> = {
-    SendMessage(input) {
+    SendMessage: (input) => accept(spec(String(input['QueueUrl'])), input),
+    SendMessageBatch(input) {
       const queue = spec(String(input['QueueUrl']));
-      const body = typeof input['MessageBody'] === 'string' ? input['MessageBody'] : '';
-      const delay = Number(input['DelaySeconds'] ?? 0);
-      if (body === '' || Buffer.byteLength(body) > 1024 * 1024)
-        throw new AwsError('InvalidMessageContents', 'The message must have 1 byte to 1 MiB');
-      if (!(delay >= 0 && delay <= 900)) throw new AwsError('InvalidParameterValue', 'DelaySeconds must be 0 to 900');
-      const id = randomUUID();
-      messages(queue.name).set(id, { id, body, sentAt: now(), visibleAt: now() + delay * 1000, receipt: '', receives: 0 });
-      wake(now() + delay * 1000);
-      return { MessageId: id, MD5OfMessageBody: createHash('md5').update(body).digest('hex') };
+      const entries = (input['Entries'] ?? []) as readonly Record<string, unknown>[];
+      if (entries.length === 0 || entries.length > 10) throw new AwsError('TooManyEntriesInBatchRequest', 'A batch has 1 to 10 entries');
+      if (new Set(entries.map((entry) => entry['Id'])).size < entries.length)
+        throw new AwsError('BatchEntryIdsNotDistinct', 'The ids of a batch must differ');
+      return { Successful: entries.map((entry) => ({ Id: entry['Id'], ...accept(queue, entry) })), Failed: [] };
+    },
+    PurgeQueue(input) {
+      messages(spec(String(input['QueueUrl'])).name).clear();
+      return {};
+    },
+    /** A look at what waits; hides it as a consumer would. */
+    ReceiveMessage(input) {
+      const queue = spec(String(input['QueueUrl']));
+      const wanted = Number(input['MaxNumberOfMessages'] ?? 1);
+      const visible = [...messages(queue.name).values()].filter((message) => message.visibleAt <= now()).slice(0, wanted);
+      return {
+        Messages: visible.map((message) => {
+          message.receipt = randomUUID();
+          message.receives += 1;
+          message.visibleAt = now() + Number(input['VisibilityTimeout'] ?? queue.visibilitySeconds) * 1000;
+          return {
+            MessageId: message.id,
+            ReceiptHandle: message.receipt,
+            Body: message.body,
+            MD5OfBody: createHash('md5').update(message.body).digest('hex'),
+            Attributes: { ApproximateReceiveCount: String(message.receives) },
+          };
+        }),
+      };
     },
     ChangeMessageVisibility(input) {
       const queue = spec(String(input['QueueUrl']));

@@ -1,0 +1,113 @@
+import type { JobStatus, JobType } from '#domain/job/job.ts';
+import type { Database } from './database.ts';
+
+export interface JobRecord {
+  readonly id: string;
+  readonly type: JobType;
+  readonly subjectId: string;
+  readonly status: JobStatus;
+  readonly retryable: boolean;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly runAt: Date;
+  readonly stateEnteredAt: Date;
+  readonly lastError: string | undefined;
+  readonly createdAt: Date;
+  readonly completedAt: Date | undefined;
+}
+
+export interface JobAdministration {
+  list(filter: {
+    readonly status: JobStatus | undefined;
+    readonly subject: string | undefined;
+    readonly before: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly JobRecord[]>;
+  find(id: string): Promise<JobRecord | undefined>;
+  /** False when it has ended already, or is of a kind that nobody cancels. */
+  cancel(id: string, actor: string): Promise<boolean>;
+  /** awaiting_csr → pending with the CSR, audit and outbox in one commit; false when it does not wait for one. @param csr DER */
+  submitCsr(id: string, csr: Uint8Array, actor: string): Promise<boolean>;
+}
+
+const columns =
+  'id, type, subject_id, status, retryable, attempts, max_attempts, run_at, state_entered_at, last_error, created_at, completed_at';
+const list = {
+  name: 'jobs-list',
+  text: `SELECT ${columns} FROM jobs WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR subject_id = $2) AND ($3::text IS NULL OR id < $3)
+         ORDER BY id DESC LIMIT $4`,
+};
+const find = { name: 'jobs-find', text: `SELECT ${columns} FROM jobs WHERE id = $1` };
+const cancel = {
+  name: 'jobs-cancel',
+  text: `WITH j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
+                    WHERE id = $1 AND type IN ('issuance', 'renewal') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+                    RETURNING id, subject_id),
+    m AS (UPDATE managed_certificates SET last_error = 'cancelled', updated_at = now(),
+            renew_at = CASE WHEN state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' END
+          FROM j WHERE managed_certificates.id = j.subject_id),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $2, 'APIKey', 'cancelJob', 'job', id, jsonb_build_object('certificate', subject_id), 'cert_lifecycle' FROM j)
+  SELECT id FROM j`,
+};
+const submitCsr = {
+  name: 'jobs-submit-csr',
+  text: `WITH j AS (UPDATE jobs SET status = 'pending', run_at = now(), state_entered_at = now(), hinted_at = NULL,
+                      payload = payload || jsonb_build_object('csr', replace(encode($2::bytea, 'base64'), E'\\n', ''))
+                    WHERE id = $1 AND status = 'awaiting_csr' RETURNING id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
+          SELECT $3, 'APIKey', 'submitCsr', 'job', id, 'cert_lifecycle' FROM j)
+  SELECT id FROM j`,
+};
+
+interface Row {
+  id: string;
+  type: JobType;
+  subject_id: string;
+  status: JobStatus;
+  retryable: boolean;
+  attempts: number;
+  max_attempts: number;
+  run_at: Date;
+  state_entered_at: Date;
+  last_error: string | null;
+  created_at: Date;
+  completed_at: Date | null;
+}
+
+/** Jobs as their operators see and change them. */
+export function jobAdministration(database: Database): JobAdministration {
+  return {
+    async list({ status, subject, before, limit }) {
+      return (await database.query<Row>(list, [status ?? null, subject ?? null, before ?? null, limit])).map(recordOf);
+    },
+    async find(id) {
+      const [row] = await database.query<Row>(find, [id]);
+      return row && recordOf(row);
+    },
+    async cancel(id, actor) {
+      return (await database.query(cancel, [id, actor])).length === 1;
+    },
+    async submitCsr(id, csr, actor) {
+      return (await database.query(submitCsr, [id, csr, actor])).length === 1;
+    },
+  };
+}
+
+function recordOf(row: Row): JobRecord {
+  return {
+    id: row.id,
+    type: row.type,
+    subjectId: row.subject_id,
+    status: row.status,
+    retryable: row.retryable,
+    attempts: row.attempts,
+    maxAttempts: row.max_attempts,
+    runAt: row.run_at,
+    stateEnteredAt: row.state_entered_at,
+    lastError: row.last_error ?? undefined,
+    createdAt: row.created_at,
+    completedAt: row.completed_at ?? undefined,
+  };
+}

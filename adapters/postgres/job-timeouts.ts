@@ -1,0 +1,62 @@
+import type { Database } from './database.ts';
+import { notifyFrom } from './notify.ts';
+
+export interface JobTimeouts {
+  /** Jobs whose worker died and that have attempts left become pending. Returns how many. */
+  returnAbandoned(limit: number): Promise<number>;
+  /** Jobs that waited too long for a person, counted from when they began to wait. Returns how many failed. */
+  failUnanswered(limits: { readonly csrSeconds: number; readonly approvalSeconds: number }, limit: number): Promise<number>;
+  nextDue(limits: { readonly csrSeconds: number; readonly approvalSeconds: number }): Promise<Date | undefined>;
+}
+
+const abandoned = {
+  name: 'timeout-abandoned',
+  text: `WITH c AS (SELECT id FROM jobs WHERE status = 'running' AND lease_expires_at <= now() AND attempts < max_attempts
+                   ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+    u AS (UPDATE jobs SET status = 'pending', run_at = now(), last_error = 'lease_expired', state_entered_at = now(), hinted_at = NULL,
+            lease_token = NULL, lease_expires_at = NULL
+          FROM c WHERE jobs.id = c.id RETURNING jobs.id, attempts),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:job-timeout', 'System', 'job_timeout', 'job', id, jsonb_build_object('reason', 'lease_expired', 'attempts', attempts),
+                 'cert_lifecycle' FROM u)
+  SELECT count(*)::int AS n FROM u`,
+};
+const unanswered = {
+  name: 'timeout-unanswered',
+  text: `WITH c AS (
+      SELECT id FROM jobs WHERE (status = 'awaiting_csr' AND state_entered_at <= now() - make_interval(secs => $1))
+                             OR (status = 'awaiting_approval' AND state_entered_at <= now() - make_interval(secs => $2))
+      ORDER BY state_entered_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+    o AS (SELECT jobs.id, CASE jobs.status WHEN 'awaiting_csr' THEN 'csr_timeout' ELSE 'approval_timeout' END AS reason FROM jobs JOIN c USING (id)),
+    u AS (UPDATE jobs SET status = 'failed', last_error = o.reason, completed_at = now(), state_entered_at = now()
+          FROM o WHERE jobs.id = o.id RETURNING jobs.id, subject_id, type, o.reason),
+    m AS (UPDATE managed_certificates SET last_error = u.reason, updated_at = now() FROM u WHERE managed_certificates.id = u.subject_id),
+    n AS (${notifyFrom('u', 'job.failed', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('job', u.id, 'certificate', u.subject_id, 'type', u.type, 'reason', u.reason)` })}),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:job-timeout', 'System', 'job_timeout', 'job', id, jsonb_build_object('reason', reason), 'cert_lifecycle' FROM u)
+  SELECT count(*)::int AS n FROM u`,
+};
+const nextDue = {
+  name: 'timeout-next',
+  text: `SELECT least(
+      (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND attempts < max_attempts),
+      (SELECT min(state_entered_at) FROM jobs WHERE status = 'awaiting_csr') + make_interval(secs => $1),
+      (SELECT min(state_entered_at) FROM jobs WHERE status = 'awaiting_approval') + make_interval(secs => $2)) AS next_due`,
+};
+
+/** Ends what waits for somebody who does not come. Ages count from the entry into the state, so a job that waits again waits in full. */
+export function jobTimeouts(database: Database): JobTimeouts {
+  return {
+    async returnAbandoned(limit) {
+      return (await database.query<{ n: number }>(abandoned, [limit]))[0]?.n ?? 0;
+    },
+    async failUnanswered(limits, limit) {
+      return (await database.query<{ n: number }>(unanswered, [limits.csrSeconds, limits.approvalSeconds, limit]))[0]?.n ?? 0;
+    },
+    async nextDue(limits) {
+      return (
+        (await database.query<{ next_due: Date | null }>(nextDue, [limits.csrSeconds, limits.approvalSeconds]))[0]?.next_due ?? undefined
+      );
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { Database } from './database.ts';
+import { notifyFrom } from './notify.ts';
+
+/** What renewalCheck works on. */
+export interface RenewalStore {
+  /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs, and whether the page was full */
+  makeJobs(page: number): Promise<{ readonly jobIds: readonly string[]; readonly examined: number }>;
+  /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications, and how many rows were due */
+  alert(page: number): Promise<{ readonly notificationIds: readonly string[]; readonly examined: number }>;
+  nextDue(): Promise<Date | undefined>;
+}
+
+// renew_at leaves the index when a job takes over, and comes back with the next version or with the job's final failure.
+export const dueRenewals = {
+  name: 'renewal-jobs',
+  text: `WITH d AS (
+      SELECT m.id, m.policy_id FROM managed_certificates m WHERE m.renew_at <= now() ORDER BY m.renew_at, m.id LIMIT $1 FOR UPDATE SKIP LOCKED),
+    w AS (SELECT d.id, r.max_retries FROM d JOIN renewal_policies r ON r.id = d.policy_id AND r.auto_renew),
+    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts, hinted_at)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'renewal', id, greatest(1, max_retries), now() FROM w
+          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+          DO NOTHING RETURNING id, subject_id),
+    u AS (UPDATE managed_certificates SET renew_at = NULL FROM d WHERE managed_certificates.id = d.id),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:renewal-check', 'System', 'renewal_job_created', 'managed_certificate', subject_id, jsonb_build_object('job', id), 'cert_lifecycle' FROM j)
+  SELECT ARRAY(SELECT id FROM j) AS ids, (SELECT count(*)::int FROM d) AS examined`,
+};
+const alert = {
+  name: 'renewal-alerts',
+  text: `WITH d AS (
+      SELECT m.id, m.name, m.not_after, m.alert_at, m.policy_id FROM managed_certificates m WHERE m.alert_at <= now()
+      ORDER BY m.alert_at, m.id LIMIT $1 FOR UPDATE SKIP LOCKED),
+    t AS (SELECT d.*, r.alert_thresholds_days,
+            (SELECT min(days) FROM unnest(r.alert_thresholds_days) days WHERE d.not_after - make_interval(days => days) <= now()) AS passed,
+            (SELECT min(d.not_after - make_interval(days => days)) FROM unnest(r.alert_thresholds_days) days
+             WHERE d.not_after - make_interval(days => days) > now()) AS next_at
+          FROM d JOIN renewal_policies r ON r.id = d.policy_id),
+    u AS (UPDATE managed_certificates SET alert_at = t.next_at FROM t WHERE managed_certificates.id = t.id),
+    n AS (${notifyFrom('t', 'certificate.expiring', {
+      subject: 't.id',
+      dedupe: `t.id || ':' || t.passed || ':' || extract(epoch FROM t.not_after)::bigint`,
+      data: `jsonb_build_object('certificate', t.id, 'name', t.name, 'not_after', t.not_after, 'threshold_days', t.passed)`,
+      where: 't.passed IS NOT NULL',
+    })}),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:renewal-check', 'System', 'expiry_alert', 'managed_certificate', id,
+                 jsonb_build_object('threshold_days', passed, 'not_after', not_after), 'cert_lifecycle' FROM t WHERE passed IS NOT NULL)
+  SELECT ARRAY(SELECT id FROM n) AS ids, (SELECT count(*)::int FROM d) AS examined`,
+};
+const nextDue = {
+  name: 'renewal-next',
+  text: `SELECT least((SELECT min(renew_at) FROM managed_certificates WHERE renew_at IS NOT NULL),
+                      (SELECT min(alert_at) FROM managed_certificates WHERE alert_at IS NOT NULL)) AS next_due`,
+};
+
+export function renewalStore(database: Database): RenewalStore {
+  return {
+    async makeJobs(page) {
+      const [row] = await database.query<{ ids: string[]; examined: number }>(dueRenewals, [page]);
+      return { jobIds: row?.ids ?? [], examined: row?.examined ?? 0 };
+    },
+    async alert(page) {
+      const [row] = await database.query<{ ids: string[]; examined: number }>(alert, [page]);
+      return { notificationIds: row?.ids ?? [], examined: row?.examined ?? 0 };
+    },
+    async nextDue() {
+      return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;
+    },
+  };
+}

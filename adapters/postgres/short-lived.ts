@@ -1,0 +1,32 @@
+import type { Database } from './database.ts';
+import { notifyFrom } from './notify.ts';
+
+/** The ends of certificates that lived less than an hour. */
+export interface ShortLivedStore {
+  /** Notes at most `limit` ends, each once. Returns how many. */
+  noteEnds(limit: number): Promise<number>;
+  nextDue(): Promise<Date | undefined>;
+}
+
+const shortLived = `expiry_noted_at IS NULL AND not_after - not_before < interval '1 hour'`;
+const noteEnds = {
+  name: 'short-lived-ends',
+  text: `WITH d AS (SELECT id FROM certificates WHERE ${shortLived} AND not_after <= now() ORDER BY not_after LIMIT $1 FOR UPDATE SKIP LOCKED),
+    u AS (UPDATE certificates c SET expiry_noted_at = now() FROM d WHERE c.id = d.id RETURNING c.id, c.serial, c.not_after, c.common_name),
+    n AS (${notifyFrom('u', 'certificate.expired', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('certificate', u.id, 'serial', u.serial, 'common_name', u.common_name, 'not_after', u.not_after)` })}),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:short-lived-expiry', 'System', 'short_lived_cert_expired', 'certificate', id, jsonb_build_object('serial', serial), 'cert_lifecycle' FROM u)
+  SELECT count(*)::int AS n FROM u`,
+};
+const nextDue = { name: 'short-lived-next', text: `SELECT min(not_after) AS next_due FROM certificates WHERE ${shortLived}` };
+
+export function shortLivedStore(database: Database): ShortLivedStore {
+  return {
+    async noteEnds(limit) {
+      return (await database.query<{ n: number }>(noteEnds, [limit]))[0]?.n ?? 0;
+    },
+    async nextDue() {
+      return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;
+    },
+  };
+}

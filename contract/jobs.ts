@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { jobStatuses, jobTypes } from '#domain/job/job.ts';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const id = z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job');
+
+export const job = z.strictObject({
+  id,
+  type: z.enum(jobTypes),
+  subject: z.string(),
+  status: z.enum(jobStatuses),
+  /** Failed, and to be tried again at run_at. */
+  retryable: z.boolean(),
+  attempts: z.number().int(),
+  max_attempts: z.number().int(),
+  run_at: z.string(),
+  state_entered_at: z.string(),
+  last_error: z.string().nullable(),
+  created_at: z.string(),
+  completed_at: z.string().nullable(),
+});
+export type JobBody = z.infer<typeof job>;
+
+export const listJobs = route({
+  operation: 'listJobs',
+  method: 'GET',
+  path: '/api/v1/jobs',
+  summary: 'Jobs, newest first',
+  permission: 'job.read',
+  params: nothing,
+  query: z.strictObject({
+    status: z.enum(jobStatuses).optional(),
+    subject: z.string().max(128).optional(),
+    cursor: id.optional(),
+    limit: z.coerce.number().int().min(1).max(100).default(100),
+  }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(job), next_cursor: id.nullable() }),
+  status: 200,
+});
+
+export const getJob = route({
+  operation: 'getJob',
+  method: 'GET',
+  path: '/api/v1/jobs/{id}',
+  summary: 'One job',
+  permission: 'job.read',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
+  answer: job,
+  status: 200,
+});
+
+export const cancelJob = route({
+  operation: 'cancelJob',
+  method: 'POST',
+  path: '/api/v1/jobs/{id}/cancel',
+  summary: 'Cancels an issuance or renewal that waits or runs; what a CA signs meanwhile is kept aside for revocation',
+  permission: 'job.edit',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
+  answer: job,
+  status: 200,
+});
+
+export const submitCsr = route({
+  operation: 'submitCsr',
+  method: 'POST',
+  path: '/api/v1/jobs/{id}/csr',
+  summary: 'Hands in the CSR that a job waits for',
+  permission: 'job.edit',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: z.strictObject({
+    /** PEM, PKCS#10. */
+    csr: z.string().min(1).max(24_576),
+  }),
+  answer: job,
+  status: 202,
+});

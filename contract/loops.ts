@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { loops } from '#domain/schedule/loops.ts';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const names = loops.map((loop) => loop.name);
+const params = z.strictObject({ name: z.enum(names) });
+/** The monitor watches the others and obeys its schedule alone. */
+const obedient = names.filter((name) => name !== 'monitor');
+const obedientParams = z.strictObject({ name: z.enum(obedient) });
+const time = z.string().nullable();
+
+export const loopRun = z.strictObject({
+  id: z.string(),
+  loop: z.string(),
+  /** The scheduled time, or `manual:<id>`. */
+  tick_key: z.string(),
+  outcome: z.string(),
+  items_processed: z.number().int(),
+  items_failed: z.number().int(),
+  /** How often the same tick came again. */
+  duplicates: z.number().int(),
+  error: z.string().nullable(),
+  started_at: z.string(),
+  finished_at: time,
+});
+
+export const loop = z.strictObject({
+  name: z.enum(names),
+  work: z.string(),
+  guarantee: z.string(),
+  interval_seconds: z.number().int(),
+  /** The loop whose schedule and lease this one shares, or itself. */
+  runs_with: z.enum(names),
+  enabled: z.boolean(),
+  reason: z.string().nullable(),
+  /** The last tick that came, whatever it found. */
+  heartbeat: time,
+  last_success: time,
+  last_outcome: z.string(),
+  /** Nothing is due earlier; null: it runs with the next tick. */
+  next_due: time,
+  last_run: loopRun.nullable(),
+});
+export type LoopBody = z.infer<typeof loop>;
+
+export const listLoops = route({
+  operation: 'listLoops',
+  method: 'GET',
+  path: '/api/v1/admin/loops',
+  summary: 'Every background loop: what it does, when it last did it, and when it is due',
+  permission: 'scheduler.read',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ items: z.array(loop) }),
+  status: 200,
+});
+
+export const listLoopRuns = route({
+  operation: 'listLoopRuns',
+  method: 'GET',
+  path: '/api/v1/admin/loops/{name}/runs',
+  summary: 'The newest runs of a loop that opened the database',
+  permission: 'scheduler.read',
+  params,
+  query: z.strictObject({ limit: z.coerce.number().int().min(1).max(500).default(50) }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(loopRun) }),
+  status: 200,
+});
+
+export const runLoop = route({
+  operation: 'runLoop',
+  method: 'POST',
+  path: '/api/v1/admin/loops/{name}/run',
+  summary: 'Runs a loop now, due or not; refused while it runs or is disabled',
+  permission: 'scheduler.run',
+  params: obedientParams,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ run: z.string() }),
+  status: 202,
+});
+
+export const updateLoop = route({
+  operation: 'updateLoop',
+  method: 'PUT',
+  path: '/api/v1/admin/loops/{name}',
+  summary: 'Stops a loop, lets it go on, or slows it down; folded loops follow the one that they run with',
+  permission: 'scheduler.edit',
+  params: obedientParams,
+  query: nothing,
+  body: z.strictObject({
+    enabled: z.boolean(),
+    /** null: as often as the schedule says. */
+    interval_seconds: z.number().int().min(60).max(604_800).nullable().default(null),
+    reason: z.string().min(1).max(500),
+  }),
+  answer: z.strictObject({ name: z.enum(names), enabled: z.boolean(), interval_seconds: z.number().int().nullable() }),
+  status: 200,
+});

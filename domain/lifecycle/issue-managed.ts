@@ -1,0 +1,130 @@
+import { CaError } from '../error.ts';
+import { assertKeyAllowed } from '../issuance/key-policy.ts';
+import { prepareLeaf, signIntent, type SigningAuthority } from '../issuance/issue.ts';
+import { nameIsAllowed } from '../issuance/name-policy.ts';
+import type { Profile } from '../issuance/profile.ts';
+import { backoffSeconds } from '../job/backoff.ts';
+import { isTransient, reasonOf } from '../job/failure.ts';
+import type { ClaimedJob } from '../job/job.ts';
+import type { Outcome, Runner } from '../job/outcome.ts';
+import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
+import type { GeneralName } from '../x509/general-name.ts';
+import { newSerial } from '../x509/serial.ts';
+import type { Managed, ManagedIssuanceStore, NewVersion } from './managed-issuance.ts';
+import { nextAlert, renewalTime } from './renewal-time.ts';
+
+export interface IssueManagedPorts {
+  readonly store: ManagedIssuanceStore;
+  readonly authority: (caId: string) => Promise<SigningAuthority>;
+  readonly random: (bytes: number) => Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly newId: (prefix: string) => string;
+  readonly pkiBaseUrl: string;
+}
+
+/** Issues or renews a managed certificate. A failure that may heal comes back by the policy's interval; a refusal ends the job. */
+export function issueManaged(ports: IssueManagedPorts): Runner {
+  const conclude = async (job: ClaimedJob, reason: string): Promise<Outcome> => ({
+    kind: (await ports.store.giveUp(job, reason)) ? 'failed' : 'lost',
+  });
+  return {
+    conclude,
+    async run(job) {
+      const managed = await ports.store.load(job);
+      if (managed === undefined) return { kind: 'lost' };
+      try {
+        return await issue(ports, job, managed);
+      } catch (error) {
+        if (!isTransient(error) || job.attempts >= job.maxAttempts) return conclude(job, reasonOf(error));
+        const wait = error instanceof CaError ? error.retryAfter : undefined;
+        const delay = wait ?? backoffSeconds(managed.policy.retryIntervalSeconds, job.attempts, fraction(ports));
+        return { kind: (await ports.store.retryLater(job, delay, reasonOf(error))) ? 'waiting' : 'lost' };
+      }
+    },
+  };
+}
+
+async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed): Promise<Outcome> {
+  if (managed.state === 'revoked' || managed.state === 'archived')
+    throw new CaError('policyViolation', `the certificate is ${managed.state}`);
+  if (!managed.issuer.enabled) throw new CaError('policyViolation', 'the issuer is disabled');
+  if (managed.csr === undefined) return { kind: (await ports.store.awaitCsr(job)) ? 'waiting' : 'lost' };
+  const csr = parseCsr(managed.csr);
+  assertIssuable(csr, managed.profile);
+  const version = await local(ports, job, managed, csr);
+  if (version === undefined) return { kind: 'lost' };
+  return { kind: (await ports.store.complete(job, version)) ? 'done' : 'lost' };
+}
+
+/** The names that a CSR asks for: its subjectAltName, and its common name where that is a dns name that the others lack. */
+export function requestedNames(csr: CertificationRequest): readonly GeneralName[] {
+  const names = [...csr.subjectAltNames];
+  for (const value of csr.commonNames) {
+    if (value.includes('.') && !names.some((name) => name.type === 'dns' && name.value.toLowerCase() === value.toLowerCase())) {
+      names.push({ type: 'dns', value: value.toLowerCase() });
+    }
+  }
+  return names;
+}
+
+/**
+ * Holds a CSR to its profile: key, names, no CA.
+ *
+ * @throws {CaError} `badCsr`, `rejectedIdentifier`
+ */
+export function assertIssuable(csr: CertificationRequest, profile: Profile): void {
+  if (csr.isCa) throw new CaError('badCsr', 'the CSR asks for a CA certificate');
+  assertKeyAllowed(csr.publicKey, profile.keyRules);
+  const names = requestedNames(csr);
+  if (names.length === 0) throw new CaError('badCsr', 'the CSR has no subjectAltName');
+  if (names.length > profile.maxIdentifiers) throw new CaError('badCsr', `the profile allows ${profile.maxIdentifiers} names`);
+  for (const name of names) {
+    if (name.type === 'other') throw new CaError('badCsr', 'the CSR has a name of a kind that is not supported');
+    if (!nameIsAllowed(name, profile.allowedNames)) throw new CaError('rejectedIdentifier', `the profile does not allow ${name.value}`);
+    if (name.type === 'dns' && name.value.startsWith('*.') && !profile.allowWildcards)
+      throw new CaError('rejectedIdentifier', 'the profile allows no wildcards');
+  }
+}
+
+/** Reserve, sign, and say when it is due again; undefined when the lease was lost. */
+async function local(
+  ports: IssueManagedPorts,
+  job: ClaimedJob,
+  managed: Managed,
+  csr: CertificationRequest,
+): Promise<NewVersion | undefined> {
+  const authority = await ports.authority(managed.profile.caId);
+  const intent = await ports.store.reserve(
+    job,
+    prepareLeaf({
+      authority,
+      profile: csr.mustStaple ? { ...managed.profile, mustStaple: true } : managed.profile,
+      idempotencyKey: job.id,
+      serial: newSerial(ports.random(16)),
+      spki: csr.publicKey.spki,
+      names: requestedNames(csr),
+      now: ports.now(),
+      pkiBaseUrl: ports.pkiBaseUrl,
+    }),
+  );
+  if (intent === undefined) return undefined;
+  const signer = intent.caId === authority.id ? authority.signer : (await ports.authority(intent.caId)).signer;
+  const certificate = await signIntent(intent, signer, ports.newId('cert'));
+  return { certificate, issuerId: managed.issuer.id, chain: undefined, vendorRef: undefined, ...due(ports, managed, certificate) };
+}
+
+function due(
+  ports: IssueManagedPorts,
+  managed: Managed,
+  life: { readonly notBefore: Date; readonly notAfter: Date },
+): { readonly renewAt: Date; readonly alertAt: Date | undefined } {
+  return {
+    renewAt: renewalTime(life, managed.policy.windowDays, fraction(ports)),
+    alertAt: nextAlert(life.notAfter, managed.policy.alertThresholdDays, new Date(ports.now()))?.at,
+  };
+}
+
+function fraction(ports: Pick<IssueManagedPorts, 'random'>): number {
+  return Buffer.from(ports.random(4)).readUInt32BE() / 2 ** 32;
+}

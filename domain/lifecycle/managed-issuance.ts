@@ -1,0 +1,49 @@
+import type { SigningIntent, IssuedCertificate } from '../issuance/store.ts';
+import type { Profile } from '../issuance/profile.ts';
+import type { ClaimedJob } from '../job/job.ts';
+
+/** What a job needs to know to issue a version of a managed certificate. */
+export interface Managed {
+  readonly id: string;
+  readonly name: string;
+  readonly state: 'pending' | 'active' | 'revoked' | 'archived';
+  readonly profile: Profile;
+  readonly issuer: { readonly id: string; readonly type: 'local' | 'aws-private-ca'; readonly enabled: boolean; readonly config: unknown };
+  /** PKCS#10, DER. */
+  readonly csr: Uint8Array | undefined;
+  readonly policy: RenewalPolicy;
+}
+
+export interface RenewalPolicy {
+  readonly windowDays: number;
+  readonly retryIntervalSeconds: number;
+  readonly alertThresholdDays: readonly number[];
+}
+
+/** A version, and when the certificate is due again. */
+export interface NewVersion {
+  readonly certificate: Omit<IssuedCertificate, 'caId'> & { readonly caId: string | undefined };
+  readonly issuerId: string;
+  /** PEM, where the issuers are not ours. */
+  readonly chain: string | undefined;
+  readonly vendorRef: string | undefined;
+  readonly renewAt: Date;
+  readonly alertAt: Date | undefined;
+}
+
+export interface ManagedIssuanceStore {
+  /** Undefined when the certificate is gone or the lease is another's. */
+  load(job: ClaimedJob): Promise<Managed | undefined>;
+  /** Reserves what will be signed for this job; returns what an earlier attempt reserved, if one did. Undefined: the lease is lost. */
+  reserve(job: ClaimedJob, intent: SigningIntent): Promise<SigningIntent | undefined>;
+  /** Version, certificate, signing log, notification, audit and job in one commit; false: the lease is lost. */
+  complete(job: ClaimedJob, version: NewVersion): Promise<boolean>;
+  /** Keeps a certificate that came after its lease was lost, so that it can be revoked. */
+  keepOrphan(job: ClaimedJob, version: NewVersion): Promise<void>;
+  /** The job waits for somebody to hand in a CSR. */
+  awaitCsr(job: ClaimedJob): Promise<boolean>;
+  /** Failed, to be brought back after a delay. */
+  retryLater(job: ClaimedJob, delaySeconds: number, reason: string): Promise<boolean>;
+  /** Failed for good: the certificate hears of it, and its owner too. */
+  giveUp(job: ClaimedJob, reason: string): Promise<boolean>;
+}

@@ -1,0 +1,10 @@
+/** What people may hear of; a channel subscribes to some. */
+export const notificationEvents = [
+  'certificate.issued',
+  'certificate.renewed',
+  'certificate.expiring',
+  'certificate.expired',
+  'certificate.revoked',
+  'job.failed',
+] as const;
+export type NotificationEvent = (typeof notificationEvents)[number];

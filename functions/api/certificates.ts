@@ -1,0 +1,130 @@
+import {
+  archiveCertificate,
+  createCertificate,
+  getCertificate,
+  listCertificates,
+  listVersions,
+  renewCertificate,
+  type CertificateBody,
+} from '#contract/certificates.ts';
+import type { ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
+import { CaError } from '#domain/error.ts';
+import { assertIssuable, requestedNames } from '#domain/lifecycle/issue-managed.ts';
+import type { Profile } from '#domain/issuance/profile.ts';
+import { parseCsr } from '#domain/x509/csr.ts';
+import { fromPem, pemChain } from '#domain/x509/pem.ts';
+import type { Wake } from '../shared/wake.ts';
+import { serve, type Served } from './router.ts';
+
+export interface CertificatePorts {
+  readonly store: ManagedCertificates;
+  readonly profile: (id: string) => Promise<Profile | undefined>;
+  readonly wake: Wake;
+  readonly hint: (jobId: string) => Promise<void>;
+  readonly newId: (prefix: string) => string;
+  readonly now: () => number;
+}
+
+const dayMs = 86_400_000;
+
+/** The operations of `contract/certificates.ts`. */
+export function certificateOperations(ports: CertificatePorts): readonly Served[] {
+  const show = (record: ManagedRecord): CertificateBody => body(record, ports.now());
+  const existing = async (id: string): Promise<ManagedRecord> => {
+    const record = await ports.store.find(id);
+    if (record === undefined) throw new CaError('notFound', 'no such certificate');
+    return record;
+  };
+  return [
+    serve(listCertificates, async ({ query }) => {
+      const items = (await ports.store.list(query.cursor, query.limit)).map(show);
+      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    }),
+    serve(getCertificate, async ({ params }) => show(await existing(params.id))),
+    serve(createCertificate, async ({ body, caller }) => {
+      const profile = await ports.profile(body.profile);
+      if (!profile?.enabled) throw new CaError('malformed', 'the body: profile: no such profile, or it is disabled');
+      const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr));
+      // Refused here and now rather than by the job a moment later.
+      assertIssuable(csr, profile);
+      const names = requestedNames(csr).flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }]));
+      const job = ports.newId('job');
+      await ports.wake('jobProcessor', 'jobTimeout');
+      const created = await ports.store.create(
+        {
+          id: ports.newId('mc'),
+          name: body.name,
+          profileId: body.profile,
+          issuerId: body.issuer,
+          policyId: body.policy,
+          commonName: csr.commonNames[0] ?? names[0]?.value,
+          sans: names,
+          csr: csr.der,
+          keepCsr: body.keep_csr,
+          jobId: job,
+        },
+        caller?.id ?? '',
+      );
+      await ports.hint(job);
+      return { certificate: show(created), job };
+    }),
+    serve(renewCertificate, async ({ params, caller }) => {
+      await ports.wake('jobProcessor', 'jobTimeout');
+      const job = await ports.store.renew(params.id, ports.newId('job'), caller?.id ?? '');
+      if (job === undefined) throw new CaError('conflict', `the certificate is ${(await existing(params.id)).state}`);
+      await ports.hint(job);
+      return { job };
+    }),
+    serve(archiveCertificate, async ({ params, caller }) => {
+      const archived = await ports.store.archive(params.id, caller?.id ?? '');
+      if (archived === undefined) throw new CaError('notFound', 'no such certificate');
+      return show(archived);
+    }),
+    serve(listVersions, async ({ params }) => {
+      await existing(params.id);
+      const items = (await ports.store.versions(params.id)).map((version) => ({
+        id: version.id,
+        serial: version.serial,
+        not_before: version.notBefore.toISOString(),
+        not_after: version.notAfter.toISOString(),
+        current: version.current,
+        orphan: version.orphan,
+        pem: pemChain(version.chain) + (version.foreignChain ?? ''),
+      }));
+      return { items };
+    }),
+  ];
+}
+
+function body(record: ManagedRecord, now: number): CertificateBody {
+  return {
+    id: record.id,
+    name: record.name,
+    state: record.state,
+    health: healthOf(record, now),
+    profile: record.profileId,
+    issuer: record.issuerId,
+    policy: record.policyId,
+    common_name: record.commonName ?? null,
+    sans: [...record.sans],
+    serial: record.serial ?? null,
+    not_before: record.notBefore?.toISOString() ?? null,
+    not_after: record.notAfter?.toISOString() ?? null,
+    renew_at: record.renewAt?.toISOString() ?? null,
+    last_error: record.lastError ?? null,
+    version: record.version,
+    created_at: record.createdAt.toISOString(),
+    updated_at: record.updatedAt.toISOString(),
+  };
+}
+
+/** Health is computed at each look, so that no background writer can be late with it. */
+function healthOf(record: ManagedRecord, now: number): CertificateBody['health'] {
+  if (record.state === 'revoked' || record.state === 'archived') return record.state;
+  if (record.job !== undefined) return record.state === 'pending' ? 'pending' : 'renewing';
+  if (record.notAfter === undefined) return record.lastError === undefined ? 'pending' : 'failed';
+  const left = record.notAfter.getTime() - now;
+  if (left <= 0) return 'expired';
+  const lifetime = record.notAfter.getTime() - (record.notBefore?.getTime() ?? 0);
+  return left < Math.min(record.windowDays * dayMs, lifetime / 3) ? 'expiring' : 'good';
+}

@@ -1,0 +1,62 @@
+import { cancelJob, getJob, listJobs, submitCsr, type JobBody } from '#contract/jobs.ts';
+import type { JobAdministration, JobRecord } from '#adapters/postgres/job-administration.ts';
+import { CaError } from '#domain/error.ts';
+import { parseCsr } from '#domain/x509/csr.ts';
+import { fromPem } from '#domain/x509/pem.ts';
+import type { Wake } from '../shared/wake.ts';
+import { serve, type Served } from './router.ts';
+
+export interface JobPorts {
+  readonly store: JobAdministration;
+  readonly wake: Wake;
+  readonly hint: (jobId: string) => Promise<void>;
+}
+
+/** The operations of `contract/jobs.ts`. */
+export function jobOperations(ports: JobPorts): readonly Served[] {
+  const existing = async (id: string): Promise<JobRecord> => {
+    const record = await ports.store.find(id);
+    if (record === undefined) throw new CaError('notFound', 'no such job');
+    return record;
+  };
+  return [
+    serve(listJobs, async ({ query }) => {
+      const filter = { status: query.status, subject: query.subject, before: query.cursor, limit: query.limit };
+      const items = (await ports.store.list(filter)).map(show);
+      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    }),
+    serve(getJob, async ({ params }) => show(await existing(params.id))),
+    serve(cancelJob, async ({ params, caller }) => {
+      const cancelled = await ports.store.cancel(params.id, caller?.id ?? '');
+      const record = await existing(params.id);
+      if (!cancelled) throw new CaError('conflict', `a ${record.type} job that is ${record.status} cannot be cancelled`);
+      return show(record);
+    }),
+    serve(submitCsr, async ({ params, body, caller }) => {
+      const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr));
+      await ports.wake('jobProcessor', 'jobTimeout');
+      const taken = await ports.store.submitCsr(params.id, csr.der, caller?.id ?? '');
+      const record = await existing(params.id);
+      if (!taken) throw new CaError('conflict', `the job is ${record.status} and waits for no CSR`);
+      await ports.hint(params.id);
+      return show(record);
+    }),
+  ];
+}
+
+function show(record: JobRecord): JobBody {
+  return {
+    id: record.id,
+    type: record.type,
+    subject: record.subjectId,
+    status: record.status,
+    retryable: record.retryable,
+    attempts: record.attempts,
+    max_attempts: record.maxAttempts,
+    run_at: record.runAt.toISOString(),
+    state_entered_at: record.stateEnteredAt.toISOString(),
+    last_error: record.lastError ?? null,
+    created_at: record.createdAt.toISOString(),
+    completed_at: record.completedAt?.toISOString() ?? null,
+  };
+}
