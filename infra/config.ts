@@ -30,6 +30,11 @@ export const configSchema = z.strictObject({
   workerMaxConcurrency: z.number().int().min(2).max(1000).default(5),
   /** Resolvers that validation asks, `host` or `host:port`; empty: Lambda's own. */
   dnsResolvers: z.array(z.string()).max(4).default([]),
+  /** AWS Private CAs that the connector may ask. */
+  privateCaArns: z
+    .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/))
+    .max(20)
+    .default([]),
   /** CloudFront in front of CRL and OCSP, which gives them plain http; false for emulators without it. */
   edge: z.boolean().default(true),
   logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),

@@ -6,6 +6,8 @@ export const permissions = [
   'acme.eab.edit',
   'certificate.read',
   'certificate.edit',
+  'issuer.read',
+  'issuer.edit',
   'job.read',
   'job.edit',
   'notification.read',

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Whom to ask for a certificate, and in which words: by type of issuer. */
+const issuer = z.strictObject({ type: z.literal('aws-private-ca'), config: z.record(z.string(), z.unknown()) });
+
 /** What the worker asks of the connector, which has no database: everything that it needs is in the call, secrets sealed. */
 export const connectorCall = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -13,12 +16,26 @@ export const connectorCall = z.discriminatedUnion('kind', [
     /** JSON text. */
     body: z.string().max(65_536),
   }),
+  z.strictObject({
+    kind: z.literal('order'),
+    issuer,
+    /** PEM, PKCS#10. */
+    csr: z.string().max(24_576),
+    notAfter: z.iso.datetime(),
+    /** The same for every attempt at one job. */
+    token: z.string().regex(/^[A-Za-z0-9_-]{1,36}$/),
+  }),
+  z.strictObject({ kind: z.literal('collect'), issuer, orderRef: z.string().max(500) }),
 ]);
 export type ConnectorCall = z.infer<typeof connectorCall>;
 
 /** What the connector found; parsed as hostile by whoever asked. */
-export const connectorAnswer = z.discriminatedUnion('ok', [
+export const connectorAnswer = z.union([
   z.strictObject({ ok: z.literal(true) }),
+  z.strictObject({ ok: z.literal(true), orderRef: z.string().min(1).max(500) }),
+  z.strictObject({ ok: z.literal(true), pending: z.literal(true) }),
+  /** PEM */
+  z.strictObject({ ok: z.literal(true), certificate: z.string().max(65_536), chain: z.string().max(131_072) }),
   z.strictObject({
     ok: z.literal(false),
     /** Asking again will not help. */

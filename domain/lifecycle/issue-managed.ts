@@ -10,11 +10,15 @@ import type { Outcome, Runner } from '../job/outcome.ts';
 import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
 import type { GeneralName } from '../x509/general-name.ts';
 import { newSerial } from '../x509/serial.ts';
+import type { ConnectorAnswer, ConnectorCall } from '../connector/call.ts';
+import { issueElsewhere, type IntentStore } from './foreign-issuance.ts';
 import type { Managed, ManagedIssuanceStore, NewVersion } from './managed-issuance.ts';
 import { nextAlert, renewalTime } from './renewal-time.ts';
 
 export interface IssueManagedPorts {
   readonly store: ManagedIssuanceStore;
+  readonly intents: IntentStore;
+  readonly ask: (call: ConnectorCall) => Promise<ConnectorAnswer>;
   readonly authority: (caId: string) => Promise<SigningAuthority>;
   readonly random: (bytes: number) => Uint8Array;
   /** Milliseconds since the epoch. */
@@ -52,9 +56,18 @@ async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed
   if (managed.csr === undefined) return { kind: (await ports.store.awaitCsr(job)) ? 'waiting' : 'lost' };
   const csr = parseCsr(managed.csr);
   assertIssuable(csr, managed.profile);
-  const version = await local(ports, job, managed, csr);
-  if (version === undefined) return { kind: 'lost' };
-  return { kind: (await ports.store.complete(job, version)) ? 'done' : 'lost' };
+  const { issuer } = managed;
+  if (issuer.type === 'local') {
+    const version = await local(ports, job, managed, csr);
+    if (version === undefined) return { kind: 'lost' };
+    return { kind: (await ports.store.complete(job, version)) ? 'done' : 'lost' };
+  }
+  const collected = await issueElsewhere(ports, job, { ...managed, issuer: { ...issuer, type: issuer.type } }, csr, requestedNames(csr));
+  if (collected.kind !== 'issued') return collected;
+  const version = { ...collected.version, ...due(ports, managed, collected.version.certificate) };
+  if (await ports.store.complete(job, version)) return { kind: 'done' };
+  await ports.store.keepOrphan(job, version);
+  return { kind: 'lost' };
 }
 
 /** The names that a CSR asks for: its subjectAltName, and its common name where that is a dns name that the others lack. */

@@ -8,6 +8,7 @@ import { starter } from '#adapters/lambda/starter.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
+import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
 import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
 import { managedCertificates } from '#adapters/postgres/managed-certificates.ts';
@@ -26,6 +27,7 @@ import { waker } from '../shared/wake.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
+import { issuerOperations } from './issuers.ts';
 import { jobOperations } from './jobs.ts';
 import { loopOperations } from './loops.ts';
 import { notificationOperations } from './notifications.ts';
@@ -82,6 +84,7 @@ const route = router(
       newId,
       now,
     }),
+    ...issuerOperations({ store: issuerStore(database), newId }),
     ...jobOperations({ store: jobAdministration(database), wake, hint: (jobId) => hint({ jobId }) }),
     ...loopOperations({
       store: loopSettingsStore(database),

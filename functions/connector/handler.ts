@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
+import { awsPrivateCa, awsPrivateCaConfig, IssuerError } from '#connectors/issuers/aws-private-ca.ts';
 import { sendWebhook, WebhookError } from '#connectors/notifiers/webhook.ts';
-import { channelSecretContext, connectorCall, type ConnectorAnswer } from '#domain/connector/call.ts';
+import { channelSecretContext, connectorCall, type ConnectorAnswer, type ConnectorCall } from '#domain/connector/call.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 
@@ -14,25 +15,16 @@ const settings = z
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const resolver = nameResolver(settings.DNS_RESOLVERS.split(',').filter((server) => server !== ''));
 const opened = settings.CONNECTOR_DOOR === undefined ? undefined : door.parse(JSON.parse(settings.CONNECTOR_DOOR));
+const privateCa = awsPrivateCa();
 
 /** Speaks to CAs and receivers elsewhere. It has no database: arguments and answers go by schema, and it opens only seals made for it. */
 export async function handler(event: unknown): Promise<ConnectorAnswer> {
   const call = connectorCall.parse(event);
   try {
-    await sendWebhook(
-      { resolver, door: opened },
-      {
-        url: call.url,
-        secret: await sealed.unseal(Buffer.from(call.sealedSecret, 'base64'), channelSecretContext(call.channelId)),
-        messageId: call.messageId,
-        body: call.body,
-        timestamp: Math.floor(Date.now() / 1000),
-      },
-    );
-    return { ok: true };
+    return await speak(call);
   } catch (error) {
-    if (!(error instanceof WebhookError)) throw error;
-    log.info('a receiver did not take a message', { channelId: call.channelId, messageId: call.messageId, detail: error.message });
+    if (!(error instanceof WebhookError) && !(error instanceof IssuerError)) throw error;
+    log.info('refused elsewhere', { kind: call.kind, detail: error.message, final: error.final });
     return {
       ok: false,
       final: error.final,
@@ -40,4 +32,30 @@ export async function handler(event: unknown): Promise<ConnectorAnswer> {
       ...(error.retryAfter !== undefined && { retryAfter: error.retryAfter }),
     };
   }
+}
+
+async function speak(call: ConnectorCall): Promise<ConnectorAnswer> {
+  switch (call.kind) {
+    case 'webhook': {
+      const secret = await sealed.unseal(Buffer.from(call.sealedSecret, 'base64'), channelSecretContext(call.channelId));
+      const message = { url: call.url, secret, messageId: call.messageId, body: call.body, timestamp: Math.floor(Date.now() / 1000) };
+      await sendWebhook({ resolver, door: opened }, message);
+      return { ok: true };
+    }
+    case 'order': {
+      const { csr, token } = call;
+      const notAfter = new Date(call.notAfter);
+      return { ok: true, orderRef: await privateCa.order(configOf(call), { csr, notAfter, token }) };
+    }
+    case 'collect': {
+      const collected = await privateCa.collect(configOf(call), call.orderRef);
+      return collected === undefined ? { ok: true, pending: true } : { ok: true, ...collected };
+    }
+  }
+}
+
+function configOf(call: ConnectorCall & { readonly kind: 'order' | 'collect' }): z.output<typeof awsPrivateCaConfig> {
+  const config = awsPrivateCaConfig.safeParse(call.issuer.config);
+  if (config.success) return config.data;
+  throw new IssuerError(`the issuer's configuration is not valid: ${config.error.issues[0]?.message ?? ''}`, { final: true });
 }

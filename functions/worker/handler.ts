@@ -6,6 +6,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { intentStore } from '#adapters/postgres/issuance-intents.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { jobStore } from '#adapters/postgres/jobs.ts';
 import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
@@ -57,10 +58,13 @@ const crls = crlStore(database);
 const publish = crlPublisher(crls, artifacts(settings.ARTIFACT_BUCKET), () => chance.now());
 const queue = jobQueue(settings.JOB_QUEUE_URL);
 const wake = waker(gates(dynamodbClient(3000), settings.STATE_TABLE), () => chance.now());
-const deliver = deliverer(connector(settings.CONNECTOR_FUNCTION));
+const ask = connector(settings.CONNECTOR_FUNCTION);
+const deliver = deliverer(ask);
 
 const managed = issueManaged({
   store: managedIssuanceStore(database),
+  intents: intentStore(database),
+  ask,
   authority,
   random: (bytes) => chance.random(bytes),
   now: () => chance.now(),

@@ -4,7 +4,8 @@ import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import type { FunctionSpec } from '../functions.ts';
+import type { Config } from '../config.ts';
+import { connectorName, type FunctionSpec } from '../functions.ts';
 import { artifactsArnExport, type DataStack } from '../stacks/data.ts';
 import type { KeysStack } from '../stacks/keys.ts';
 import { runtimeRole } from './database.ts';
@@ -18,6 +19,7 @@ export interface FunctionRoleProps {
   readonly jobs: sqs.IQueue;
   /** Whom it may call. */
   readonly invokes: readonly lambda.IFunction[];
+  readonly config: Config;
 }
 
 /** A role with exactly what the function's row in the table says. */
@@ -71,6 +73,8 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
       }),
     );
   }
+  if (spec.name === connectorName && props.config.privateCaArns.length > 0)
+    allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate'], props.config.privateCaArns);
   if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
   // The event source's own grant lacks this one: a job that must wait makes its message wait.
   if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);

@@ -219,11 +219,14 @@ async function startCloud(plans: Plan, home: Home, port: number, cleanups: (() =
 
 /** What every function finds in its environment besides what the template says. */
 function environment(options: Options, endpoint: string): Record<string, string> {
-  const limits = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith('LIMIT_') && entry[1] !== undefined),
+  // Limits, and services of AWS that are real, or played by somebody else.
+  const handed = Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => /^(?:LIMIT_|AWS_ENDPOINT_URL_)/.test(entry[0]) && entry[1] !== undefined,
+    ),
   );
   return {
-    ...limits,
+    ...handed,
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'local',

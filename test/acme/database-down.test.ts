@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { childrenOf } from '../process-tree.ts';
 import { request, startPlatform, until, type Platform } from '../platform.ts';
 import { acmeClient, type AcmeClient } from './client.ts';
 
@@ -58,17 +59,3 @@ test('with the database gone, ACME says 503, OCSP tryLater, the API a problem, a
     expect([url, (await request(platform, url)).status]).toEqual([url, 200]);
   }
 });
-
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((child) => {
-      try {
-        const stat = readFileSync(`/proc/${child}/stat`, 'utf8');
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
-      } catch {
-        return false;
-      }
-    });
-}

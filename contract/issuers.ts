@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const id = z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer');
+const config = z.record(z.string().max(64), z.union([z.string().max(500), z.number(), z.boolean()]));
+
+export const issuer = z.strictObject({
+  id,
+  name: z.string(),
+  type: z.enum(['local', 'aws-private-ca']),
+  config,
+  enabled: z.boolean(),
+  version: z.number().int(),
+  created_at: z.string(),
+});
+export type IssuerBody = z.infer<typeof issuer>;
+
+export const listIssuers = route({
+  operation: 'listIssuers',
+  method: 'GET',
+  path: '/api/v1/issuers',
+  summary: 'Who signs: the platform’s own CAs, and CAs elsewhere',
+  permission: 'issuer.read',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ items: z.array(issuer) }),
+  status: 200,
+});
+
+export const createIssuer = route({
+  operation: 'createIssuer',
+  method: 'POST',
+  path: '/api/v1/issuers',
+  summary: 'Adds an AWS Private CA; the deployment must name its ARN in privateCaArns, which gives the connector the permission',
+  permission: 'issuer.edit',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    name: z.string().min(1).max(128),
+    type: z.literal('aws-private-ca'),
+    config: z.strictObject({
+      caArn: z
+        .string()
+        .regex(
+          /^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/,
+          'the ARN of a private certificate authority',
+        ),
+      signingAlgorithm: z
+        .enum(['SHA256WITHRSA', 'SHA384WITHRSA', 'SHA512WITHRSA', 'SHA256WITHECDSA', 'SHA384WITHECDSA', 'SHA512WITHECDSA'])
+        .default('SHA256WITHECDSA'),
+      templateArn: z
+        .string()
+        .regex(/^arn:aws(?:-[a-z]+)*:acm-pca:::template\/[A-Za-z0-9_/]+$/, 'the ARN of a template')
+        .optional(),
+    }),
+  }),
+  answer: issuer,
+  status: 201,
+});
+
+export const setIssuerEnabled = route({
+  operation: 'setIssuerEnabled',
+  method: 'PUT',
+  path: '/api/v1/issuers/{id}/enabled',
+  summary: 'Switches an issuer on or off; jobs of one that is off fail and say so',
+  permission: 'issuer.edit',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: z.strictObject({ enabled: z.boolean() }),
+  answer: issuer,
+  status: 200,
+});

@@ -1,0 +1,194 @@
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import { randomBytes, randomUUID } from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** One certificate that the CA signed: its own record, which no crash of ours can touch. */
+export interface Issuance {
+  readonly arn: string;
+  readonly token: string;
+  readonly serial: string;
+  readonly names: readonly string[];
+  readonly at: number;
+  /** PEM */
+  readonly certificate: string;
+}
+
+export interface PrivateCa {
+  readonly arn: string;
+  /** For AWS_ENDPOINT_URL_ACM_PCA. */
+  readonly url: string;
+  /** Everything that it signed, in order. */
+  readonly log: readonly Issuance[];
+  readonly requests: Readonly<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+/** How it behaves from now on; a test changes it as it goes. */
+export interface Behaviour {
+  /** Awaited after the certificate is signed and logged, before the answer leaves. */
+  beforeOrderAnswer?: ((issuance: Issuance) => Promise<void>) | undefined;
+  /** Answers that come back as busy, before anything is signed. */
+  busy?: (() => boolean) | undefined;
+  /** Every request fails as a broken service does. */
+  down?: boolean | undefined;
+  /** GetCertificate says "in progress" so often for each certificate. */
+  inProgress?: number | undefined;
+  delayMs?: (() => number) | undefined;
+}
+
+const tokenLifeMs = 300_000;
+const algorithms = ['SHA256WITHECDSA', 'SHA384WITHECDSA', 'SHA512WITHECDSA', 'SHA256WITHRSA', 'SHA384WITHRSA', 'SHA512WITHRSA'];
+
+/**
+ * AWS Private CA's two operations as the service's documents describe them, strict: it refuses what the service refuses, gives the same
+ * certificate for the same idempotency token within five minutes, and forgets the token after.
+ */
+export async function startPrivateCa(behaviour: Behaviour = {}): Promise<PrivateCa> {
+  const arn = `arn:aws:acm-pca:us-east-1:000000000000:certificate-authority/${randomUUID()}`;
+  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const issuer = 'CN=Fake Private CA';
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: '01',
+    name: issuer,
+    notBefore: new Date(Date.now() - 3_600_000),
+    notAfter: new Date(Date.now() + 3650 * 86_400_000),
+    keys,
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  const log: Issuance[] = [];
+  const asked = new Map<string, number>();
+  const requests: Record<string, number> = {};
+
+  const issue = async (input: Record<string, unknown>): Promise<object> => {
+    if (input['CertificateAuthorityArn'] !== arn) throw new Refusal('ResourceNotFoundException', 'Could not find certificate authority');
+    if (!algorithms.includes(String(input['SigningAlgorithm']))) throw new Refusal('ValidationException', 'SigningAlgorithm');
+    const validity = input['Validity'] as { Type?: string; Value?: number } | undefined;
+    if (validity?.Type !== 'ABSOLUTE' || !Number.isInteger(validity.Value)) throw new Refusal('ValidationException', 'Validity');
+    const notAfter = new Date((validity.Value ?? 0) * 1000);
+    if (notAfter.getTime() <= Date.now()) throw new Refusal('InvalidArgsException', 'the validity has ended');
+    const token = typeof input['IdempotencyToken'] === 'string' ? input['IdempotencyToken'] : '';
+    if (token.length > 36) throw new Refusal('ValidationException', 'IdempotencyToken');
+    const again = token === '' ? undefined : log.find((entry) => entry.token === token && Date.now() - entry.at < tokenLifeMs);
+    if (again !== undefined) return { CertificateArn: again.arn };
+    const csr = await readCsr(input['Csr']);
+    const serial = randomBytes(16)
+      .toString('hex')
+      .replace(/^[89a-f]/, '7');
+    const requested = csr.getExtension('2.5.29.17');
+    const names = requested === null ? null : new x509.SubjectAlternativeNameExtension(requested.rawData);
+    const certificate = await x509.X509CertificateGenerator.create({
+      serialNumber: serial,
+      subject: csr.subject,
+      issuer,
+      notBefore: new Date(Date.now() - 3_600_000),
+      notAfter,
+      signingKey: keys.privateKey,
+      publicKey: csr.publicKey,
+      signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+      extensions: [
+        new x509.BasicConstraintsExtension(false),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        await x509.AuthorityKeyIdentifierExtension.create(root),
+        await x509.SubjectKeyIdentifierExtension.create(csr.publicKey),
+        ...(requested === null ? [] : [requested]),
+      ],
+    });
+    const issuance: Issuance = {
+      arn: `${arn}/certificate/${randomBytes(16).toString('hex')}`,
+      token,
+      serial,
+      names: names?.names.items.map((name) => name.value) ?? [],
+      at: Date.now(),
+      certificate: certificate.toString('pem'),
+    };
+    log.push(issuance);
+    await behaviour.beforeOrderAnswer?.(issuance);
+    return { CertificateArn: issuance.arn };
+  };
+  const get = (input: Record<string, unknown>): object => {
+    const found = log.find((entry) => entry.arn === input['CertificateArn']);
+    if (input['CertificateAuthorityArn'] !== arn || found === undefined)
+      throw new Refusal('ResourceNotFoundException', 'Could not find certificate');
+    const times = (asked.get(found.arn) ?? 0) + 1;
+    asked.set(found.arn, times);
+    if (times <= (behaviour.inProgress ?? 0))
+      throw new Refusal('RequestInProgressException', 'The request to issue the certificate is in progress');
+    return { Certificate: found.certificate, CertificateChain: root.toString('pem') };
+  };
+
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const operation = String(request.headers['x-amz-target']).split('.')[1] ?? '';
+      requests[operation] = (requests[operation] ?? 0) + 1;
+      const answer = async (): Promise<object> => {
+        if (request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') !== true)
+          throw new Refusal('MissingAuthenticationTokenException', 'not signed', 403);
+        const delay = behaviour.delayMs?.() ?? 0;
+        if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+        if (behaviour.down === true) throw new Refusal('InternalFailure', 'down', 500);
+        if (behaviour.busy?.() === true) throw new Refusal('TooManyRequestsException', 'Rate exceeded', 429);
+        const input = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
+        if (operation === 'IssueCertificate') return issue(input);
+        if (operation === 'GetCertificate') return get(input);
+        throw new Refusal('UnknownOperationException', operation);
+      };
+      answer().then(
+        (body) => send(response, 200, body),
+        (error: unknown) => {
+          const refusal = error instanceof Refusal ? error : new Refusal('InternalFailure', String(error), 500);
+          send(response, refusal.status, { __type: refusal.code, message: refusal.message });
+        },
+      );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    arn,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    log,
+    requests,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+class Refusal extends Error {
+  readonly code: string;
+  readonly status: number;
+  constructor(code: string, message: string, status = 400) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+async function readCsr(value: unknown): Promise<x509.Pkcs10CertificateRequest> {
+  const pem = Buffer.from(String(value), 'base64').toString('latin1');
+  // The service wants PEM, not DER.
+  if (!pem.startsWith('-----BEGIN CERTIFICATE REQUEST-----')) throw new Refusal('MalformedCSRException', 'The CSR is not PEM');
+  try {
+    const csr = new x509.Pkcs10CertificateRequest(pem);
+    if (await csr.verify()) return csr;
+  } catch {
+    // falls through to the refusal
+  }
+  throw new Refusal('MalformedCSRException', 'The CSR does not verify');
+}
+
+function send(response: http.ServerResponse, status: number, body: object): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
+}
