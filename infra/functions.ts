@@ -38,9 +38,9 @@ const readsGate = { database: 'runtime', tables: { state: ['UpdateItem'] } } as 
 /** What each loop may touch besides its gate. */
 const loopNeeds = {
   'loop-job-processor': { ...readsGate, sendsJobs: true },
-  'loop-job-timeout': readsGate,
+  'loop-job-timeout': { ...readsGate, sendsJobs: true },
   'loop-renewal-check': { ...readsGate, sendsJobs: true },
-  'loop-short-lived-expiry': readsGate,
+  'loop-short-lived-expiry': { ...readsGate, sendsJobs: true },
   'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
   'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'] },
   'loop-acme-gc': readsGate,

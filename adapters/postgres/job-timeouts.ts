@@ -4,8 +4,11 @@ import { notifyFrom } from './notify.ts';
 export interface JobTimeouts {
   /** Jobs whose worker died and that have attempts left become pending. Returns how many. */
   returnAbandoned(limit: number): Promise<number>;
-  /** Jobs that waited too long for a person, counted from when they began to wait. Returns how many failed. */
-  failUnanswered(limits: { readonly csrSeconds: number; readonly approvalSeconds: number }, limit: number): Promise<number>;
+  /** Jobs that waited too long for a person, counted from when they began to wait. */
+  failUnanswered(
+    limits: { readonly csrSeconds: number; readonly approvalSeconds: number },
+    limit: number,
+  ): Promise<{ readonly failed: number; readonly notificationIds: readonly string[] }>;
   nextDue(limits: { readonly csrSeconds: number; readonly approvalSeconds: number }): Promise<Date | undefined>;
 }
 
@@ -34,7 +37,7 @@ const unanswered = {
     n AS (${notifyFrom('u', 'job.failed', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('job', u.id, 'certificate', u.subject_id, 'type', u.type, 'reason', u.reason)` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:job-timeout', 'System', 'job_timeout', 'job', id, jsonb_build_object('reason', reason), 'cert_lifecycle' FROM u)
-  SELECT count(*)::int AS n FROM u`,
+  SELECT (SELECT count(*)::int FROM u) AS n, ARRAY(SELECT id FROM n) AS ids`,
 };
 const nextDue = {
   name: 'timeout-next',
@@ -51,7 +54,9 @@ export function jobTimeouts(database: Database): JobTimeouts {
       return (await database.query<{ n: number }>(abandoned, [limit]))[0]?.n ?? 0;
     },
     async failUnanswered(limits, limit) {
-      return (await database.query<{ n: number }>(unanswered, [limits.csrSeconds, limits.approvalSeconds, limit]))[0]?.n ?? 0;
+      const values = [limits.csrSeconds, limits.approvalSeconds, limit];
+      const [row] = await database.query<{ n: number; ids: string[] }>(unanswered, values);
+      return { failed: row?.n ?? 0, notificationIds: row?.ids ?? [] };
     },
     async nextDue(limits) {
       return (

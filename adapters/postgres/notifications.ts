@@ -14,6 +14,10 @@ const claim = {
     x AS (DELETE FROM outbox WHERE topic = 'notification' AND subject_id IN (SELECT id FROM u))
   SELECT u.*, ch.url, ch.sealed_secret, ch.enabled, ch.delivery FROM u JOIN notification_channels ch ON ch.id = u.channel_id`,
 };
+const fresh = {
+  name: 'notification-fresh',
+  text: `SELECT id FROM notifications WHERE subject_id = ANY ($1) AND status = 'pending' AND attempts = 0 AND created_at > now() - interval '1 minute'`,
+};
 const held = `id = $1 AND lease_token = $2 AND status = 'sending'`;
 const sent = {
   name: 'notification-sent',
@@ -39,6 +43,9 @@ export function notificationStore(database: Database): NotificationStore {
   const changed = async (statement: { name: string; text: string }, of: ClaimedNotification, ...rest: unknown[]): Promise<boolean> =>
     (await database.query(statement, [of.id, of.leaseToken, ...rest])).length === 1;
   return {
+    async fresh(subjectIds) {
+      return (await database.query<{ id: string }>(fresh, [subjectIds])).map((row) => row.id);
+    },
     async claim(id, leaseToken, leaseSeconds) {
       const [row] = await database.query<{
         id: string;

@@ -1,6 +1,7 @@
 import type { CrlEntry } from '#domain/revocation/crl.ts';
 import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { notifyFrom } from './notify.ts';
 
 interface CertificateRow {
   id: string;
@@ -40,6 +41,7 @@ const revoke = {
     j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT $8, 'crl', ca_id, 10 FROM r
           ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
+    n AS (${notifyFrom('r', 'certificate.revoked', { subject: '$3::text', dedupe: `ca_id || ':' || $2::text`, data: `jsonb_build_object('certificate', $3::text, 'serial', $2::text, 'reason', $4::int)` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $5, 'ACME', 'certificate_revoked', 'certificate', $3, jsonb_build_object('serial', $2::text, 'reason', $4::int), 'cert_lifecycle' FROM r)
   SELECT (SELECT count(*)::int FROM r) AS revoked`,

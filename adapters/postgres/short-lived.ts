@@ -3,8 +3,8 @@ import { notifyFrom } from './notify.ts';
 
 /** The ends of certificates that lived less than an hour. */
 export interface ShortLivedStore {
-  /** Notes at most `limit` ends, each once. Returns how many. */
-  noteEnds(limit: number): Promise<number>;
+  /** Notes at most `limit` ends, each once. */
+  noteEnds(limit: number): Promise<{ readonly noted: number; readonly notificationIds: readonly string[] }>;
   nextDue(): Promise<Date | undefined>;
 }
 
@@ -16,14 +16,15 @@ const noteEnds = {
     n AS (${notifyFrom('u', 'certificate.expired', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('certificate', u.id, 'serial', u.serial, 'common_name', u.common_name, 'not_after', u.not_after)` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:short-lived-expiry', 'System', 'short_lived_cert_expired', 'certificate', id, jsonb_build_object('serial', serial), 'cert_lifecycle' FROM u)
-  SELECT count(*)::int AS n FROM u`,
+  SELECT (SELECT count(*)::int FROM u) AS n, ARRAY(SELECT id FROM n) AS ids`,
 };
 const nextDue = { name: 'short-lived-next', text: `SELECT min(not_after) AS next_due FROM certificates WHERE ${shortLived}` };
 
 export function shortLivedStore(database: Database): ShortLivedStore {
   return {
     async noteEnds(limit) {
-      return (await database.query<{ n: number }>(noteEnds, [limit]))[0]?.n ?? 0;
+      const [row] = await database.query<{ n: number; ids: string[] }>(noteEnds, [limit]);
+      return { noted: row?.n ?? 0, notificationIds: row?.ids ?? [] };
     },
     async nextDue() {
       return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;

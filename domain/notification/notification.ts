@@ -21,6 +21,8 @@ export interface ClaimedNotification {
 }
 
 export interface NotificationStore {
+  /** Notifications about any of these that nobody has tried to send yet, so that whoever caused them can see to it at once. */
+  fresh(subjectIds: readonly string[]): Promise<readonly string[]>;
   /** A due notification becomes `sending`; undefined: it is another's, or done with. */
   claim(id: string, leaseToken: string, leaseSeconds: number): Promise<ClaimedNotification | undefined>;
   sent(held: ClaimedNotification): Promise<boolean>;

@@ -8,6 +8,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { accountStore } from '#adapters/postgres/accounts.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { orderStore } from '#adapters/postgres/orders.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
 import { revocationStore } from '#adapters/postgres/revocations.ts';
@@ -17,6 +18,7 @@ import { rate, type Rate } from '#domain/limit/gcra.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
+import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { log } from '../shared/log.ts';
 import { waker } from '../shared/wake.ts';
@@ -60,6 +62,12 @@ const issuance = issuanceStore(database);
 const orders = orderStore(database);
 const revocations = revocationStore(database);
 const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
+const hint = hinter(queue);
+const notifications = notificationStore(database);
+/** Hints about what a commit has to tell; the dispatcher finds whatever is missed here. */
+const tell = async (subjectIds: readonly string[]): Promise<void> => {
+  for (const notificationId of await notifications.fresh(subjectIds).catch(() => [])) await hint({ notificationId });
+};
 const allowance = limiter(dynamodb, { table: settings.RATE_TABLE, pepper: settings.PUBLIC_BASE_URL, chance });
 
 const ports: AcmePorts = {
@@ -84,7 +92,9 @@ const ports: AcmePorts = {
     ...revocations,
     revoke: async (revocation) => {
       await wake('jobProcessor', 'notificationProcess');
-      return revocations.revoke(revocation);
+      const revoked = await revocations.revoke(revocation);
+      if (revoked) await tell([revocation.certificate.id]);
+      return revoked;
     },
   },
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
@@ -92,13 +102,7 @@ const ports: AcmePorts = {
   limiter: { take: (name, key) => allowance(name, rates[name], key) },
   authority: authorities(issuance, sealed),
   unseal: (bytes, context) => sealed.unseal(bytes, context),
-  hint: async (jobId) => {
-    try {
-      await queue.send(jobId);
-    } catch (error) {
-      log.warn('the hint was lost; the dispatcher will repair it', { jobId, error: error as Error });
-    }
-  },
+  hint: (jobId) => hint({ jobId }),
   publicBaseUrl: settings.PUBLIC_BASE_URL,
   pkiBaseUrl: settings.PKI_BASE_URL,
   settings: { openOrders: settings.LIMIT_OPEN_ORDERS, orderLifetime: 7 * 86_400, finalizeLease: 10 },

@@ -1,21 +1,30 @@
 import { z } from 'zod';
 import { jobTimeouts } from '#adapters/postgres/job-timeouts.ts';
+import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import { environment } from '../shared/environment.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';
 
 const seconds = (value: number): z.ZodType<number> => z.coerce.number().int().min(60).default(value);
 const settings = z
-  .object({ ...loopEnvironment, AWAITING_CSR_SECONDS: seconds(24 * 3600), AWAITING_APPROVAL_SECONDS: seconds(168 * 3600) })
+  .object({
+    ...loopEnvironment,
+    ...environment.queue,
+    AWAITING_CSR_SECONDS: seconds(24 * 3600),
+    AWAITING_APPROVAL_SECONDS: seconds(168 * 3600),
+  })
   .parse(process.env);
 const page = 500;
 
 /** jobTimeout: ends what waits for somebody who does not come. */
 export const handler = loopHandler('jobTimeout', settings, ({ database, wake }) => {
   const store = jobTimeouts(database);
+  const queue = jobQueue(settings.JOB_QUEUE_URL);
   const limits = { csrSeconds: settings.AWAITING_CSR_SECONDS, approvalSeconds: settings.AWAITING_APPROVAL_SECONDS };
   return async () => {
     await wake('jobProcessor', 'notificationProcess');
     const returned = await store.returnAbandoned(page);
     const unanswered = await store.failUnanswered(limits, page);
-    return { processed: returned + unanswered, failed: 0, nextDue: await store.nextDue(limits) };
+    const lost = await queue.sendAll(unanswered.notificationIds.map((notificationId) => ({ notificationId })));
+    return { processed: returned + unanswered.failed, failed: lost, nextDue: await store.nextDue(limits) };
   };
 });

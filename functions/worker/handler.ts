@@ -133,6 +133,9 @@ async function workOnJob(jobId: string): Promise<number | undefined> {
   const facts = { jobId, type: job.type, subjectId: job.subjectId, attempt: job.attempts, outcome: outcome.kind };
   log.info('job', facts);
   if (outcome.kind === 'lost') count('LeaseLost');
+  // A queue must not be fed by whom it feeds: what the job has to tell is sent by whoever did it.
+  else if (makesDue[job.type].includes('notificationProcess'))
+    await Promise.all((await notifications.fresh([job.id, job.subjectId])).map(workOnNotification));
   if (error !== undefined) throw new Error(`job ${jobId} met an error that nobody expected`, { cause: error });
   return outcome.kind === 'again' ? outcome.delaySeconds : undefined;
 }
