@@ -28,7 +28,7 @@ const retry = {
   text: `UPDATE jobs SET status = 'pending', run_at = now() + make_interval(secs => $3), last_error = $4, state_entered_at = now(), hinted_at = NULL, lease_token = NULL, lease_expires_at = NULL
          WHERE ${held} RETURNING id`,
 };
-const fail = {
+export const fail = {
   name: 'job-fail',
   text: `UPDATE jobs SET status = 'failed', completed_at = now(), last_error = $3, state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL WHERE ${held} RETURNING id`,
 };

@@ -1,6 +1,6 @@
 import type { ClaimedJob, ValidationStore } from '#domain/job/job.ts';
 import type { Database, Session } from './database.ts';
-import { complete } from './jobs.ts';
+import { complete, fail } from './jobs.ts';
 
 const lockOrder = { name: 'validation-lock', text: `SELECT id, status FROM acme_orders WHERE id = $1 FOR UPDATE` };
 const challengeValid = {
@@ -31,10 +31,14 @@ const challengeInvalid = {
 
 /** The outcome of a validation, written under the order's row lock. */
 export function validationStore(database: Database): ValidationStore {
-  const conclude = (job: ClaimedJob, write: (session: Session) => Promise<unknown>): Promise<boolean> =>
+  const conclude = (job: ClaimedJob, write: (session: Session) => Promise<unknown>, failure?: string): Promise<boolean> =>
     database.transaction(async (session) => {
       await session.query(lockOrder, [job.payload['orderId']]);
-      if ((await session.query(complete, [job.id, job.leaseToken])).length === 0) return false;
+      const ended =
+        failure === undefined
+          ? await session.query(complete, [job.id, job.leaseToken])
+          : await session.query(fail, [job.id, job.leaseToken, failure]);
+      if (ended.length === 0) return false;
       await write(session);
       return true;
     });
@@ -45,5 +49,7 @@ export function validationStore(database: Database): ValidationStore {
         await session.query(orderReady, [job.payload['orderId']]);
       }),
     fail: (job, error) => conclude(job, (session) => session.query(challengeInvalid, [job.subjectId, JSON.stringify(error)])),
+    giveUp: (job, error, reason) =>
+      conclude(job, (session) => session.query(challengeInvalid, [job.subjectId, JSON.stringify(error)]), reason),
   };
 }

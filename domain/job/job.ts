@@ -33,7 +33,10 @@ export interface JobStore {
 export interface ValidationStore {
   /** Challenge, authorization, order and job in one commit; false when the lease was lost. */
   succeed(job: ClaimedJob): Promise<boolean>;
+  /** The challenge failed, which is an answer: the job is completed. */
   fail(job: ClaimedJob, error: ProblemDocument): Promise<boolean>;
+  /** The challenge could not be tried: the job failed with it, for the reason given. */
+  giveUp(job: ClaimedJob, error: ProblemDocument, reason: string): Promise<boolean>;
 }
 
 /** Delay before each further try of a validation, in seconds: about a minute in all. */

@@ -24,9 +24,9 @@ export interface ValidationPorts {
 export function validation(ports: ValidationPorts): Runner {
   return {
     run: (job) => runValidation(ports, job),
-    async conclude(job) {
+    async conclude(job, reason) {
       const error = { type: errorUrn('serverInternal'), detail: 'the challenge could not be tried; make a new order', status: 500 };
-      return { kind: (await ports.validations.fail(job, error)) ? 'failed' : 'lost' };
+      return { kind: (await ports.validations.giveUp(job, error, reason)) ? 'failed' : 'lost' };
     },
   };
 }

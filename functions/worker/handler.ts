@@ -113,20 +113,22 @@ async function isDone(record: SQSRecord): Promise<boolean> {
       await workOnNotification(named.notificationId);
       return true;
     }
-    const again = await workOnJob(named.jobId);
-    if (again === undefined) return true;
-    await queue.postpone(record.receiptHandle, again);
+    const { again, error } = await workOnJob(named.jobId);
+    if (again !== undefined) await queue.postpone(record.receiptHandle, again);
+    if (error !== undefined) log.error('a job met an error that nobody expected', { jobId: named.jobId, error: error as Error });
+    // A message whose job failed unexpectedly comes back until the queue has had enough of it: then it lies with the dead.
+    else if (again === undefined) return true;
   } catch (error) {
     log.error('a message was not done', { messageId: record.messageId, error: error as Error });
   }
   return false;
 }
 
-/** Seconds after which the message shall come back; undefined when it is done with. */
-async function workOnJob(jobId: string): Promise<number | undefined> {
+/** Seconds after which the message shall come back, and what nobody expected. */
+async function workOnJob(jobId: string): Promise<{ readonly again?: number; readonly error?: unknown }> {
   const claim = await jobs.claim(jobId, newId('lease'), leaseSeconds);
-  if (claim === 'done') return undefined;
-  if ('notBefore' in claim) return Math.max(0, Math.ceil((claim.notBefore.getTime() - chance.now()) / 1000));
+  if (claim === 'done') return {};
+  if ('notBefore' in claim) return { again: Math.max(0, Math.ceil((claim.notBefore.getTime() - chance.now()) / 1000)) };
   const { job } = claim;
   await wake(...makesDue[job.type]);
   const { outcome, error } = await attempt(jobs, runners[job.type], job, dice);
@@ -136,8 +138,7 @@ async function workOnJob(jobId: string): Promise<number | undefined> {
   // A queue must not be fed by whom it feeds: what the job has to tell is sent by whoever did it.
   else if (makesDue[job.type].includes('notificationProcess'))
     await Promise.all((await notifications.fresh([job.id, job.subjectId])).map(workOnNotification));
-  if (error !== undefined) throw new Error(`job ${jobId} met an error that nobody expected`, { cause: error });
-  return outcome.kind === 'again' ? outcome.delaySeconds : undefined;
+  return { ...(outcome.kind === 'again' && { again: outcome.delaySeconds }), ...(error !== undefined && { error }) };
 }
 
 async function workOnNotification(id: string): Promise<void> {
