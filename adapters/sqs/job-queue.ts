@@ -13,6 +13,7 @@ export interface JobQueue {
 }
 
 const batchSize = 10;
+const atOnce = 8;
 
 export function jobQueue(url: string): JobQueue {
   const client = new SQSClient({ maxAttempts: 2 });
@@ -21,16 +22,21 @@ export function jobQueue(url: string): JobQueue {
       await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: JSON.stringify({ jobId }) }));
     },
     async sendAll(hints) {
+      const batches = Array.from({ length: Math.ceil(hints.length / batchSize) }, (_, index) =>
+        hints.slice(index * batchSize, (index + 1) * batchSize),
+      );
       let lost = 0;
-      for (let at = 0; at < hints.length; at += batchSize) {
-        const batch = hints.slice(at, at + batchSize);
-        const entries = batch.map((hint, index) => ({ Id: String(index), MessageBody: JSON.stringify(hint) }));
-        try {
-          lost += (await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))).Failed?.length ?? 0;
-        } catch {
-          lost += batch.length;
+      const send = async (): Promise<void> => {
+        for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+          const entries = batch.map((hint, index) => ({ Id: String(index), MessageBody: JSON.stringify(hint) }));
+          try {
+            lost += (await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))).Failed?.length ?? 0;
+          } catch {
+            lost += batch.length;
+          }
         }
-      }
+      };
+      await Promise.all(Array.from({ length: Math.min(atOnce, batches.length) }, send));
       return lost;
     },
     async postpone(receiptHandle, seconds) {

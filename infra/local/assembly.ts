@@ -30,15 +30,16 @@ const sources = ['cdk.json', 'package-lock.json', 'infra', 'functions', 'domain'
  * The synthesized CDK app, made in a child process that exits, once per content of the sources.
  *
  * @param root the repository
+ * @param config JSON of the object under `certctl` in the CDK context; undefined: the defaults
  * @throws {Error} what the CDK app said
  */
-export async function synthesize(root: string): Promise<Assembly> {
-  const digest = digestOf(root);
+export async function synthesize(root: string, config?: string): Promise<Assembly> {
+  const digest = digestOf(root, config ?? '');
   const folder = join(root, '.build', 'assembly', digest.slice(0, 16));
   if (existsSync(join(folder, 'complete'))) return { ...load(folder), synthesized: false };
   const draft = `${folder}.${process.pid}`;
   mkdirSync(draft, { recursive: true });
-  await runApp(root, draft);
+  await runApp(root, draft, config);
   writeFileSync(join(draft, 'complete'), `${digest}\n`);
   try {
     renameSync(draft, folder);
@@ -68,7 +69,7 @@ function load(folder: string): Omit<Assembly, 'synthesized'> {
   return { folder, templates, assets: new Map(assets) };
 }
 
-function runApp(root: string, outdir: string): Promise<void> {
+function runApp(root: string, outdir: string, config: string | undefined): Promise<void> {
   const context = (JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { context: object }).context;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'infra', 'app.ts')], {
@@ -76,7 +77,7 @@ function runApp(root: string, outdir: string): Promise<void> {
       env: {
         ...process.env,
         CDK_OUTDIR: outdir,
-        CDK_CONTEXT_JSON: JSON.stringify(context),
+        CDK_CONTEXT_JSON: JSON.stringify({ ...context, ...(config !== undefined && { certctl: config }) }),
         JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION: '1',
       },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -90,8 +91,8 @@ function runApp(root: string, outdir: string): Promise<void> {
   });
 }
 
-function digestOf(root: string): string {
-  const hash = createHash('sha256').update(process.version);
+function digestOf(root: string, config: string): string {
+  const hash = createHash('sha256').update(process.version).update('\0').update(config).update('\0');
   const add = (path: string): void => {
     if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
     // What plays the template does not change it.

@@ -34,7 +34,18 @@ const host = await timed(
   'start an ephemeral platform',
   () =>
     startHost(
-      { home: '', ephemeral: true, port: 0, httpPort: 0, copies: 1, dnsResolvers: [], doorHttp01Port: port, doorTlsAlpn01Port: 5001 },
+      {
+        home: '',
+        ephemeral: true,
+        port: 0,
+        httpPort: 0,
+        copies: 1,
+        dnsResolvers: [],
+        config: undefined,
+        config: undefined,
+        doorHttp01Port: port,
+        doorTlsAlpn01Port: 5001,
+      },
       () => undefined,
     ),
   (started) => started.url,

@@ -63,7 +63,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const port = await choosePort(options.port, '--port');
   const log = logFile(join(home.log, 'platform.log'));
 
-  const synthesizing = synthesize(root).then((assembly) => {
+  const synthesizing = synthesize(root, options.config).then((assembly) => {
     if (assembly.synthesized) say('synthesized the CDK app');
     return assembly;
   });

@@ -12,6 +12,8 @@ export interface Options {
   readonly httpPort: number | undefined;
   readonly copies: number;
   readonly dnsResolvers: readonly string[];
+  /** JSON of the deployment's settings; undefined: the defaults. */
+  readonly config: string | undefined;
   readonly doorHttp01Port: number;
   readonly doorTlsAlpn01Port: number;
 }
@@ -24,6 +26,7 @@ export const help = `certctl on this machine: the deployed template, played by l
   --port N                    HTTPS: ACME and the API          (8443, CERTCTL_PORT; 0: any free one)
   --http-port N               plain HTTP: CRL and OCSP only    (8080, CERTCTL_HTTP_PORT; 0: any free one)
   --copies N                  processes that run the functions (1, CERTCTL_COPIES)
+  --config JSON               the deployment's settings        (as in cdk deploy -c certctl=JSON, CERTCTL_CONFIG)
   --dns-resolver HOST:PORT    asked by validation; repeatable  (the system's, CERTCTL_DNS_RESOLVER)
   --door-http01-port N        http-01 for *.localhost          (5002, CERTCTL_DOOR_HTTP01_PORT)
   --door-tls-alpn01-port N    tls-alpn-01 for *.localhost      (5001, CERTCTL_DOOR_TLS_ALPN01_PORT)
@@ -38,6 +41,7 @@ const flags = {
   port: { type: 'string' },
   'http-port': { type: 'string' },
   copies: { type: 'string' },
+  config: { type: 'string' },
   'dns-resolver': { type: 'string', multiple: true },
   'door-http01-port': { type: 'string' },
   'door-tls-alpn01-port': { type: 'string' },
@@ -88,9 +92,19 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     httpPort: (values['http-port'] ?? env['CERTCTL_HTTP_PORT'] ?? '') === '' ? undefined : number('http-port', 8080, 0, 65_535),
     copies: number('copies', 1, 1, 64),
     dnsResolvers: resolvers,
+    config: jsonOf(values.config ?? env['CERTCTL_CONFIG']),
     doorHttp01Port: number('door-http01-port', 5002, 1, 65_535),
     doorTlsAlpn01Port: number('door-tls-alpn01-port', 5001, 1, 65_535),
   };
+}
+
+function jsonOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    throw new UsageError(`--config must be JSON, such as '{"workerMaxConcurrency": 25}', not ${text}`);
+  }
 }
 
 function parse(args: readonly string[]) {

@@ -35,7 +35,8 @@ export interface Behaviour {
   down?: boolean | undefined;
   /** GetCertificate says "in progress" so often for each certificate. */
   inProgress?: number | undefined;
-  delayMs?: (() => number) | undefined;
+  /** Awaited before anything else; how the CA makes callers wait. */
+  admit?: (() => Promise<void>) | undefined;
 }
 
 const tokenLifeMs = 300_000;
@@ -133,8 +134,7 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
       const answer = async (): Promise<object> => {
         if (request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') !== true)
           throw new Refusal('MissingAuthenticationTokenException', 'not signed', 403);
-        const delay = behaviour.delayMs?.() ?? 0;
-        if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+        await behaviour.admit?.();
         if (behaviour.down === true) throw new Refusal('InternalFailure', 'down', 500);
         if (behaviour.busy?.() === true) throw new Refusal('TooManyRequestsException', 'Rate exceeded', 429);
         const input = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;

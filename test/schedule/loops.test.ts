@@ -2,6 +2,7 @@ import { PurgeQueueCommand, ReceiveMessageCommand, SendMessageCommand } from '@a
 import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { dueRenewals } from '#adapters/postgres/renewals.ts';
 import { isIdle } from '#domain/schedule/gate.ts';
 import { loops, scheduledLoops, type LoopName } from '#domain/schedule/loops.ts';
 import { dynamodbOf, gatesOf, invoke, queueUrl, sqsOf, stateTable } from '../cloud.ts';
@@ -243,6 +244,17 @@ test('a certificate that lived minutes is noted as expired once, whatever ticks 
     `SELECT count(*)::int AS n FROM audit_events WHERE action = 'short_lived_cert_expired' AND resource_id = 'cert-short'`,
   );
   expect(rows).toEqual([{ n: 1 }]);
+});
+
+test('the renewal scan finds what is due by its index, however many certificates are not', async () => {
+  await database.query('BEGIN');
+  await database.query(`INSERT INTO managed_certificates (id, name, state, profile_id, issuer_id, policy_id, sans, csr, created_by, renew_at)
+    SELECT 'mc-plan-' || n, 'plan-' || n, 'active', profile_id, issuer_id, policy_id, sans, csr, 'test', now() + n * interval '1 hour'
+    FROM managed_certificates, generate_series(1, 20000) n WHERE name = 'pattern'`);
+  await database.query('ANALYZE managed_certificates');
+  const { rows } = await database.query(`EXPLAIN ${dueRenewals.text.replaceAll('$1', '500')}`);
+  await database.query('ROLLBACK');
+  expect(JSON.stringify(rows)).toContain('Index Scan using managed_certificates_renewal');
 });
 
 test('when nothing is due and nobody writes, every gate closes, and ticks leave without a run', async () => {
