@@ -42,7 +42,7 @@ const host = await timed(
         copies: 1,
         dnsResolvers: [],
         config: undefined,
-        config: undefined,
+
         doorHttp01Port: port,
         doorTlsAlpn01Port: 5001,
       },
