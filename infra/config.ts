@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+const arn = (service: string): z.ZodType<string> =>
+  z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:\\d{12}:.+`), `must be the ARN of a resource of ${service}`);
+
 /** What a deployment may choose: the object under `certctl` in the CDK context. Unknown keys refuse to synthesize. */
 export const configSchema = z.strictObject({
   /** A PostgreSQL that exists; without it the app makes an Aurora Serverless v2 that pauses to zero. */
@@ -9,7 +12,20 @@ export const configSchema = z.strictObject({
       port: z.number().int().positive().default(5432),
       name: z.string().min(1),
       /** Secret with `username` and `password` of a role that may create tables and roles. */
-      secretArn: z.string().startsWith('arn:'),
+      secretArn: arn('secretsmanager'),
+      /** Secret of the role that all other functions connect as; without it they use the owner's, and may change the schema. */
+      runtimeSecretArn: arn('secretsmanager').optional(),
+      /** User name in that secret: a role with LOGIN that the platform grants its tables to. */
+      runtimeUser: z
+        .string()
+        .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a plain PostgreSQL identifier')
+        .default('certctl_runtime'),
+      /** PEM of the authority of the server's certificate, when it is a private one. */
+      certificateAuthority: z
+        .string()
+        .max(2500, 'one certificate of at most 2500 characters: it travels in an environment variable')
+        .regex(/^-----BEGIN CERTIFICATE-----\n[\s\S]+\n-----END CERTIFICATE-----\n?$/, 'must be a PEM certificate')
+        .optional(),
       /** Where the database lives; without it the functions stay outside a VPC. */
       vpc: z
         .strictObject({

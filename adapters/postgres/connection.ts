@@ -1,5 +1,6 @@
 import { Signer } from '@aws-sdk/rds-signer';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { ConnectionOptions } from 'node:tls';
 import { z } from 'zod';
 import { openDatabase, type Credentials, type Database } from './database.ts';
 
@@ -11,6 +12,8 @@ export const databaseEnvironment = z.object({
   DATABASE_USER: z.string().min(1),
   DATABASE_AUTH: z.enum(['iam', 'secret']),
   DATABASE_SECRET_ARN: z.string().optional(),
+  /** PEM of the authority that the server's certificate must lead to; without it, those that Node trusts. */
+  DATABASE_CA: z.string().startsWith('-----BEGIN CERTIFICATE-----').optional(),
   DATABASE_POOL: z.coerce.number().int().positive().max(50).default(1),
   AWS_REGION: z.string().default('us-east-1'),
 });
@@ -31,6 +34,12 @@ export async function credentialsOf(environment: DatabaseEnvironment): Promise<C
   return { user, password: () => signer.getAuthToken() };
 }
 
+/** What proves the server: never less than a verified certificate for its name, except on a local socket. */
+export function tlsOf(environment: DatabaseEnvironment): false | ConnectionOptions {
+  if (environment.DATABASE_HOST.startsWith('/')) return false;
+  return { rejectUnauthorized: true, ...(environment.DATABASE_CA !== undefined && { ca: environment.DATABASE_CA }) };
+}
+
 /** The runtime's pool. @param connectTimeoutMs 20 s for who must answer a request, 60 s for who need not */
 export function connectDatabase(environment: DatabaseEnvironment, application: string, connectTimeoutMs: number): Database {
   return openDatabase({
@@ -38,7 +47,7 @@ export function connectDatabase(environment: DatabaseEnvironment, application: s
     port: environment.DATABASE_PORT,
     database: environment.DATABASE_NAME,
     credentials: () => credentialsOf(environment),
-    tls: !environment.DATABASE_HOST.startsWith('/'),
+    tls: tlsOf(environment),
     connections: environment.DATABASE_POOL,
     connectTimeoutMs,
     application,

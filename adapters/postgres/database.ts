@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { CaError } from '#domain/error.ts';
 
@@ -32,8 +33,8 @@ export interface DatabaseOptions {
   readonly database: string;
   /** Asked for when the pool opens; the password once per connection. */
   readonly credentials: () => Promise<Credentials>;
-  /** False on a local socket only. */
-  readonly tls: boolean;
+  /** How the server proves itself; false on a local socket only. */
+  readonly tls: false | ConnectionOptions;
   readonly connections: number;
   readonly connectTimeoutMs: number;
   readonly application: string;
@@ -143,7 +144,7 @@ function makePool(options: DatabaseOptions, credentials: Credentials): pg.Pool {
     database: options.database,
     user: credentials.user,
     ...(credentials.password !== undefined && { password: credentials.password }),
-    ssl: options.tls ? { rejectUnauthorized: true } : false,
+    ssl: options.tls,
     max: options.connections,
     idleTimeoutMillis: idleMs,
     connectionTimeoutMillis: options.connectTimeoutMs,

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
-import { credentialsOf } from '#adapters/postgres/connection.ts';
+import { credentialsOf, tlsOf } from '#adapters/postgres/connection.ts';
 import { profileColumns, profileOf, type ProfileRow } from '#adapters/postgres/profiles.ts';
 import { toPem } from '#domain/x509/pem.ts';
 import { chance } from '../shared/chance.ts';
@@ -118,7 +118,7 @@ async function withClient<T>(work: (client: pg.Client) => Promise<T>): Promise<T
       database: settings.DATABASE_NAME,
       user: credentials.user,
       ...(credentials.password && { password: await credentials.password() }),
-      ssl: settings.DATABASE_HOST.startsWith('/') ? false : { rejectUnauthorized: true },
+      ssl: tlsOf(settings),
       connectionTimeoutMillis: 60_000,
       application_name: `migrator/${settings.CERTCTL_RELEASE}`,
     });

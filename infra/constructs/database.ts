@@ -17,12 +17,14 @@ export interface PlatformDatabase {
   /** Where functions with the database run; undefined: outside a VPC. */
   readonly network:
     { readonly vpc: ec2.IVpc; readonly subnets: ec2.SubnetSelection; readonly securityGroup: ec2.ISecurityGroup } | undefined;
-  /** How the runtime role proves itself. */
-  readonly runtimeAuth: 'iam' | 'secret';
+  /** How the runtime role proves itself: by its IAM role, or with a secret. */
+  readonly runtime: { readonly user: string; readonly secret: secretsmanager.ISecret | undefined };
+  /** PEM of the authority of the server's certificate; undefined: one that Amazon's bundle or Node knows. */
+  readonly certificateAuthority: string | undefined;
   /** The database's network is ours, so CloudFormation's answer bucket is reachable through our endpoint. */
   readonly ownNetwork: boolean;
-  /** Lets a role connect as a database user. */
-  grantConnect(role: iam.IRole, user: string): void;
+  /** Lets a role connect as the runtime's user. */
+  grantConnect(role: iam.IRole): void;
   /** What must exist before the first connection. */
   readonly ready: readonly Construct[];
 }
@@ -83,16 +85,21 @@ export function newDatabase(scope: Construct, config: Config, artifacts: s3.Buck
     name: databaseName,
     ownerSecret: secret,
     network: { vpc, subnets, securityGroup: functions },
-    runtimeAuth: 'iam',
+    runtime: { user: runtimeRole, secret: undefined },
+    certificateAuthority: undefined,
     ownNetwork: true,
-    grantConnect: (role, user) => void cluster.grantConnect(role, user),
+    grantConnect: (role) => void cluster.grantConnect(role, runtimeRole),
     ready: [cluster],
   };
 }
 
-/** A database that somebody else looks after; runtime and owner use the given secret. */
+/** A database that somebody else looks after; its roles prove themselves with secrets. */
 export function existingDatabase(scope: Construct, options: NonNullable<Config['existingDatabase']>): PlatformDatabase {
   const secret = secretsmanager.Secret.fromSecretCompleteArn(scope, 'OwnerSecret', options.secretArn);
+  const runtime =
+    options.runtimeSecretArn === undefined
+      ? secret
+      : secretsmanager.Secret.fromSecretCompleteArn(scope, 'RuntimeSecret', options.runtimeSecretArn);
   const where = options.vpc;
   return {
     host: options.host,
@@ -108,9 +115,10 @@ export function existingDatabase(scope: Construct, options: NonNullable<Config['
       subnets: { subnets: where.subnetIds.map((subnetId, index) => ec2.Subnet.fromSubnetId(scope, `Subnet${index}`, subnetId)) },
       securityGroup: ec2.SecurityGroup.fromSecurityGroupId(scope, 'SecurityGroup', where.securityGroupId),
     },
-    runtimeAuth: 'secret',
+    runtime: { user: options.runtimeUser, secret: runtime },
+    certificateAuthority: options.certificateAuthority,
     ownNetwork: false,
-    grantConnect: (role) => void secret.grantRead(role),
+    grantConnect: (role) => void runtime.grantRead(role),
     ready: [],
   };
 }

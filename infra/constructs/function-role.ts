@@ -8,7 +8,6 @@ import type { Config } from '../config.ts';
 import { connectorName, type FunctionSpec } from '../functions.ts';
 import { artifactsArnExport, type DataStack } from '../stacks/data.ts';
 import type { KeysStack } from '../stacks/keys.ts';
-import { runtimeRole } from './database.ts';
 
 export interface FunctionRoleProps {
   readonly spec: FunctionSpec;
@@ -47,7 +46,7 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
     );
     acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Network interfaces of VPC functions: EC2 supports no resource for these actions.');
   }
-  if (spec.database === 'runtime') data.database.grantConnect(role, runtimeRole);
+  if (spec.database === 'runtime') data.database.grantConnect(role);
   if (spec.database === 'owner') data.database.ownerSecret.grantRead(role);
   for (const [table, operations] of Object.entries(spec.tables ?? {})) {
     const arn = { state: data.state, nonces: data.nonces, rates: data.rates }[table as 'state' | 'nonces' | 'rates'].tableArn;

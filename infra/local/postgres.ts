@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -26,6 +27,15 @@ export interface Postgres {
   readonly pid: number;
   readonly dataFolder: string;
   stop(): Promise<void>;
+}
+
+/** Also reachable over TCP on loopback: TLS only, and with a password. */
+export interface NetworkAccess {
+  readonly port: number;
+  /** PEM */
+  readonly certificate: string;
+  /** PEM */
+  readonly key: string;
 }
 
 interface Account {
@@ -43,8 +53,14 @@ const unprivileged: Account = { uid: 65_534, gid: 65_534 };
  *
  * @param wanted the data folder; when PostgreSQL's user cannot reach it, `fallback` is used, and returned as `dataFolder`
  * @param log where its messages go
+ * @param network undefined: nobody reaches it but through the socket
  */
-export async function startPostgres(wanted: string, fallback: string, log: (line: string) => void): Promise<Postgres> {
+export async function startPostgres(
+  wanted: string,
+  fallback: string,
+  log: (line: string) => void,
+  network?: NetworkAccess,
+): Promise<Postgres> {
   const account = process.getuid?.() === 0 ? unprivileged : undefined;
   const dataFolder = account === undefined || isReachable(dirname(wanted), account) || existsSync(wanted) ? wanted : fallback;
   const programs = reachablePrograms(account);
@@ -53,7 +69,8 @@ export async function startPostgres(wanted: string, fallback: string, log: (line
   if (!existsSync(join(dataFolder, 'PG_VERSION'))) initialize(programs, dataFolder, account);
   const socketFolder = mkdtempSync(join(tmpdir(), 'certctl-pg-'));
   if (account !== undefined) chownSync(socketFolder, account.uid, account.gid);
-  const child = spawn(join(programs, 'bin', 'postgres'), serverArguments(dataFolder, socketFolder), {
+  const settings = network === undefined ? {} : networkSettings(dataFolder, network, account);
+  const child = spawn(join(programs, 'bin', 'postgres'), serverArguments(dataFolder, socketFolder, settings), {
     ...account,
     cwd: '/',
     env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
@@ -68,8 +85,9 @@ export async function startPostgres(wanted: string, fallback: string, log: (line
     log(text);
   });
   try {
-    await untilReady(child, socketFolder, () => lastLine);
-    await ensureDatabase(socketFolder);
+    const port = network?.port ?? 5432;
+    await untilReady(child, socketFolder, port, () => lastLine);
+    await ensureDatabase(socketFolder, port);
   } catch (error) {
     child.kill('SIGKILL');
     rmSync(socketFolder, { recursive: true, force: true });
@@ -90,7 +108,24 @@ export async function startPostgres(wanted: string, fallback: string, log: (line
   };
 }
 
-function serverArguments(dataFolder: string, socketFolder: string): string[] {
+function networkSettings(dataFolder: string, network: NetworkAccess, account: Account | undefined): Record<string, string> {
+  const write = (name: string, text: string): string => {
+    const file = join(dataFolder, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    if (account !== undefined) chownSync(file, account.uid, account.gid);
+    return file;
+  };
+  return {
+    listen_addresses: '127.0.0.1',
+    port: String(network.port),
+    ssl: 'on',
+    ssl_cert_file: write('server.pem', network.certificate),
+    ssl_key_file: write('server.key', network.key),
+    hba_file: write('network_hba.conf', 'local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n'),
+  };
+}
+
+function serverArguments(dataFolder: string, socketFolder: string, more: Readonly<Record<string, string>>): string[] {
   const settings = {
     listen_addresses: '',
     unix_socket_directories: socketFolder,
@@ -102,6 +137,7 @@ function serverArguments(dataFolder: string, socketFolder: string): string[] {
     log_min_messages: 'warning',
     log_min_error_statement: 'panic',
     timezone: 'UTC',
+    ...more,
   };
   return ['-D', dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
@@ -192,11 +228,11 @@ async function endOrphan(dataFolder: string): Promise<void> {
   }
 }
 
-async function untilReady(child: ChildProcess, socketFolder: string, lastLine: () => string): Promise<void> {
+async function untilReady(child: ChildProcess, socketFolder: string, port: number, lastLine: () => string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     if (child.exitCode !== null || child.pid === undefined) throw new Error(`PostgreSQL ended: ${lastLine()}`);
-    const client = new pg.Client({ host: socketFolder, user: ownerRole, database: 'postgres' });
+    const client = new pg.Client({ host: socketFolder, port, user: ownerRole, database: 'postgres' });
     try {
       await client.connect();
       await client.end();
@@ -209,8 +245,8 @@ async function untilReady(child: ChildProcess, socketFolder: string, lastLine: (
   }
 }
 
-async function ensureDatabase(socketFolder: string): Promise<void> {
-  const client = new pg.Client({ host: socketFolder, user: ownerRole, database: 'postgres' });
+async function ensureDatabase(socketFolder: string, port: number): Promise<void> {
+  const client = new pg.Client({ host: socketFolder, port, user: ownerRole, database: 'postgres' });
   await client.connect();
   try {
     const { rows } = await client.query('SELECT FROM pg_database WHERE datname = $1', [databaseName]);

@@ -14,7 +14,7 @@ import type { Bundles } from '../bundle.ts';
 import type { Config } from '../config.ts';
 import { functionRole } from '../constructs/function-role.ts';
 import { logGroup } from '../constructs/log-group.ts';
-import { ownerRole, runtimeRole } from '../constructs/database.ts';
+import { ownerRole } from '../constructs/database.ts';
 import { connectorName, functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
 import type { DataStack } from './data.ts';
 import type { EdgeStack } from './edge.ts';
@@ -132,6 +132,7 @@ export class ServicesStack extends Stack {
     const { config, bundles, data, keys, edge } = this.#props;
     const { database } = data;
     const own = database.ownNetwork && spec.database !== undefined;
+    const secret = spec.database === 'owner' ? database.ownerSecret : database.runtime.secret;
     return {
       CERTCTL_FUNCTION: spec.name,
       CERTCTL_RELEASE: bundles.digest.slice(0, 12),
@@ -139,11 +140,13 @@ export class ServicesStack extends Stack {
         DATABASE_HOST: database.host,
         DATABASE_PORT: database.port,
         DATABASE_NAME: database.name,
-        DATABASE_USER: spec.database === 'owner' ? ownerRole : runtimeRole,
-        DATABASE_AUTH: spec.database === 'owner' ? 'secret' : database.runtimeAuth,
-        ...((spec.database === 'owner' || database.runtimeAuth === 'secret') && { DATABASE_SECRET_ARN: database.ownerSecret.secretArn }),
+        DATABASE_USER: spec.database === 'owner' ? ownerRole : database.runtime.user,
+        DATABASE_AUTH: secret === undefined ? 'iam' : 'secret',
+        ...(secret && { DATABASE_SECRET_ARN: secret.secretArn }),
         // The runtime's own bundle has the authorities of RDS, which Node does not load by itself.
-        NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+        ...(database.certificateAuthority === undefined
+          ? { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }
+          : { DATABASE_CA: database.certificateAuthority }),
       }),
       ...(own && { AWS_USE_DUALSTACK_ENDPOINT: 'true', NODE_OPTIONS: '--dns-result-order=ipv6first' }),
       ...(spec.tables?.state && { STATE_TABLE: data.state.tableName }),
@@ -176,7 +179,7 @@ export class ServicesStack extends Stack {
         LIMIT_NEW_ACCOUNTS_PER_3_HOURS: String(config.limits.newAccountsPer3Hours),
       }),
       ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
-      ...(spec.name === 'migrate' && { RUNTIME_ROLE: runtimeRole }),
+      ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
     };
   }
