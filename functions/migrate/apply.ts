@@ -49,12 +49,13 @@ export async function applyMigrations(client: pg.Client, options: ApplyOptions):
 
 async function run(client: pg.Client, options: ApplyOptions, known: ReadonlyMap<string, string>): Promise<void> {
   const started = Date.now();
+  const failures: unknown[] = [];
   try {
-    await migrate({ client }, options.folder);
+    await migrate({ client: recording(client, failures) }, options.folder);
   } catch (error) {
     // What landed before the failing file is recorded; the failure itself is what matters.
     await copyLedger(client, options, known, started).catch(() => undefined);
-    throw describe(error);
+    throw describe(error, failures[0], options.manifest);
   }
   await copyLedger(client, options, known, started);
 }
@@ -100,9 +101,25 @@ function assertNoDrift(known: ReadonlyMap<string, string>, manifest: readonly Mi
   if (drifted.length > 0) throw new Error(`checksum drift: ${drifted.map((file) => file.version).join(', ')}`);
 }
 
-function describe(error: unknown): Error {
-  const { code, message } = error as { code?: string; message?: string };
-  // The library quotes the statement after the first line; nobody outside needs to read it.
-  const first = (message ?? 'failed').split('\n')[0] ?? '';
-  return new Error(`${code ?? ''} ${first}`.trim().slice(0, 1000), { cause: error });
+/** The library keeps an error's text and loses its SQLSTATE; the first error of a statement is the one that counts. */
+function recording(client: pg.Client, failures: unknown[]): pg.Client {
+  const send = client.query.bind(client) as unknown as (...args: readonly unknown[]) => Promise<unknown>;
+  const query = async (...args: readonly unknown[]): Promise<unknown> => {
+    try {
+      return await send(...args);
+    } catch (error) {
+      failures.push(error);
+      throw error;
+    }
+  };
+  return new Proxy(client, { get: (target, key) => (key === 'query' ? query : (Reflect.get(target, key) as unknown)) });
+}
+
+/** `<file>: <SQLSTATE> <message>`, and no statement: nobody outside needs to read it. */
+function describe(error: unknown, statement: unknown, manifest: readonly MigrationFile[]): Error {
+  const failed = /running '([^']+)'/.exec((error as Error).message)?.[1];
+  const file = manifest.find(({ version }) => failed !== undefined && version.replace(/^\d+[_-]?/, '') === `${failed}.sql`)?.version;
+  const { code, message } = (statement ?? error) as { code?: string; message?: string };
+  const text = [code, (message ?? 'failed').split('\n')[0]].filter((part) => part !== undefined).join(' ');
+  return new Error((file === undefined ? text : `${file}: ${text}`).slice(0, 1000), { cause: error });
 }
