@@ -108,15 +108,33 @@ export interface Answer {
   json(): Record<string, unknown>;
 }
 
+/** Somewhere a platform answers. */
+export interface Target {
+  readonly url: string;
+  /** PEM of who vouches for its https; undefined: the authorities that Node knows. */
+  readonly ca?: string | undefined;
+  /** Connects there instead of where the URL's name leads, as curl's --connect-to does: before DNS knows the name. */
+  readonly connectTo?: Readonly<Partial<Record<'http:' | 'https:', { readonly host: string; readonly port: number }>>>;
+}
+
 /** One request; https answers are verified against the platform's own trust anchor. */
 export function request(
-  platform: Pick<Platform, 'ca'>,
+  target: Omit<Target, 'url'>,
   url: string,
   options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string | Uint8Array } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const secure = url.startsWith('https:');
-    const settings = { method: options.method ?? 'GET', headers: options.headers ?? {}, agent: false, ...(secure && { ca: platform.ca }) };
+    const { protocol, hostname, host } = new URL(url);
+    const secure = protocol === 'https:';
+    const other = target.connectTo?.[protocol as 'http:' | 'https:'];
+    const settings = {
+      method: options.method ?? 'GET',
+      headers: { ...options.headers, ...(other && { host }) },
+      agent: false,
+      ...(other && { hostname: other.host, port: other.port }),
+      ...(secure && target.ca !== undefined && { ca: target.ca }),
+      ...(secure && other && { servername: hostname }),
+    };
     const sent = (secure ? https : http).request(url, settings, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,6 +1,6 @@
 import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import http from 'node:http';
-import { request, type Answer, type Platform } from '../platform.ts';
+import { request, type Answer, type Target } from '../platform.ts';
 
 /** An ACME client that can also do everything wrong. */
 export interface AcmeClient {
@@ -75,7 +75,7 @@ export interface ClientOptions {
   readonly responder?: Responder;
 }
 
-export async function acmeClient(platform: Platform, options: ClientOptions = {}): Promise<AcmeClient> {
+export async function acmeClient(platform: Target, options: ClientOptions = {}): Promise<AcmeClient> {
   const directory = (await request(platform, `${platform.url}/acme/profile/${options.profile ?? 'default'}/directory`)).json();
   const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const exported = publicKey.export({ format: 'jwk' });
