@@ -18,6 +18,10 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportAllDeclaration', message: 'No barrel files: import the file that defines the thing.' },
+        {
+          selector: "ImportDeclaration[source.value='zod'] > ImportSpecifier",
+          message: "import * as z from 'zod': the other form carries every locale into every bundle.",
+        },
       ],
       eqeqeq: 'error',
     },

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { jobStatuses, jobTypes } from '#domain/job/job.ts';
 import { route } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { loops } from '#domain/schedule/loops.ts';
 import { route } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { notificationEvents } from '#domain/notification/event.ts';
 import { route } from './route.ts';
 

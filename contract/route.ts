@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Permission } from '#domain/access/permission.ts';
 
 /** One REST route, declared once: the router, validation, the permission check and whatever describes the API come from it. */

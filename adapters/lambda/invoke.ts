@@ -1,6 +1,6 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /**
  * Calls another function and parses its answer as hostile.

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Whom to ask for a certificate, and in which words: by type of issuer. */
 const issuer = z.strictObject({ type: z.literal('aws-private-ca'), config: z.record(z.string(), z.unknown()) });

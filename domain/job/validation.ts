@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { errorUrn } from '../acme/problem-document.ts';
 import { printable, type Probe, type ProbeResult } from '../probe/probe.ts';
 import { validationDelays, type ClaimedJob, type JobStore, type ValidationStore } from './job.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the worker asks of the prober. */
 export const probe = z.strictObject({

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { getHealth, getReadiness, type readiness } from '#contract/health.ts';
 import type { LastSeen } from '#adapters/dynamodb/last-seen.ts';
 import type { Chance } from '#domain/clock.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { listLoopRuns, listLoops, runLoop, updateLoop, type loopRun, type LoopBody } from '#contract/loops.ts';
 import type { Gates } from '#adapters/dynamodb/gates.ts';
 import type { LoopRun, LoopSettingsStore } from '#adapters/postgres/loop-settings.ts';

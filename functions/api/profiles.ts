@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { createProfile, getProfile, listProfiles, replaceProfile, type createProfileBody, type ProfileBody } from '#contract/profiles.ts';
 import type { ProfileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import type { ProfileAdministration } from '#adapters/postgres/profile-administration.ts';

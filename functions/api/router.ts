@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Route } from '#contract/route.ts';
 import { isAllowed, type Caller, type Permission } from '#domain/access/permission.ts';
 import { CaError } from '#domain/error.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { awsPrivateCa, awsPrivateCaConfig, IssuerError } from '#connectors/issuers/aws-private-ca.ts';

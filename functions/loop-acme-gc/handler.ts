@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { acmeGc, type AcmeGc } from '#adapters/postgres/acme-gc.ts';
 import { chance } from '../shared/chance.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dispatchStore } from '#adapters/postgres/dispatch.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { environment } from '../shared/environment.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { jobTimeouts } from '#adapters/postgres/job-timeouts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { environment } from '../shared/environment.ts';

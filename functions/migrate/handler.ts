@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import pg from 'pg';
-import { z } from 'zod';
+import * as z from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';

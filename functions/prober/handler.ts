@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
 import { assertKeyAuthorization, fetchKeyAuthorization } from '#adapters/http/http01.ts';
 import { printable, probe, ProbeError, type Probe, type ProbeResult } from '#domain/probe/probe.ts';

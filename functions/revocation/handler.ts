@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
