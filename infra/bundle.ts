@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import type { BuildOptions } from 'esbuild';
+import { dirname, join, relative } from 'node:path';
+import type { BuildOptions, Metafile } from 'esbuild';
+import { leaveOut, shakeSchemas } from './bundle-plugins.ts';
 
 export interface Bundles {
   /** Folder with one folder per asset. */
@@ -12,13 +13,33 @@ export interface Bundles {
   readonly built: boolean;
 }
 
+/** What is in a function's bundle. */
+export interface BundleReport {
+  readonly function: string;
+  readonly bytes: number;
+  /** Packages, and folders of ours, that run before the handler is there; with their bytes. */
+  readonly atStart: Readonly<Record<string, number>>;
+  /** Those that run only when they are needed. */
+  readonly onDemand: Readonly<Record<string, number>>;
+}
+
 export interface MigrationManifest {
   readonly digest: string;
   /** File name of the newest. */
   readonly head: string;
 }
 
-const inputs = ['domain', 'contract', 'connectors', 'adapters', 'functions', 'migrations', 'package-lock.json', 'infra/bundle.ts'];
+const inputs = [
+  'domain',
+  'contract',
+  'connectors',
+  'adapters',
+  'functions',
+  'migrations',
+  'package-lock.json',
+  'infra/bundle.ts',
+  'infra/bundle-plugins.ts',
+];
 const loopPrefix = 'loop-';
 
 /**
@@ -37,15 +58,15 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
   mkdirSync(draft, { recursive: true });
   // Loaded only when there is something to build.
   const { build } = await import('esbuild');
-  await build(
-    options(
-      root,
-      draft,
-      Object.fromEntries(names.filter((name) => !name.startsWith(loopPrefix)).map((name) => [`${name}/index`, entry(root, name)])),
-    ),
-  );
   const loops = names.filter((name) => name.startsWith(loopPrefix));
-  await build(options(root, draft, Object.fromEntries(loops.map((name) => [`loops/${name}`, entry(root, name)]))));
+  const others = names.filter((name) => !name.startsWith(loopPrefix));
+  const files = [
+    ...others.map((name) => [`${name}/index`, entry(root, name)] as const),
+    ...loops.map((name) => [`loops/${name}`, entry(root, name)] as const),
+  ];
+  const { metafile } = await build({ ...options(root, draft, Object.fromEntries(files)), metafile: true });
+  for (const [file] of files) moveMap(draft, file);
+  writeFileSync(join(draft, 'report.json'), JSON.stringify(reportsOf(metafile)));
   cpSync(join(root, 'migrations'), join(draft, 'migrate', 'schema'), { recursive: true });
   // The library reads its own first migration from beside its code.
   cpSync(join(root, 'node_modules/postgres-migrations/dist/migrations'), join(draft, 'migrate', 'migrations'), { recursive: true });
@@ -60,24 +81,68 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
   return { folder, digest, migrations, built: true };
 }
 
+/** @returns what is in each function's bundle, by name */
+export function bundleReports(bundles: Bundles): readonly BundleReport[] {
+  const reports = JSON.parse(readFileSync(join(bundles.folder, 'report.json'), 'utf8')) as BundleReport[];
+  return reports.toSorted((a, b) => a.function.localeCompare(b.function));
+}
+
 /** What esbuild makes of a handler: CommonJS, which Lambda starts fastest, with nothing external. */
 function options(root: string, outdir: string, entryPoints: Record<string, string>): BuildOptions {
   return {
     absWorkingDir: root,
+    // A module is called by where it is asked for, not by where a link leads: the same bytes everywhere.
+    preserveSymlinks: true,
     entryPoints,
     outdir,
     bundle: true,
+    // Not what an editor's settings say: what is built depends on what the digest covers.
+    tsconfigRaw: { compilerOptions: { alwaysStrict: true, verbatimModuleSyntax: true } },
     platform: 'node',
     target: 'node24',
     format: 'cjs',
     mainFields: ['module', 'main'],
-    // Identifiers stay as they are: stacks are readable, and nothing pays for restoring names.
-    minifyWhitespace: true,
-    minifySyntax: true,
+    minify: true,
+    // For whoever reads a stack; it is not deployed.
+    sourcemap: 'external',
+    sourcesContent: false,
     legalComments: 'none',
     logLevel: 'error',
     external: ['pg-native'],
+    plugins: [leaveOut, shakeSchemas],
   };
+}
+
+function moveMap(draft: string, file: string): void {
+  const to = join(draft, 'maps', `${file}.js.map`);
+  mkdirSync(dirname(to), { recursive: true });
+  renameSync(join(draft, `${file}.js.map`), to);
+}
+
+function reportsOf({ inputs, outputs }: Metafile): readonly BundleReport[] {
+  return Object.values(outputs).flatMap((output) => {
+    if (output.entryPoint === undefined) return [];
+    const early = new Set<string>();
+    const visit = (path: string): void => {
+      if (early.has(path)) return;
+      early.add(path);
+      for (const { path: next, kind } of inputs[path]?.imports ?? []) if (kind !== 'dynamic-import') visit(next);
+    };
+    visit(output.entryPoint);
+    const report = { atStart: {} as Record<string, number>, onDemand: {} as Record<string, number> };
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+      if (bytesInOutput === 0) continue;
+      const part = early.has(path) ? report.atStart : report.onDemand;
+      const name = partOf(path);
+      part[name] = (part[name] ?? 0) + bytesInOutput;
+    }
+    return [{ function: output.entryPoint.split('/')[1] ?? '', bytes: output.bytes, ...report }];
+  });
+}
+
+/** The package of a module, or our own folder. */
+function partOf(path: string): string {
+  return /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? path.split('/')[0] ?? path;
 }
 
 export function functionNames(root: string): readonly string[] {

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { databaseEnvironment } from '#adapters/postgres/connection.ts';
+import * as z from 'zod';
+import { databaseEnvironment } from '#adapters/postgres/environment.ts';
 
 const httpsUrl = z.string().regex(/^https:\/\/[^/]+$/, 'an https origin without a trailing slash');
 

@@ -1,8 +1,9 @@
 import type { Context } from 'aws-lambda';
-import { z } from 'zod';
+import * as z from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
-import { connectDatabase, type DatabaseEnvironment } from '#adapters/postgres/connection.ts';
+import { connectDatabase } from '#adapters/postgres/connection.ts';
+import type { DatabaseEnvironment } from '#adapters/postgres/environment.ts';
 import type { Database } from '#adapters/postgres/database.ts';
 import { runStore } from '#adapters/postgres/loop-runs.ts';
 import { hostOf, type LoopName } from '#domain/schedule/loops.ts';

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import { CloudFormationClient, DeleteStackCommand, DescribeStacksCommand, GetTemplateCommand } from '@aws-sdk/client-cloudformation';
-import { DescribeStackEventsCommand, DescribeStackResourcesCommand, type StackResource } from '@aws-sdk/client-cloudformation';
+import {
+  DescribeStackEventsCommand,
+  DescribeStackResourcesCommand,
+  type StackEvent,
+  type StackResource,
+} from '@aws-sdk/client-cloudformation';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { InvokeCommand, LambdaClient, ListFunctionsCommand, type FunctionConfiguration } from '@aws-sdk/client-lambda';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -55,6 +60,16 @@ export function openCloud(endpoint: string, account: string, caFile: string): Cl
       throw error;
     }
   };
+  const events = async (name: string): Promise<readonly StackEvent[]> => {
+    const found: StackEvent[] = [];
+    let NextToken: string | undefined;
+    do {
+      const page = await formation.send(new DescribeStackEventsCommand({ StackName: name, ...(NextToken !== undefined && { NextToken }) }));
+      found.push(...(page.StackEvents ?? []));
+      ({ NextToken } = page);
+    } while (NextToken !== undefined);
+    return found;
+  };
   return {
     client,
     stackStatus: async (name) => (await describe(name))?.StackStatus,
@@ -63,18 +78,15 @@ export function openCloud(endpoint: string, account: string, caFile: string): Cl
     resources: async (name) => (await formation.send(new DescribeStackResourcesCommand({ StackName: name }))).StackResources ?? [],
     template: async (name) =>
       JSON.parse((await formation.send(new GetTemplateCommand({ StackName: name }))).TemplateBody ?? '{}') as Template,
-    failures: async (name) => {
-      const { StackEvents } = await formation.send(new DescribeStackEventsCommand({ StackName: name }));
-      return (StackEvents ?? []).flatMap((event) =>
+    failures: async (name) =>
+      (await events(name)).flatMap((event) =>
         event.ResourceStatus?.endsWith('_FAILED') === true ? [`${event.LogicalResourceId ?? ''}: ${event.ResourceStatusReason ?? ''}`] : [],
-      );
-    },
+      ),
     remove: async (name) => {
       const id = (await describe(name))?.StackId;
       await formation.send(new DeleteStackCommand({ StackName: name }));
       await until(`the stack ${name} is gone`, async () => ((await describe(name)) === undefined ? true : undefined), 60);
-      const { StackEvents } = await formation.send(new DescribeStackEventsCommand({ StackName: id }));
-      const skipped = (StackEvents ?? []).filter((event) => event.ResourceStatus === 'DELETE_SKIPPED');
+      const skipped = (await events(id ?? '')).filter((event) => event.ResourceStatus === 'DELETE_SKIPPED');
       return skipped.map((event) => event.ResourceType ?? '').sort();
     },
     functions: async () => {

@@ -21,6 +21,7 @@ const maxOrders = 150;
 /** The checks in order; later ones need what earlier ones made. @param folder for the files of lego and openssl */
 export function smokeChecks(options: SmokeOptions, folder: string): readonly Check[] {
   const { target } = options;
+  const began = Date.now();
   const name = `smoke-${randomBytes(5).toString('hex')}.invalid`;
   const lego = legoRunner(options, folder, name);
   let certificate: Judged | undefined;
@@ -128,6 +129,21 @@ export function smokeChecks(options: SmokeOptions, folder: string): readonly Che
         const detail = await refusedOrder(client, name);
         await deactivate(client);
         return detail;
+      },
+    },
+    {
+      name: 'the schedules start the loops: each that is due every minute has ticked since the first check',
+      run: async () => {
+        const waiting = async (): Promise<readonly string[]> => {
+          const answer = await call('GET', '/api/v1/admin/loops');
+          expectStatus(answer, 200);
+          const items = answer.json()['items'] as { name: string; interval_seconds: number; heartbeat: string | null }[];
+          return items
+            .filter((loop) => loop.interval_seconds <= 60 && Date.parse(loop.heartbeat ?? '1970-01-01') < began)
+            .map((loop) => loop.name);
+        };
+        await until('every loop has ticked', async () => ((await waiting()).length === 0 ? true : undefined), 75);
+        return 'they have';
       },
     },
   ];

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Plugin } from 'esbuild';
+
+/** Modules that no function runs, each with what takes its place. */
+const leftOut: readonly { readonly module: RegExp; readonly importer: RegExp; readonly instead: string }[] = [
+  // A function's credentials are in its environment, nowhere else: no files, no SSO, no metadata service.
+  {
+    module: /^@aws-sdk\/credential-provider-node$/,
+    importer: /node_modules.@aws-sdk/,
+    instead: "import { fromEnv } from '@aws-sdk/credential-provider-env'; export const defaultProvider = () => fromEnv();",
+  },
+  // None of our calls streams events.
+  {
+    module: /^@smithy\/core\/event-streams$/,
+    importer: /node_modules.@(aws-sdk|smithy)/,
+    instead:
+      'export const resolveEventStreamSerdeConfig = (config) => config; export const eventStreamSerdeProvider = undefined; export const EventStreamSerde = undefined;',
+  },
+  // Schemas check what comes in; the documents that are made of them are made beforehand.
+  {
+    module: /^\.\.\/core\/(json-schema-processors|to-json-schema)\.js$/,
+    importer: /node_modules.zod.v4.classic/,
+    instead:
+      "const none = () => () => { throw new Error('no JSON Schema at run time: see infra/bundle.ts') }; export const createToJSONSchemaMethod = none; export const createStandardJSONSchemaMethod = none; export const toJSONSchema = none();",
+  },
+  // pg asks for the native client only where somebody installed it.
+  { module: /^\.\/native$/, importer: /node_modules.pg.lib/, instead: 'export default undefined;' },
+];
+
+/** Puts the replacements above into the bundles. */
+export const leaveOut: Plugin = {
+  name: 'leave-out',
+  setup(build) {
+    for (const [index, { module, importer, instead }] of leftOut.entries()) {
+      build.onResolve({ filter: module }, (found) =>
+        importer.test(found.importer) ? { path: String(index), namespace: 'left-out', pluginData: dirname(found.importer) } : undefined,
+      );
+      build.onLoad({ filter: new RegExp(`^${index}$`), namespace: 'left-out' }, ({ pluginData }) => ({
+        contents: instead,
+        resolveDir: pluginData as string,
+      }));
+    }
+  },
+};
+
+/**
+ * The SDK describes every operation of a service in one module. Its descriptions have no effect, which computed keys hide from esbuild: said so,
+ * those of the operations that we call remain.
+ */
+export const shakeSchemas: Plugin = {
+  name: 'shake-schemas',
+  setup(build) {
+    build.onLoad({ filter: /@aws-sdk.client-[^/\\]+.dist-es.schemas.schemas_\d+\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(
+        /^export var (\S+) = (\[.*(?:\n[ \t].*)*(?:\n\])?);$/gm,
+        'export var $1 = /* @__PURE__ */ (() => $2)();',
+      ),
+      loader: 'js',
+    }));
+  },
+};

@@ -1,0 +1,162 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundleFunctions, bundleReports, type BundleReport, type Bundles } from '#infra/bundle.ts';
+import { functionSpecs, isLoop, type FunctionSpec } from '#infra/functions.ts';
+import { root } from '../platform.ts';
+
+let bundles: Bundles;
+let reports: readonly BundleReport[];
+beforeAll(async () => {
+  bundles = await bundleFunctions(root);
+  reports = bundleReports(bundles);
+}, 120_000);
+
+const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const reportOf = (name: string): BundleReport => reports.find((report) => report.function === name)!;
+/** Those that strangers wait for. */
+const protocols = functionSpecs.filter((spec) => spec.routes !== undefined && spec.name !== 'api').map((spec) => spec.name);
+const budgets: Readonly<Record<string, number>> = { prober: 150_000, worker: 800_000, default: 700_000 };
+
+test.each(functionSpecs.map((spec) => spec.name))('the bundle of %s keeps its budget', (name) => {
+  const budget = protocols.includes(name) ? 600_000 : (budgets[name] ?? budgets['default']!);
+  expect(reportOf(name).bytes).toBeGreaterThan(10_000);
+  expect(reportOf(name).bytes).toBeLessThanOrEqual(budget);
+});
+
+/** What a function's row in the table makes it need. */
+function needs(spec: FunctionSpec): readonly string[] {
+  const calls = spec.invokesProber ?? spec.invokesConnector ?? spec.startsLoops ?? spec.warms;
+  return [
+    ...(spec.database === undefined ? [] : ['pg']),
+    ...(spec.tables === undefined ? [] : ['@aws-sdk/client-dynamodb']),
+    ...(spec.envelope === undefined ? [] : ['@aws-sdk/client-kms']),
+    ...(spec.artifacts === undefined ? [] : ['@aws-sdk/client-s3']),
+    ...(spec.sendsJobs === true || spec.consumesJobs === true ? ['@aws-sdk/client-sqs'] : []),
+    ...(calls === true ? ['@aws-sdk/client-lambda'] : []),
+  ].sort();
+}
+const heavy = /^(?:pg|pkijs|asn1js|reflect-metadata|@peculiar\/.*|@aws-sdk\/client-.*|@aws-sdk\/rds-signer|aws-cdk-lib|acme-client)$/;
+
+test.each([...functionSpecs])('before its first answer $name loads a client of what it uses, and nothing else that is heavy', (spec) => {
+  const loaded = Object.keys(reportOf(spec.name).atStart).filter((name) => heavy.test(name));
+  expect(loaded.sort()).toEqual(needs(spec));
+  // One of the two proofs of identity, once it is known which.
+  const later = Object.keys(reportOf(spec.name).onDemand).filter((name) => heavy.test(name));
+  expect(later.sort()).toEqual(spec.database === undefined ? [] : ['@aws-sdk/client-secrets-manager', '@aws-sdk/rds-signer']);
+});
+
+test('the packages that run before the first answer are those of this list', () => {
+  const all = new Set(reports.filter((report) => protocols.includes(report.function)).flatMap((report) => Object.keys(report.atStart)));
+  expect([...all].filter((name) => !name.startsWith('left-out:')).sort()).toMatchInlineSnapshot(`
+    [
+      "@aws-lambda-powertools/commons",
+      "@aws-lambda-powertools/logger",
+      "@aws-sdk/checksums",
+      "@aws-sdk/client-dynamodb",
+      "@aws-sdk/client-kms",
+      "@aws-sdk/client-s3",
+      "@aws-sdk/client-sqs",
+      "@aws-sdk/core",
+      "@aws-sdk/credential-provider-env",
+      "@aws-sdk/dynamodb-codec",
+      "@aws-sdk/endpoint-cache",
+      "@aws-sdk/middleware-endpoint-discovery",
+      "@aws-sdk/middleware-sdk-s3",
+      "@aws-sdk/middleware-sdk-sqs",
+      "@aws-sdk/signature-v4-multi-region",
+      "@aws-sdk/xml-builder",
+      "@aws/lambda-invoke-store",
+      "@middy/core",
+      "@smithy/core",
+      "@smithy/node-http-handler",
+      "@smithy/signature-v4",
+      "@smithy/types",
+      "adapters",
+      "domain",
+      "functions",
+      "mnemonist",
+      "obliterator",
+      "pg",
+      "pg-cloudflare",
+      "pg-connection-string",
+      "pg-int8",
+      "pg-pool",
+      "pg-protocol",
+      "pg-types",
+      "pgpass",
+      "postgres-array",
+      "postgres-bytea",
+      "postgres-date",
+      "postgres-interval",
+      "split2",
+      "xtend",
+      "zod",
+    ]
+  `);
+});
+
+test('the prober has no code that could read a secret, a database or a key: its import graph holds none', () => {
+  const { atStart, onDemand } = reportOf('prober');
+  const packages = [...Object.keys(atStart), ...Object.keys(onDemand)];
+  expect(packages.filter((name) => !name.startsWith('left-out:')).sort()).toEqual(['adapters', 'domain', 'functions', 'zod']);
+});
+
+test.each(protocols)('%s starts within twice the goal of 100 ms beyond an empty node', (name) => {
+  // Away from this repository, whose package.json would make a module of it.
+  const file = join(folder, `${name}.js`);
+  cpSync(join(bundles.folder, isLoop(name) ? `loops/${name}.js` : `${name}/index.js`), file);
+  const load = `if (typeof require(${JSON.stringify(file)}).handler !== 'function') throw new Error('no handler');`;
+  // Processor time: what a start costs does not grow with what the neighbours of this machine do meanwhile.
+  const milliseconds = (program: string): number => {
+    const code = `${program}; const { user, system } = process.cpuUsage(); console.log((user + system) / 1000); process.exit(0)`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { env: startEnvironment, encoding: 'utf8' });
+    expect(stderr).toBe('');
+    return Number(stdout);
+  };
+  const pairs = Array.from({ length: 9 }, () => ({ empty: milliseconds('0'), started: milliseconds(load) }));
+  const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[4]!;
+  const beyond = median(pairs.map(({ empty, started }) => started - empty));
+  console.log(
+    `${name}: ${beyond.toFixed(0)} ms beyond an empty node, which takes ${median(pairs.map(({ empty }) => empty)).toFixed(0)} ms`,
+  );
+  expect(beyond).toBeLessThan(200);
+});
+
+/** What every function could want to read when it loads; none of it is connected to before a request. */
+const startEnvironment = {
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'none',
+  AWS_SECRET_ACCESS_KEY: 'none',
+  ...{ DATABASE_HOST: 'db.invalid', DATABASE_NAME: 'certctl', DATABASE_USER: 'certctl_runtime', DATABASE_AUTH: 'iam' },
+  ...{ STATE_TABLE: 'State', NONCE_TABLE: 'Nonces', RATE_TABLE: 'RateLimits', ARTIFACT_BUCKET: 'artifacts' },
+  ...{ ENVELOPE_KEY_ARN: 'arn:aws:kms:us-east-1:111122223333:key/k', JOB_QUEUE_URL: 'https://queue.invalid/1/Jobs' },
+  ...{ PUBLIC_BASE_URL: 'https://api.invalid', PKI_BASE_URL: 'http://pki.invalid', SCHEMA_HEAD: '000001_profiles.up.sql' },
+};
+
+test('the same sources give the same bytes, wherever they are built', async () => {
+  const elsewhere = join(folder, 'elsewhere');
+  const sources = ['contract', 'connectors', 'adapters', 'domain', 'functions', 'infra', 'migrations', 'package.json', 'package-lock.json'];
+  for (const source of sources) cpSync(join(root, source), join(elsewhere, source), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(elsewhere, 'node_modules'));
+  const again = await bundleFunctions(elsewhere);
+  expect([again.built, again.digest]).toEqual([true, bundles.digest]);
+  expect(contents(again.folder)).toEqual(contents(bundles.folder));
+}, 120_000);
+
+/** SHA-256 of every deployed file by its path. */
+function contents(folder: string): Readonly<Record<string, string>> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => !file.startsWith(join(folder, 'maps')) && !file.endsWith('report.json'))
+      .sort()
+      .map((file) => [file.slice(folder.length), createHash('sha256').update(readFileSync(file)).digest('hex')]),
+  );
+}
