@@ -5,7 +5,7 @@ import {
   type ACMPCAServiceException,
   type SigningAlgorithm,
 } from '@aws-sdk/client-acm-pca';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Where an issuer of this type finds its CA; the function's role has the permission, nothing here is secret. */
 export const awsPrivateCaConfig = z.strictObject({
