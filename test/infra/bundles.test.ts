@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleFunctions, bundleReports, type BundleReport, type Bundles } from '#infra/bundle.ts';
-import { functionSpecs, isLoop, type FunctionSpec } from '#infra/functions.ts';
+import { connectorName, functionSpecs, isLoop, type FunctionSpec } from '#infra/functions.ts';
 import { root } from '../platform.ts';
 
 let bundles: Bundles;
@@ -34,6 +34,7 @@ function needs(spec: FunctionSpec): readonly string[] {
   const calls = spec.invokesProber ?? spec.invokesConnector ?? spec.startsLoops ?? spec.warms;
   return [
     ...(spec.database === undefined ? [] : ['pg']),
+    ...(spec.name === connectorName ? ['@aws-sdk/client-acm-pca'] : []),
     ...(spec.tables === undefined ? [] : ['@aws-sdk/client-dynamodb']),
     ...(spec.envelope === undefined ? [] : ['@aws-sdk/client-kms']),
     ...(spec.artifacts === undefined ? [] : ['@aws-sdk/client-s3']),
