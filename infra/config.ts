@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { limitNames, limitOf, limits, type LimitSetting } from '#domain/limit/limits.ts';
 
 const arn = (service: string): z.ZodType<string> =>
   z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:\\d{12}:.+`), `must be the ARN of a resource of ${service}`);
@@ -56,15 +57,8 @@ export const configSchema = z.strictObject({
   logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),
   /** Protects the database against deletion; false for trials. */
   deletionProtection: z.boolean().default(true),
-  /** ACME rate limits; see the ACME page for what each means. */
-  limits: z
-    .strictObject({
-      newOrdersPerHour: z.number().int().positive().default(100),
-      openOrders: z.number().int().positive().default(50),
-      challengeResponsesPerHour: z.number().int().positive().default(60),
-      newAccountsPer3Hours: z.number().int().positive().default(10),
-    })
-    .prefault({}),
+  /** Rate limits by their settings' names; docs/operator/rate-limit-scope.md says what each means. */
+  limits: z.strictObject(limitSettings()).prefault({}),
 });
 
 export type Config = z.output<typeof configSchema>;
@@ -75,4 +69,19 @@ export function readConfig(context: unknown): Config {
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => `${['certctl', ...issue.path].join('.')}: ${issue.message}`);
   throw new Error(`the CDK context is not valid: ${problems.join('; ')}`);
+}
+
+function limitSettings(): Record<LimitSetting, z.ZodDefault<z.ZodNumber>> {
+  const settings = limitNames.map((name) => {
+    const { count, mayBeOff } = limitOf(name);
+    return [
+      limits[name].setting,
+      z
+        .number()
+        .int()
+        .min(mayBeOff ? 0 : 1)
+        .default(count),
+    ];
+  });
+  return Object.fromEntries(settings) as Record<LimitSetting, z.ZodDefault<z.ZodNumber>>;
 }

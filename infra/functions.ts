@@ -28,7 +28,6 @@ export interface FunctionSpec {
   readonly warms?: boolean;
   /** Gets the platform's URLs. */
   readonly urls?: boolean;
-  readonly limits?: boolean;
 }
 
 export const proberName = 'prober';
@@ -47,6 +46,9 @@ const loopNeeds = {
   'loop-monitor': { tables: { state: ['UpdateItem', 'GetItem'] }, warms: true },
 } as const satisfies Readonly<Record<(typeof scheduledLoops)[number]['function'], Partial<FunctionSpec>>>;
 
+// The write that decides, and the read for stores that do not return the item on a failed condition.
+const rates = ['UpdateItem', 'GetItem'] as const;
+
 export const functionSpecs: readonly FunctionSpec[] = [
   {
     name: 'api',
@@ -54,7 +56,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',
-    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'] },
+    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], rates },
     envelope: ['encrypt'],
     sendsJobs: true,
     startsLoops: true,
@@ -66,11 +68,10 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 1024,
     timeoutSeconds: 29,
     database: 'runtime',
-    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], nonces: ['PutItem'], rates: ['UpdateItem', 'GetItem'] },
+    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], nonces: ['PutItem'], rates },
     envelope: ['encrypt', 'decrypt'],
     sendsJobs: true,
     urls: true,
-    limits: true,
   },
   {
     name: 'revocation',
@@ -78,6 +79,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',
+    tables: { state: ['GetItem', 'PutItem'], rates },
     artifacts: ['crl/*'],
     envelope: ['encrypt', 'decrypt'],
   },

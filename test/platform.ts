@@ -5,6 +5,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { limits, variableOf } from '#domain/limit/limits.ts';
 
 /** A platform as `npm start` runs it, on free ports and in a home of its own. */
 export interface Platform {
@@ -45,13 +46,12 @@ export interface PlatformOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-// Tests make more accounts and orders in a minute than a client does in a year.
-const generous = {
-  LIMIT_NEW_ORDERS_PER_HOUR: '100000',
-  LIMIT_CHALLENGE_RESPONSES_PER_HOUR: '100000',
-  LIMIT_NEW_ACCOUNTS_PER_3_HOURS: '100000',
-  LIMIT_EAB_FAILURES_PER_HOUR: '100000',
-};
+// Tests make more accounts and requests in a minute than a client does in a year; open orders are no rate.
+const generous = Object.fromEntries(
+  Object.values(limits)
+    .filter(({ kind }) => kind !== 'open')
+    .map(({ setting }) => [variableOf(setting), '100000']),
+);
 
 /** Starts `npm start`'s own program and waits for its `ready` line. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {

@@ -4,15 +4,16 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
 /**
- * A client for small conditional writes in the way of a request: kept-alive connections, one retry. The gateway endpoint of a VPC is
+ * A client for small conditional writes in the way of a request: kept-alive connections. The gateway endpoint of a VPC is
  * reached over IPv4, hence never dual-stack.
  *
  * @param requestTimeoutMs the whole of one try
+ * @param tries how many the client makes; who has a deadline of its own makes them itself
  */
-export function dynamodbClient(requestTimeoutMs: number): DynamoDBClient {
+export function dynamodbClient(requestTimeoutMs: number, tries = 2): DynamoDBClient {
   const agent = { keepAlive: true, maxSockets: 50, noDelay: true };
   return new DynamoDBClient({
-    maxAttempts: 2,
+    maxAttempts: tries,
     useDualstackEndpoint: false,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 1000,

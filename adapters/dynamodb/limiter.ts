@@ -1,122 +1,179 @@
 import { createHmac } from 'node:crypto';
-import { UpdateItemCommand, GetItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import type { Chance } from '#domain/clock.ts';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CaError } from '#domain/error.ts';
-import { classify, tolerance, type Rate } from '#domain/limit/gcra.ts';
-import { isConditionFailure } from './client.ts';
+import { classify } from '#domain/limit/gcra.ts';
+import type { Allowance, Lease, Limiter } from '#domain/limit/limiter.ts';
+import { limitOf, type FailureLimit, type LimitName, type TakenLimit } from '#domain/limit/limits.ts';
+import { capOf, leaseSize, policyOf, rateOf, tenthOf } from '#domain/limit/shape.ts';
+import { boundedMap } from './bounded-map.ts';
+import type { LimitClock } from './limit-clock.ts';
+import { limitTable, type LimitDeadlines } from './limit-table.ts';
+import { rateBuckets } from './rate-bucket.ts';
+import { slotLeases, type SlotVerdict } from './slot-leases.ts';
+import type { Verdict } from './verdict.ts';
+
+/** How a limiter decided. */
+export interface RateDecision {
+  readonly limiter: LimitName;
+  readonly outcome: 'admitted' | 'refused' | 'failedOpen' | 'failedClosed' | 'notReleased';
+  /** Writes that it took; 0 when what the process held or remembered was enough. */
+  readonly attempts: number;
+  readonly cause?: unknown;
+}
 
 export interface LimiterOptions {
   readonly table: string;
-  /** Keys the bucket's name, so that no address or account is stored. */
-  readonly pepper: string;
-  readonly chance: Chance;
+  /** Whose limits these are; the first part of every key. */
+  readonly tenant: string;
+  /** As configured; 0 is off. */
+  readonly counts: Readonly<Record<LimitName, number>>;
+  /** Names of buckets are made with it, so that no address or account is stored. */
+  readonly secret: () => Promise<Uint8Array>;
+  readonly clock: LimitClock;
+  readonly deadlines: LimitDeadlines;
+  /** A number from 0 up to and without `below`. */
+  readonly random: (below: number) => number;
+  readonly report: (decision: RateDecision) => void;
 }
 
-const maxAttempts = 4;
 const rememberRefusalMs = 1000;
 const maxRemembered = 10_000;
+const closedRetrySeconds = 30;
+// A slot so young may belong to somebody who is right and gives it back in a moment.
+const youngUs = 2_000_000;
+const pausesMs = [40, 80, 160];
 
-const idle = {
-  UpdateExpression: 'SET tat = :next, #exp = :exp',
-  ConditionExpression: 'attribute_not_exists(tat) OR tat <= :now',
-} as const;
-const busy = {
-  UpdateExpression: 'SET tat = tat + :interval, #exp = :exp',
-  ConditionExpression: 'tat > :now AND tat <= :limit',
-} as const;
+/** Limits that hold for all processes together, each decision made by conditional writes to one table. */
+export function limiter(client: DynamoDBClient, options: LimiterOptions): Limiter {
+  const { clock, counts } = options;
+  const table = limitTable(client, options.table, clock, options.deadlines);
+  const rates = rateBuckets(table, clock);
+  const slots = slotLeases(table, clock, options.random);
+  const refused = boundedMap<{ readonly untilUs: number; readonly retryAtUs: number }>(maxRemembered);
+  const alone = boundedMap<number>(maxRemembered);
 
-/**
- * One conditional write per decision, the same for all copies: the write's condition is the whole decision, and nothing that was
- * read is ever written back.
- *
- * @throws {CaError} `rateLimited` with whole seconds to wait; `unavailable` when the table does not answer (closed: issuance without a cap is the threat)
- */
-export function limiter(client: DynamoDBClient, options: LimiterOptions): (name: string, rate: Rate, key: string) => Promise<void> {
-  const seen = new Map<string, number>();
-  const refused = new Map<string, { until: number; retryAt: number }>();
+  const nameOf = async (name: LimitName, key: string): Promise<string> => {
+    const digest = createHmac('sha256', await options.secret())
+      .update(`${name}\0${key}`)
+      .digest('hex')
+      .slice(0, 32);
+    return `v1#${options.tenant}#${name}#${digest}`;
+  };
 
-  return async (name, rate, key) => {
-    const pk = `v1#${name}#${createHmac('sha256', options.pepper).update(key).digest('hex').slice(0, 32)}`;
-    const nowMs = options.chance.now();
+  const decided = <T extends Verdict>(name: LimitName, pk: string, verdict: T): T & { readonly admitted: true } => {
+    options.report({ limiter: name, outcome: verdict.admitted ? 'admitted' : 'refused', attempts: verdict.attempts });
+    if (verdict.admitted) return verdict as T & { readonly admitted: true };
+    const nowUs = clock.nowUs();
+    const retryUs = verdict.retryAfterSeconds * 1_000_000;
+    refused.set(pk, { untilUs: nowUs + Math.min(retryUs, rememberRefusalMs * 1000), retryAtUs: nowUs + retryUs });
+    throw limited(verdict.retryAfterSeconds);
+  };
+
+  /** An attack does not buy a write per request. */
+  const assertNotRefused = (name: LimitName, pk: string): void => {
     const remembered = refused.get(pk);
-    if (remembered !== undefined && remembered.until > nowMs) throw limited(Math.max(1, Math.ceil((remembered.retryAt - nowMs) / 1000)));
-    const nowUs = nowMs * 1000;
-    let tat = seen.get(pk);
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const decision = classify(rate, tat, nowUs);
-      // A refusal needs the bucket as it is now, not as this copy remembers it.
-      const branch = decision.branch === 'refuse' ? 'busy' : decision.branch;
-      try {
-        tat = await write(client, options.table, pk, rate, branch, nowUs);
-        remember(seen, pk, tat);
-        return;
-      } catch (error) {
-        if (!isConditionFailure(error))
-          throw new CaError('unavailable', 'the rate limiter does not answer; try again', { cause: error, retryAfter: 30 });
-        tat = error.Item === undefined ? await read(client, options.table, pk) : numberOf(error.Item['tat']?.N);
-        const now = classify(rate, tat, nowUs);
-        if (now.branch === 'refuse') {
-          const retryMs = now.retryAfterSeconds * 1000;
-          remember(refused, pk, { until: nowMs + Math.min(retryMs, rememberRefusalMs), retryAt: nowMs + retryMs });
-          throw limited(now.retryAfterSeconds);
-        }
-      }
+    if (remembered === undefined) return;
+    const nowUs = clock.nowUs();
+    if (remembered.untilUs <= nowUs) {
+      refused.delete(pk);
+      return;
     }
-    throw new CaError('unavailable', 'the rate limiter is contended; try again', { retryAfter: 1 });
+    options.report({ limiter: name, outcome: 'refused', attempts: 0 });
+    throw limited(Math.max(1, Math.ceil((remembered.retryAtUs - nowUs) / 1_000_000)));
+  };
+
+  const failed = (name: LimitName, key: string, cause: unknown): void => {
+    const declaration = limitOf(name);
+    if (declaration.onError === 'closed') {
+      options.report({ limiter: name, outcome: 'failedClosed', attempts: 0, cause });
+      throw new CaError('unavailable', 'the rate limiter does not answer; try again', { cause, retryAfter: closedRetrySeconds });
+    }
+    options.report({ limiter: name, outcome: 'failedOpen', attempts: 0, cause });
+    if (declaration.onError === 'open') return;
+    const tenth = tenthOf(rateOf(declaration, counts[name]));
+    const [own, nowUs] = [`${name}\0${key}`, clock.nowUs()];
+    const tat = alone.get(own);
+    const decision = classify(tenth, tat, nowUs);
+    if (decision.branch === 'refuse') throw limited(decision.retryAfterSeconds);
+    alone.set(own, (decision.branch === 'idle' || tat === undefined ? nowUs : tat) + tenth.intervalUs);
+  };
+
+  const verdictOf = (name: LimitName, pk: string): Promise<Verdict> => {
+    const declaration = limitOf(name);
+    if (declaration.kind === 'strict') return slots.take(pk, capOf(declaration, counts[name]));
+    const rate = rateOf(declaration, counts[name]);
+    return rates(`${pk}#0`, rate, leaseSize(declaration, rate));
+  };
+
+  /** Waits a moment for slots of others that are right. */
+  const patiently = async (pk: string, name: FailureLimit): Promise<SlotVerdict> => {
+    const cap = capOf(limitOf(name), counts[name]);
+    let verdict = await slots.take(pk, cap);
+    for (const pause of pausesMs) {
+      if (verdict.admitted || clock.nowUs() - verdict.newestUs > youngUs) break;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      verdict = await slots.take(pk, cap);
+    }
+    return verdict;
+  };
+
+  return {
+    async take(name: TakenLimit, key: string): Promise<Allowance | undefined> {
+      assertKey(name, key);
+      if (counts[name] === 0) return undefined;
+      let pk: string;
+      let verdict: Verdict;
+      try {
+        pk = await nameOf(name, key);
+        assertNotRefused(name, pk);
+        verdict = await verdictOf(name, pk);
+      } catch (error) {
+        if (error instanceof CaError) throw error;
+        failed(name, key, error);
+        return undefined;
+      }
+      const { remaining } = decided(name, pk, verdict);
+      return allowance(name, counts[name], remaining);
+    },
+    async lease(name: FailureLimit, key: string): Promise<Lease> {
+      assertKey(name, key);
+      let pk: string;
+      let verdict: SlotVerdict;
+      try {
+        pk = await nameOf(name, key);
+        assertNotRefused(name, pk);
+        verdict = await patiently(pk, name);
+      } catch (error) {
+        if (error instanceof CaError) throw error;
+        failed(name, key, error);
+        return { release: async () => undefined };
+      }
+      const { held } = decided(name, pk, verdict);
+      return {
+        async release() {
+          try {
+            await slots.release(held);
+          } catch (cause) {
+            options.report({ limiter: name, outcome: 'notReleased', attempts: 1, cause });
+          }
+        },
+      };
+    },
   };
 }
 
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  if (map.size >= maxRemembered) {
-    const [oldest] = map.keys();
-    if (oldest !== undefined) map.delete(oldest);
-  }
-  map.delete(key);
-  map.set(key, value);
+function assertKey(name: LimitName, key: string): void {
+  if (key === '') throw new CaError('internal', `the limiter ${name} was asked for nobody`);
+}
+
+function allowance(name: LimitName, count: number, left: number): Allowance {
+  const policy = policyOf(name, count);
+  const remaining = Math.max(0, Math.min(policy.quota, left));
+  const isRate = ['burst', 'bounded'].includes(limitOf(name).kind);
+  const resetSeconds = isRate ? Math.ceil(((policy.quota - remaining) / policy.quota) * policy.windowSeconds) : policy.windowSeconds;
+  return { ...policy, remaining, resetSeconds };
 }
 
 function limited(retryAfter: number): CaError {
   return new CaError('rateLimited', `too many requests of this kind; try again in ${retryAfter} seconds`, { retryAfter });
-}
-
-async function write(
-  client: DynamoDBClient,
-  table: string,
-  pk: string,
-  rate: Rate,
-  branch: 'idle' | 'busy',
-  nowUs: number,
-): Promise<number> {
-  // Useful until the whole burst has drained, and an hour more for clocks that differ.
-  const exp = String(Math.ceil((nowUs + rate.intervalUs * rate.burst) / 1_000_000) + 3600);
-  const values =
-    branch === 'idle'
-      ? { ':next': { N: String(nowUs + rate.intervalUs) }, ':now': { N: String(nowUs) }, ':exp': { N: exp } }
-      : {
-          ':interval': { N: String(rate.intervalUs) },
-          ':now': { N: String(nowUs) },
-          ':limit': { N: String(nowUs + tolerance(rate)) },
-          ':exp': { N: exp },
-        };
-  const answer = await client.send(
-    new UpdateItemCommand({
-      TableName: table,
-      Key: { pk: { S: pk } },
-      ...(branch === 'idle' ? idle : busy),
-      ExpressionAttributeNames: { '#exp': 'exp' },
-      ExpressionAttributeValues: values,
-      ReturnValues: 'UPDATED_NEW',
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-    }),
-  );
-  return numberOf(answer.Attributes?.['tat']?.N) ?? nowUs + rate.intervalUs;
-}
-
-async function read(client: DynamoDBClient, table: string, pk: string): Promise<number | undefined> {
-  const { Item } = await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true }));
-  return numberOf(Item?.['tat']?.N);
-}
-
-function numberOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
 }

@@ -1,10 +1,11 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { GetItemCommand, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
 import { makeNonce, nonceIsAuthentic, nonceKeyDay, nonceLifetimeSeconds, readNonce } from '#domain/acme/nonce.ts';
 import type { Nonces } from '#domain/acme/ports.ts';
 import { isConditionFailure } from './client.ts';
+import { madeOnce } from './made-once.ts';
 
 export interface NonceTables {
   /** Spent nonces. */
@@ -65,30 +66,14 @@ export function nonces(client: DynamoDBClient, tables: NonceTables, envelope: En
 /** Whoever needs a day's key first makes it; the others read the winner's. */
 async function dailyKey(client: DynamoDBClient, table: string, envelope: Envelope, chance: Chance, day: number): Promise<Uint8Array> {
   const pk = `nonce-key#${day}`;
-  const read = async (): Promise<Uint8Array | undefined> => {
-    const { Item } = await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true }));
-    return Item?.['sealed']?.B && envelope.unseal(Item['sealed'].B, pk);
-  };
   try {
-    const known = await read();
-    if (known !== undefined) return known;
-    const fresh = chance.random(32);
-    const exp = String(day * 86_400 + keyLifetimeSeconds);
-    try {
-      await client.send(
-        new PutItemCommand({
-          TableName: table,
-          Item: { pk: { S: pk }, sealed: { B: await envelope.seal(fresh, pk) }, exp: { N: exp } },
-          ConditionExpression: 'attribute_not_exists(pk)',
-        }),
-      );
-      return fresh;
-    } catch (error) {
-      if (!isConditionFailure(error)) throw error;
-      const winner = await read();
-      if (winner === undefined) throw new Error('the nonce key vanished', { cause: error });
-      return winner;
-    }
+    const sealed = await madeOnce(client, table, {
+      pk,
+      attribute: 'sealed',
+      exp: day * 86_400 + keyLifetimeSeconds,
+      make: () => envelope.seal(chance.random(32), pk),
+    });
+    return await envelope.unseal(sealed, pk);
   } catch (error) {
     throw new CaError('unavailable', 'the nonce keys cannot be read; try again', { cause: error, retryAfter: 2 });
   }

@@ -13,7 +13,8 @@ export interface SignedRequest {
   readonly urls: AcmeUrls;
   readonly url: string;
   readonly payload: Buffer;
-  readonly sourceIp: string;
+  /** Whose allowance it spends that has no account. */
+  readonly addressKey: string;
 }
 export interface KeyRequest extends SignedRequest {
   readonly key: AccountKey;
@@ -34,7 +35,7 @@ export interface Incoming {
   readonly body: string;
   /** Path under the profile's base, e.g. `/new-order`. */
   readonly path: string;
-  readonly sourceIp: string;
+  readonly addressKey: string;
 }
 
 /**
@@ -64,7 +65,7 @@ export async function authenticate(
     throw new CaError('unauthorized', 'the url in the protected header is not the one that was requested');
   if (jws.nonce === undefined || !(await ports.nonces.spend(jws.nonce)))
     throw new CaError('badNonce', 'the nonce is missing, spent or expired');
-  const request: SignedRequest = { profile: incoming.profile, urls, url: jws.url, payload: jws.payload, sourceIp: incoming.sourceIp };
+  const request: SignedRequest = { profile: incoming.profile, urls, url: jws.url, payload: jws.payload, addressKey: incoming.addressKey };
   if (jws.jwk !== undefined) {
     verifySignature(jws, jws.jwk);
     return { ...request, key: jws.jwk };

@@ -1,5 +1,6 @@
 import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
+import { countingFailures } from '../limit/limiter.ts';
 import type { Account } from './account.ts';
 import { assertUsable, type KeyRequest } from './authenticate.ts';
 import { readContacts } from './contact.ts';
@@ -28,7 +29,7 @@ export async function newAccount(ports: AcmePorts, request: KeyRequest): Promise
   if (profile.termsOfService !== undefined && !termsAgreed) {
     throw new CaError('userActionRequired', 'the terms of service must be agreed to', { url: profile.termsOfService });
   }
-  await ports.limiter.take('new-account-ip', request.sourceIp);
+  await ports.limiter.take('acme-new-account', request.addressKey);
   const binding = await verifiedBinding(ports, request, payload['externalAccountBinding']);
   const made = await ports.accounts.createAccount({
     id: newId('acct', ports.chance.now(), ports.chance.random(10)),
@@ -54,13 +55,14 @@ async function verifiedBinding(
       throw new CaError('externalAccountRequired', 'an external account binding is required; ask the operator for a key');
     return undefined;
   }
-  try {
+  return countingFailures(ports.limiter, 'acme-eab-failure', request.addressKey, isWrongBinding, async () => {
     const binding = readBinding(value, { url: request.url, jwk: request.key.jwk });
     const key = await ports.accounts.usableEabKey(binding.keyId, request.profile.id);
     verifyBinding(binding, key && (await ports.unseal(key.sealedHmac, `eab:${key.id}`)));
     return { keyId: binding.keyId, jws: binding.jws };
-  } catch (error) {
-    if (error instanceof CaError && error.code === 'unauthorized') await ports.limiter.take('eab-failure-ip', request.sourceIp);
-    throw error;
-  }
+  });
+}
+
+function isWrongBinding(error: unknown): boolean {
+  return error instanceof CaError && error.code === 'unauthorized';
 }

@@ -17,7 +17,7 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
   let profile: Profile | undefined = request.profile;
   // Refused requests spend no token: the names are read first.
   readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
-  await ports.limiter.take('new-order', request.account.id);
+  await ports.limiter.take('acme-new-order', request.account.id);
   for (let attempt = 0; attempt < 3; attempt++) {
     if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
     const identifiers = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);

@@ -2,20 +2,9 @@ import type { Chance } from '../clock.ts';
 import type { SigningAuthority } from '../issuance/issue.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { IssuanceStore } from '../issuance/store.ts';
+import type { Limiter } from '../limit/limiter.ts';
 import type { RevocationStore } from '../revocation/store.ts';
 import type { AccountStore, OrderStore } from './store.ts';
-
-/** Limits that a client may run into; the names are also the limiter's name spaces. */
-export type AcmeLimit = 'new-account-ip' | 'new-order' | 'challenge-response' | 'eab-failure-ip';
-
-export interface Limiter {
-  /**
-   * Takes one from the caller's allowance.
-   *
-   * @throws {CaError} `rateLimited` with `retryAfter`, `unavailable` when the limiter itself cannot decide
-   */
-  take(limit: AcmeLimit, key: string): Promise<void>;
-}
 
 export interface Nonces {
   /** A fresh nonce, base64url; costs no write. */

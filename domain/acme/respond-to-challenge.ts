@@ -21,7 +21,7 @@ export async function respondToChallenge(
   readPayload(request.payload);
   const { authorization, challenge } = found;
   if (challenge.status !== 'pending' || authorization.status !== 'pending') return found;
-  await ports.limiter.take('challenge-response', request.account.id);
+  await ports.limiter.take('acme-challenge-response', request.account.id);
   const jobId = newId('job', ports.chance.now(), ports.chance.random(10));
   const payload = {
     orderId: authorization.orderId,

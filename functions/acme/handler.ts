@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
-import { limiter } from '#adapters/dynamodb/limiter.ts';
 import { nonces } from '#adapters/dynamodb/nonces.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
@@ -13,13 +12,13 @@ import { orderStore } from '#adapters/postgres/orders.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
 import { revocationStore } from '#adapters/postgres/revocations.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
-import type { AcmeLimit, AcmePorts } from '#domain/acme/ports.ts';
-import { rate, type Rate } from '#domain/limit/gcra.ts';
+import type { AcmePorts } from '#domain/acme/ports.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
+import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
 import { waker } from '../shared/wake.ts';
 import { problemOf } from './problem.ts';
@@ -27,32 +26,17 @@ import { knownProfiles } from './profiles.ts';
 import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 
-const count = (value: number): z.ZodType<number> => z.coerce.number().int().positive().default(value);
-
 const settings = z
   .object({
     ...environment.database,
     ...environment.state,
     ...environment.nonces,
-    ...environment.rates,
     ...environment.envelope,
     ...environment.queue,
     ...environment.urls,
     ACME_DEFAULT_PROFILE: z.string().default('default'),
-    LIMIT_NEW_ORDERS_PER_HOUR: count(100),
-    LIMIT_OPEN_ORDERS: count(50),
-    LIMIT_CHALLENGE_RESPONSES_PER_HOUR: count(60),
-    LIMIT_NEW_ACCOUNTS_PER_3_HOURS: count(10),
-    LIMIT_EAB_FAILURES_PER_HOUR: count(10),
   })
   .parse(process.env);
-
-const rates: Readonly<Record<AcmeLimit, Rate>> = {
-  'new-order': rate(settings.LIMIT_NEW_ORDERS_PER_HOUR, 3600),
-  'challenge-response': rate(settings.LIMIT_CHALLENGE_RESPONSES_PER_HOUR, 3600),
-  'new-account-ip': rate(settings.LIMIT_NEW_ACCOUNTS_PER_3_HOURS, 3 * 3600),
-  'eab-failure-ip': rate(settings.LIMIT_EAB_FAILURES_PER_HOUR, 3600),
-};
 
 const database = connectDatabase(settings, 'acme', 20_000);
 const dynamodb = dynamodbClient(1000);
@@ -68,7 +52,7 @@ const notifications = notificationStore(database);
 const tell = async (subjectIds: readonly string[]): Promise<void> => {
   for (const notificationId of await notifications.fresh(subjectIds).catch(() => [])) await hint({ notificationId });
 };
-const allowance = limiter(dynamodb, { table: settings.RATE_TABLE, pepper: settings.PUBLIC_BASE_URL, chance });
+const limits = connectLimiter('acme', process.env);
 
 const ports: AcmePorts = {
   chance,
@@ -99,19 +83,23 @@ const ports: AcmePorts = {
   },
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
   nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
-  limiter: { take: (name, key) => allowance(name, rates[name], key) },
+  limiter: limits.limiter,
   authority: authorities(issuance, sealed),
   unseal: (bytes, context) => sealed.unseal(bytes, context),
   hint: (jobId) => hint({ jobId }),
   publicBaseUrl: settings.PUBLIC_BASE_URL,
   pkiBaseUrl: settings.PKI_BASE_URL,
-  settings: { openOrders: settings.LIMIT_OPEN_ORDERS, orderLifetime: 7 * 86_400, finalizeLease: 10 },
+  settings: { openOrders: limits.counts['acme-open-orders'], orderLifetime: 7 * 86_400, finalizeLease: 10 },
 };
-const context: AcmeContext = { ports, cache: { entries: new Map(), size: 10_000 } };
+const cache: AcmeContext['cache'] = { entries: new Map(), size: 10_000 };
 
 /** RFC 8555 for every profile. */
 export const handler = httpFunction(
-  async (request) => complete(request, await serveAcme(context, settings.ACME_DEFAULT_PROFILE, request)),
+  async (request) => {
+    const limiter = limits.of(request);
+    await limiter.take('acme-address', addressOf(request.sourceIp));
+    return complete(request, await serveAcme({ ports: { ...ports, limiter }, cache }, settings.ACME_DEFAULT_PROFILE, request));
+  },
   {
     maxBodyBytes: 64 * 1024,
     wake: (now) => database.wake(now),
@@ -125,7 +113,10 @@ export const handler = httpFunction(
 
 /** What every answer carries but the directory's (RFC 8555 §§6.5, 7.1). */
 async function complete(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
-  const cors = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After' };
+  const cors = {
+    'access-control-allow-origin': '*',
+    'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy',
+  };
   const { profileId, rest } = splitPath(request.path, settings.ACME_DEFAULT_PROFILE);
   if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
   const index = `<${acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory}>;rel="index"`;

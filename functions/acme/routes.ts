@@ -29,6 +29,7 @@ import { acmeUrls, directoryObject, type AcmeUrls } from '#domain/acme/urls.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
 import { pemChain } from '#domain/x509/pem.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+import { addressOf } from '../shared/limiter.ts';
 
 export interface AcmeContext {
   readonly ports: AcmePorts;
@@ -212,7 +213,12 @@ function incoming(call: Call): Incoming {
   const type = (call.request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/jose+json') throw new CaError('unsupportedMediaType', 'the Content-Type must be application/jose+json');
   const query = call.request.query === '' ? '' : `?${call.request.query}`;
-  return { profile: call.profile, body: call.request.body.toString('utf8'), path: call.path + query, sourceIp: call.request.sourceIp };
+  return {
+    profile: call.profile,
+    body: call.request.body.toString('utf8'),
+    path: call.path + query,
+    addressKey: addressOf(call.request.sourceIp),
+  };
 }
 
 /** RFC 8555 §6.3 */

@@ -18,12 +18,14 @@ import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import type { Caller } from '#domain/access/permission.ts';
 import { CaError } from '#domain/error.ts';
+import { countingFailures } from '#domain/limit/limiter.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
-import { httpFunction, logRefusal, type HttpRequest } from '../shared/http.ts';
+import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { newId } from '../shared/new-id.ts';
 import { waker } from '../shared/wake.ts';
+import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
@@ -61,6 +63,7 @@ const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
 const profiles = profileAdministration(database);
 const door = z.object({ suffix: z.string() }).optional();
 const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
+const limits = connectLimiter('api', process.env);
 
 const route = router(
   [
@@ -107,7 +110,7 @@ const route = router(
 );
 
 /** The control plane. */
-export const handler = httpFunction(route, {
+export const handler = httpFunction(serve, {
   maxBodyBytes: 1024 * 1024,
   wake: (now) => database.wake(now),
   refuse: async (error, request) => {
@@ -117,9 +120,30 @@ export const handler = httpFunction(route, {
   },
 });
 
+async function serve(request: HttpRequest): Promise<HttpResponse> {
+  await limits.of(request).take('api-address', addressOf(request.sourceIp));
+  return route(request);
+}
+
+/** A guess is counted before the token is looked up; a request that guesses nothing costs nothing. */
 async function authenticate(request: HttpRequest): Promise<Caller> {
   const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]{16,512})$/.exec(request.headers['authorization'] ?? '') ?? [];
-  const caller = token === undefined ? undefined : await callers.callerOf(token);
-  if (caller === undefined) throw new CaError('unauthenticated', 'send the header "Authorization: Bearer <token>" with a valid token');
+  if (token === undefined) throw unauthenticated();
+  const caller = await countingFailures(
+    limits.limiter,
+    'api-failed-authentication',
+    addressOf(request.sourceIp),
+    (error) => error instanceof CaError && error.code === 'unauthenticated',
+    async () => {
+      const found = await callers.callerOf(token);
+      if (found === undefined) throw unauthenticated();
+      return found;
+    },
+  );
+  await limits.of(request).take('api-principal', caller.id);
   return caller;
+}
+
+function unauthenticated(): CaError {
+  return new CaError('unauthenticated', 'send the header "Authorization: Bearer <token>" with a valid token');
 }

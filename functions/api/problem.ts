@@ -57,6 +57,13 @@ export function problemOf(error: unknown, requestId: string | undefined): HttpRe
       status,
       ...(known.code !== 'internal' && { detail: known.message }),
       ...(requestId !== undefined && { instance: `urn:certctl:request:${requestId}` }),
+      // Members that clients of rate limited APIs look for (RFC 9457 §3.2 allows them).
+      ...(known.code === 'rateLimited' && {
+        error: 'rate_limited',
+        message: known.message,
+        retry_after_seconds: known.retryAfter,
+        request_id: requestId,
+      }),
     }),
   };
 }

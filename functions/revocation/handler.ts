@@ -14,11 +14,21 @@ import { chance } from '../shared/chance.ts';
 import { crlPublisher } from '../shared/crl-publisher.ts';
 import { environment } from '../shared/environment.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
+import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
-import { ocspService } from './ocsp.ts';
+import { clientAddress } from './client-address.ts';
+import { ocspService, ocspTryLater } from './ocsp.ts';
 import { responders } from './responders.ts';
 
-const settings = z.object({ ...environment.database, ...environment.artifacts, ...environment.envelope }).parse(process.env);
+const settings = z
+  .object({
+    ...environment.database,
+    ...environment.artifacts,
+    ...environment.envelope,
+    /** What the distribution adds to its requests; undefined: there is none. */
+    ORIGIN_TOKEN: z.string().min(1).optional(),
+  })
+  .parse(process.env);
 
 const database = connectDatabase(settings, 'revocation', 20_000);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
@@ -31,6 +41,7 @@ const ocsp = ocspService({
   responder: responders({ store: responderStore(database), authority, envelope: sealed, chance }),
   now: () => chance.now(),
 });
+const limits = connectLimiter('revocation', process.env);
 
 const caPath = /^\/\.well-known\/pki\/(crl|ca|ocsp)\/([a-z0-9-]{1,63})(\.crl|\.cer)?(?:\/(.*))?$/s;
 const statuses: Partial<Record<ErrorCode, number>> = {
@@ -66,10 +77,24 @@ export const handler = httpFunction(serve, {
 async function serve(request: HttpRequest): Promise<HttpResponse> {
   const match = caPath.exec(request.path);
   const [, kind, caId = '', suffix, tail] = match ?? [];
-  if (kind === 'ocsp' && suffix === undefined) return ocsp(caId, tail, request);
+  if (kind === 'ocsp' && suffix === undefined) {
+    const refused = await refusedOcsp(request);
+    return refused ?? ocsp(caId, tail, request);
+  }
   if (kind === 'crl' && suffix !== '.cer' && tail === undefined) return readOnly(request, () => crl(caId, request));
   if (kind === 'ca' && suffix === '.cer' && tail === undefined) return readOnly(request, () => caCertificate(caId, request));
   throw new CaError('notFound', 'no such resource');
+}
+
+/** More questions than an address may ask are answered with tryLater: no claim about a certificate (RFC 6960 §2.3). */
+async function refusedOcsp(request: HttpRequest): Promise<HttpResponse | undefined> {
+  try {
+    await limits.limiter.take('ocsp-address', addressOf(clientAddress(request, settings.ORIGIN_TOKEN)));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CaError) || error.code !== 'rateLimited') throw error;
+    return ocspTryLater(error.retryAfter ?? 1);
+  }
 }
 
 async function readOnly(request: HttpRequest, read: () => Promise<HttpResponse>): Promise<HttpResponse> {

@@ -100,6 +100,12 @@ async function statusOf(ports: OcspPorts, caId: string, certId: CertId): Promise
   return status === 'good' ? { status: 'good' } : { status: 'revoked', ...status };
 }
 
+/** @param retryAfter whole seconds */
+export function ocspTryLater(retryAfter: number): HttpResponse {
+  const refusal = failure(ocspError.tryLater);
+  return { ...refusal, headers: { ...refusal.headers, 'retry-after': String(retryAfter) } };
+}
+
 function failure(body: Uint8Array): HttpResponse {
   return { status: 200, headers: { 'content-type': responseType, 'cache-control': 'no-store' }, body };
 }

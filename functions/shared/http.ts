@@ -1,6 +1,8 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import middy from '@middy/core';
 import { CaError } from '#domain/error.ts';
+import { rateLimitFields } from '#domain/limit/header-fields.ts';
+import type { Allowance } from '#domain/limit/limiter.ts';
 import { log } from './log.ts';
 
 /** A request as routes see it. */
@@ -14,6 +16,8 @@ export interface HttpRequest {
   /** Of the gateway; never a header that a client can set. */
   readonly sourceIp: string;
   readonly requestId: string;
+  /** What the limiters said while it was served; told in the answer's RateLimit fields. */
+  readonly allowances: Allowance[];
 }
 
 export interface HttpResponse {
@@ -37,8 +41,13 @@ export type HttpHandler = (event: APIGatewayProxyEventV2, context: Context) => P
  * outlasts the function's time is answered before the gateway gives up.
  */
 export function httpFunction(serve: (request: HttpRequest) => Promise<HttpResponse>, options: HttpOptions): HttpHandler {
-  const refuse = async (error: unknown, request: HttpRequest | undefined): Promise<APIGatewayProxyStructuredResultV2> =>
-    encode(await options.refuse(error, request));
+  // One request is one object, whoever answers it.
+  const requests = new WeakMap<APIGatewayProxyEventV2, HttpRequest>();
+  const requestOf = (event: APIGatewayProxyEventV2): HttpRequest => {
+    const request = requests.get(event) ?? readRequest(event);
+    requests.set(event, request);
+    return request;
+  };
   const chain = middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>({
     timeoutEarlyInMillis: 1000,
     timeoutEarlyResponse: () => {
@@ -50,18 +59,19 @@ export function httpFunction(serve: (request: HttpRequest) => Promise<HttpRespon
       options.wake?.(Date.now());
     },
     onError: async (state) => {
-      state.response = await refuse(state.error, readRequest(state.event as APIGatewayProxyEventV2));
+      const request = requestOf(state.event as APIGatewayProxyEventV2);
+      state.response = encode(await options.refuse(state.error, request), request);
     },
   });
   chain.handler(async (event: APIGatewayProxyEventV2) => {
     if ((event as unknown as { warmup?: boolean }).warmup === true) return { statusCode: 204 };
     const started = performance.now();
-    const request = readRequest(event);
+    const request = requestOf(event);
     if (request.body.length > options.maxBodyBytes)
       throw new CaError('payloadTooLarge', `the body is longer than ${options.maxBodyBytes} bytes`);
     const response = await serve(request);
     logRequest(request, response.status, performance.now() - started);
-    return encode(response);
+    return encode(response, request);
   });
   return chain;
 }
@@ -101,14 +111,15 @@ function readRequest(event: APIGatewayProxyEventV2): HttpRequest {
     body: event.body === undefined ? Buffer.alloc(0) : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8'),
     sourceIp: event.requestContext.http.sourceIp,
     requestId: event.requestContext.requestId,
+    allowances: [],
   };
 }
 
-function encode(response: HttpResponse): APIGatewayProxyStructuredResultV2 {
+function encode(response: HttpResponse, request: HttpRequest): APIGatewayProxyStructuredResultV2 {
   const binary = response.body instanceof Uint8Array;
   return {
     statusCode: response.status,
-    ...(response.headers && { headers: response.headers }),
+    headers: { ...response.headers, ...rateLimitFields(request.allowances) },
     ...(response.body !== undefined && { body: binary ? Buffer.from(response.body).toString('base64') : response.body }),
     isBase64Encoded: binary,
   };

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Resource, Template } from './assembly.ts';
 
 /** What a resource is called here: its Ref, and its attributes by name. */
@@ -14,6 +15,7 @@ const pseudo: Readonly<Record<string, string>> = {
   'AWS::AccountId': account,
   'AWS::Partition': 'aws',
   'AWS::URLSuffix': 'amazonaws.com',
+  'AWS::StackId': `arn:aws:cloudformation:${region}:${account}:stack/local/${randomUUID()}`,
 };
 
 /** Resolves CloudFormation's functions in a value of one template; what it does not know is an error. */

@@ -17,6 +17,7 @@ export const resourceTypes: Readonly<Record<string, Treatment>> = {
   'AWS::CloudFront::CachePolicy': inert('nothing is cached before the functions'),
   'AWS::CloudFront::Distribution': replaced('the plain HTTP port, which serves /.well-known/pki/* only'),
   'AWS::CloudFront::Function': inert('the handler reads both alphabets of base64'),
+  'AWS::CloudFront::OriginRequestPolicy': inert('the plain HTTP port sees who asks by itself'),
   'AWS::DynamoDB::Table': played,
   'AWS::EC2::EgressOnlyInternetGateway': network,
   'AWS::EC2::Route': network,

@@ -17,6 +17,8 @@ export class EdgeStack extends Stack {
   readonly publicBaseUrl: string;
   /** Where certificates say that CRL, OCSP and CA certificates are. */
   readonly pkiBaseUrl: string;
+  /** Proves that a request came through the distribution: nobody outside of the account can guess the stack's number. Undefined without one. */
+  readonly originToken: string | undefined;
 
   constructor(scope: Construct, id: string, props: EdgeProps) {
     super(scope, id, { ...props, description: 'certctl: HTTP API and distribution' });
@@ -29,6 +31,7 @@ export class EdgeStack extends Stack {
       accessLogSettings: { destination: new apigateway.LogGroupLogDestination(accessLog) },
     });
     this.publicBaseUrl = this.api.apiEndpoint;
+    this.originToken = props.config.edge ? Fn.select(2, Fn.split('/', this.stackId)) : undefined;
     this.pkiBaseUrl = props.config.edge ? `http://${this.#distribution().distributionDomainName}` : this.publicBaseUrl;
     new CfnOutput(this, 'ApiUrl', { value: this.publicBaseUrl });
     new CfnOutput(this, 'AcmeDirectory', { value: `${this.publicBaseUrl}/acme/profile/default/directory` });
@@ -39,6 +42,7 @@ export class EdgeStack extends Stack {
     const origin = new origins.HttpOrigin(Fn.select(2, Fn.split('/', this.publicBaseUrl)), {
       protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
       originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
+      ...(this.originToken !== undefined && { customHeaders: { 'x-origin-token': this.originToken } }),
     });
     const cachePolicy = new cloudfront.CachePolicy(this, 'StatusCache', {
       comment: 'By path alone; answers say how long they keep',
@@ -55,6 +59,10 @@ export class EdgeStack extends Stack {
         allowedMethods: cloudfront.AllowedMethods.ALLOW_ALL,
         cachedMethods: cloudfront.CachedMethods.CACHE_GET_HEAD,
         cachePolicy,
+        originRequestPolicy: new cloudfront.OriginRequestPolicy(this, 'WhoAsks', {
+          comment: 'Rate limits count who asks, not the edge that asks for them',
+          headerBehavior: cloudfront.OriginRequestHeaderBehavior.allowList('CloudFront-Viewer-Address'),
+        }),
         functionAssociations: [{ eventType: cloudfront.FunctionEventType.VIEWER_REQUEST, function: this.#viewerRequest() }],
       },
       errorResponses: [400, 403, 404, 405, 414, 500, 501, 502, 503, 504].map((httpStatus) => ({ httpStatus, ttl: Duration.seconds(0) })),

@@ -10,6 +10,7 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import type { Construct } from 'constructs';
 import { join } from 'node:path';
+import { limitNames, limitOf, limits, variableOf } from '#domain/limit/limits.ts';
 import type { Bundles } from '../bundle.ts';
 import type { Config } from '../config.ts';
 import { functionRole } from '../constructs/function-role.ts';
@@ -172,12 +173,8 @@ export class ServicesStack extends Stack {
           .join(','),
       }),
       ...(spec.urls && { PUBLIC_BASE_URL: edge.publicBaseUrl, PKI_BASE_URL: edge.pkiBaseUrl }),
-      ...(spec.limits && {
-        LIMIT_NEW_ORDERS_PER_HOUR: String(config.limits.newOrdersPerHour),
-        LIMIT_OPEN_ORDERS: String(config.limits.openOrders),
-        LIMIT_CHALLENGE_RESPONSES_PER_HOUR: String(config.limits.challengeResponsesPerHour),
-        LIMIT_NEW_ACCOUNTS_PER_3_HOURS: String(config.limits.newAccountsPer3Hours),
-      }),
+      ...limitVariables(spec.name, config),
+      ...(spec.name === 'revocation' && edge.originToken !== undefined && { ORIGIN_TOKEN: edge.originToken }),
       ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
@@ -250,6 +247,12 @@ export class ServicesStack extends Stack {
       });
     }
   }
+}
+
+/** What the function's limiters are configured to. */
+function limitVariables(functionName: string, config: Config): Record<string, string> {
+  const own = limitNames.filter((name) => (limitOf(name).functions as readonly string[]).includes(functionName));
+  return Object.fromEntries(own.map((name) => [variableOf(limits[name].setting), String(config.limits[limits[name].setting])]));
 }
 
 function pascal(name: string): string {

@@ -5,9 +5,9 @@ import { AwsError } from './aws-error.ts';
 import type { ObjectAnswer } from './s3.ts';
 
 export interface Services {
-  readonly dynamodb: (operation: string, input: unknown) => object;
-  readonly kms: (operation: string, input: unknown) => object;
-  readonly sqs: (operation: string, input: unknown) => object;
+  readonly dynamodb: (operation: string, input: unknown) => Promise<object>;
+  readonly kms: (operation: string, input: unknown) => object | Promise<object>;
+  readonly sqs: (operation: string, input: unknown) => object | Promise<object>;
   readonly s3: (method: string, bucket: string, key: string, headers: http.IncomingHttpHeaders, body: Buffer) => ObjectAnswer;
   /** Runs a function; `asynchronous` returns before it has ended. */
   readonly invoke: (
@@ -69,8 +69,9 @@ async function serve(services: Services, request: http.IncomingMessage, body: Bu
           ? services.sqs
           : undefined;
     if (run === undefined) throw new AwsError('UnknownOperationException', `${target} is not played here`);
-    const answer = Buffer.from(JSON.stringify(run(operation, JSON.parse(body.toString('utf8')))));
-    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': answer.length }).end(answer);
+    // A string goes out with its headers in one packet.
+    const answer = JSON.stringify(await run(operation, JSON.parse(body.toString('utf8'))));
+    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': Buffer.byteLength(answer) }).end(answer);
     return;
   }
   const invocation = /^\/2015-03-31\/functions\/([^/]+)\/invocations/.exec(path);

@@ -7,8 +7,16 @@ export interface Bindings {
 }
 
 export type Condition = (item: Item | undefined, bindings: Bindings) => boolean;
-export type Update = (item: Item, bindings: Bindings) => Item;
-type Operand = (item: Item | undefined, bindings: Bindings) => AttributeValue | undefined;
+export interface Update {
+  readonly apply: (item: Item, bindings: Bindings) => Item;
+  /** The attributes that it names, in the words of the table. */
+  readonly touched: (bindings: Bindings) => readonly string[];
+}
+interface Operand {
+  /** As it is written. */
+  readonly text: string;
+  value(item: Item | undefined, bindings: Bindings): AttributeValue | undefined;
+}
 
 const token = /\s*(?:(<>|<=|>=|[=<>(),+-])|([A-Za-z_#:][\w.#-]*))/y;
 const maxLength = 4096;
@@ -38,18 +46,26 @@ export function condition(text: string): Condition {
 export function update(text: string): Update {
   return kept(updates, text, () => {
     const reader = read(text);
-    const steps: ((before: Item, after: Record<string, AttributeValue>, bindings: Bindings) => void)[] = [];
+    const steps: Step[] = [];
     while (!reader.done()) {
       const clause = reader.next().toUpperCase();
       if (clause !== 'SET' && clause !== 'REMOVE') throw invalid(`Invalid UpdateExpression: the clause ${clause} is not played here`);
       do steps.push(clause === 'SET' ? assignment(reader) : removal(reader));
       while (reader.maybe(','));
     }
-    return (item, bindings) => {
-      const after: Record<string, AttributeValue> = { ...item };
-      // All operands are the item as it was before the update.
-      for (const step of steps) step(item, after, bindings);
-      return after;
+    const touched = (bindings: Bindings): readonly string[] => steps.map((step) => step.attribute(bindings));
+    return {
+      touched,
+      apply(item, bindings) {
+        const names = touched(bindings);
+        if (new Set(names).size < names.length) throw invalid('Invalid UpdateExpression: Two document paths overlap with each other');
+        if (names.includes('pk'))
+          throw invalid('One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key');
+        const after: Record<string, AttributeValue> = { ...item };
+        // All operands are the item as it was before the update.
+        for (const step of steps) step.run(item, after, bindings);
+        return after;
+      },
     };
   });
 }
@@ -146,42 +162,56 @@ function negation(reader: Reader): Condition {
   const holds = comparisons[operator];
   if (holds === undefined) throw invalid(`Invalid expression: Syntax error near "${operator}"`);
   const right = operand(reader);
+  if (!left.text.startsWith(':') && !right.text.startsWith(':')) throw invalid('the comparison of two attributes is not played here');
+  const isOrdering = operator !== '=' && operator !== '<>';
   return (item, bindings) => {
-    const [a, b] = [left(item, bindings), right(item, bindings)];
-    // A comparison with an attribute that is not there is false, whatever the operator.
-    return a !== undefined && b !== undefined && holds(compare(a, b));
+    const [a, b] = [left.value(item, bindings), right.value(item, bindings)];
+    for (const [side, value] of [[left, a] as const, [right, b] as const]) {
+      if (isOrdering && side.text.startsWith(':') && value !== undefined && ('BOOL' in value || 'NULL' in value))
+        throw invalid(`Invalid ConditionExpression: Incorrect operand type for operator or function; operator: ${operator}`);
+    }
+    // A comparison with an attribute that is not there is false, but that it differs from every value is true.
+    return a === undefined || b === undefined ? operator === '<>' : holds(compare(a, b));
   };
 }
 
-function assignment(reader: Reader): (before: Item, after: Record<string, AttributeValue>, bindings: Bindings) => void {
+interface Step {
+  attribute(bindings: Bindings): string;
+  run(before: Item, after: Record<string, AttributeValue>, bindings: Bindings): void;
+}
+
+function assignment(reader: Reader): Step {
   const attribute = path(reader.next());
   reader.expect('=');
   const value = sum(reader);
-  return (before, after, bindings) => {
-    const result = value(before, bindings);
-    if (result === undefined) throw invalid('The provided expression refers to an attribute that does not exist in the item');
-    const name = attribute(bindings);
-    if (name === 'pk')
-      throw invalid('One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key');
-    after[name] = result;
+  return {
+    attribute,
+    run(before, after, bindings) {
+      const result = value(before, bindings);
+      if (result === undefined) throw invalid('The provided expression refers to an attribute that does not exist in the item');
+      after[attribute(bindings)] = result;
+    },
   };
 }
 
-function removal(reader: Reader): (before: Item, after: Record<string, AttributeValue>, bindings: Bindings) => void {
+function removal(reader: Reader): Step {
   const attribute = path(reader.next());
-  return (_, after, bindings) => {
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the attribute's name is data
-    delete after[attribute(bindings)];
+  return {
+    attribute,
+    run(_, after, bindings) {
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the attribute's name is data
+      delete after[attribute(bindings)];
+    },
   };
 }
 
-function sum(reader: Reader): Operand {
+function sum(reader: Reader): Operand['value'] {
   const left = operand(reader);
   const sign = reader.maybe('+') ? 1 : reader.maybe('-') ? -1 : undefined;
-  if (sign === undefined) return left;
+  if (sign === undefined) return (item, bindings) => left.value(item, bindings);
   const right = operand(reader);
   return (item, bindings) => {
-    const [a, b] = [left(item, bindings), right(item, bindings)];
+    const [a, b] = [left.value(item, bindings), right.value(item, bindings)];
     if (a === undefined || b === undefined) throw invalid('The provided expression refers to an attribute that does not exist in the item');
     return add(a, b, sign);
   };
@@ -195,18 +225,21 @@ function operand(reader: Reader): Operand {
     reader.expect(',');
     const other = operand(reader);
     reader.expect(')');
-    return (item, bindings) => item?.[attribute(bindings)] ?? other(item, bindings);
+    return { text: '', value: (item, bindings) => item?.[attribute(bindings)] ?? other.value(item, bindings) };
   }
   if (word.startsWith(':')) {
-    return (_, bindings) => {
-      const value = bindings.values[word];
-      if (value === undefined)
-        throw invalid(`Invalid expression: An expression attribute value used in expression is not defined; attribute value: ${word}`);
-      return value;
+    return {
+      text: word,
+      value(_, bindings) {
+        const value = bindings.values[word];
+        if (value === undefined)
+          throw invalid(`Invalid expression: An expression attribute value used in expression is not defined; attribute value: ${word}`);
+        return value;
+      },
     };
   }
   const attribute = path(word);
-  return (item, bindings) => item?.[attribute(bindings)];
+  return { text: word, value: (item, bindings) => item?.[attribute(bindings)] };
 }
 
 function path(word: string): (bindings: Bindings) => string {

@@ -19,14 +19,14 @@ interface Input {
  * The item operations of DynamoDB that the platform uses, on tables whose key is `pk`. One operation runs at a time, so a
  * condition and its write are one.
  */
-export function dynamodb(store: TableStore): (operation: string, input: unknown) => object {
+export function dynamodb(store: TableStore): (operation: string, input: unknown) => Promise<object> {
   const operations: Readonly<Record<string, (input: Input) => object>> = {
     PutItem(input) {
       const item = input.Item ?? {};
-      checkItem(item);
+      const text = checkItem(item);
       const pk = checkKey(item);
       const before = checked(store, input, pk);
-      store.put(input.TableName, pk, item);
+      store.put(input.TableName, pk, text);
       return returned(input.ReturnValues, before, undefined);
     },
     GetItem(input) {
@@ -37,11 +37,10 @@ export function dynamodb(store: TableStore): (operation: string, input: unknown)
       const key = input.Key ?? {};
       const pk = checkKey(key);
       const before = checked(store, input, pk);
-      const apply = update(input.UpdateExpression ?? '');
+      const { apply, touched } = update(input.UpdateExpression ?? '');
       const after = apply(before ?? key, bindings(input));
-      checkItem(after);
-      store.put(input.TableName, pk, after);
-      return returned(input.ReturnValues, before, after);
+      store.put(input.TableName, pk, checkItem(after));
+      return returned(input.ReturnValues, before, after, touched(bindings(input)));
     },
     DeleteItem(input) {
       const pk = checkKey(input.Key ?? {});
@@ -50,13 +49,18 @@ export function dynamodb(store: TableStore): (operation: string, input: unknown)
       return returned(input.ReturnValues, before, undefined);
     },
   };
-  return (operation, input) => {
+  return async (operation, input) => {
     const run = operations[operation];
     if (run === undefined) throw new AwsError('UnknownOperationException', `${operation} is not played here`);
     const { TableName } = input as Input;
     if (!store.has(TableName))
       throw new AwsError('ResourceNotFoundException', `Requested resource not found: Table: ${TableName} not found`);
-    return run(input as Input);
+    try {
+      return run(input as Input);
+    } finally {
+      // Also what is only seen must not be lost by a crash after it was seen.
+      await store.written();
+    }
   };
 }
 
@@ -72,7 +76,7 @@ function checked(store: TableStore, input: Input, pk: string): Item | undefined 
   throw new AwsError('ConditionalCheckFailedException', 'The conditional request failed', 400, old);
 }
 
-function returned(wanted: string | undefined, before: Item | undefined, after: Item | undefined): object {
+function returned(wanted: string | undefined, before: Item | undefined, after: Item | undefined, touched: readonly string[] = []): object {
   switch (wanted) {
     case undefined:
     case 'NONE':
@@ -82,8 +86,8 @@ function returned(wanted: string | undefined, before: Item | undefined, after: I
     case 'ALL_NEW':
       return { Attributes: after ?? {} };
     case 'UPDATED_NEW': {
-      const changed = Object.entries(after ?? {}).filter(([name, value]) => JSON.stringify(before?.[name]) !== JSON.stringify(value));
-      return { Attributes: Object.fromEntries(changed) };
+      const changed = Object.entries(after ?? {}).filter(([name]) => touched.includes(name));
+      return changed.length === 0 ? {} : { Attributes: Object.fromEntries(changed) };
     }
     default:
       throw invalid(`ReturnValues ${wanted} is not played here`);

@@ -1,13 +1,15 @@
-import { appendFileSync, closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import type { Item } from './value.ts';
 
-/** Tables in memory, every change appended to a file before it is answered. */
+/** Tables in memory, every change in a file before it is answered. */
 export interface TableStore {
   has(table: string): boolean;
   get(table: string, pk: string): Item | undefined;
-  exists(table: string, pk: string): boolean;
-  put(table: string, pk: string, item: Item): void;
+  put(table: string, pk: string, text: string): void;
   delete(table: string, pk: string): void;
+  /** Resolves when everything that was changed so far is in the file. */
+  written(): Promise<void>;
   /** Forgets items whose time is over. @param seconds since the epoch */
   expire(seconds: number): void;
   close(): void;
@@ -18,22 +20,22 @@ export interface TableSpec {
   readonly ttl: string | undefined;
 }
 
+type Tables = ReadonlyMap<string, Map<string, string>>;
+
+// The log is rewritten when most of it is history.
+const compactAboveBytes = 32 * 1024 * 1024;
+const compactAboveTimesLive = 4;
+
 /**
- * Opens the tables of a log, which is rewritten without what is gone. A line cut off by a crash was never answered and is dropped.
+ * Opens the tables of a log, which is rewritten without what is gone. Changes of one turn of the event loop share one write; a line cut off by
+ * a crash was never answered and is dropped.
  *
  * @param file undefined: nothing is kept
  */
 export function openTables(specs: readonly TableSpec[], file: string | undefined): TableStore {
   // Items are kept as their JSON: a spent nonce is one short string, not five objects.
-  const tables = new Map(specs.map((spec) => [spec.name, new Map<string, string>()]));
-  if (file !== undefined) {
-    load(tables, file);
-    compact(tables, file);
-  }
-  const log = file === undefined ? undefined : openSync(file, 'a', 0o600);
-  const record = (entry: readonly unknown[]): void => {
-    if (log !== undefined) writeSync(log, `${JSON.stringify(entry)}\n`);
-  };
+  const tables: Tables = new Map(specs.map((spec) => [spec.name, new Map<string, string>()]));
+  const log = file === undefined ? undefined : openLog(tables, file);
   const rows = (table: string): Map<string, string> => {
     const found = tables.get(table);
     if (found === undefined) throw new Error(`no table ${table}`);
@@ -45,14 +47,14 @@ export function openTables(specs: readonly TableSpec[], file: string | undefined
       const text = rows(table).get(pk);
       return text === undefined ? undefined : (JSON.parse(text) as Item);
     },
-    exists: (table, pk) => rows(table).has(pk),
-    put(table, pk, item) {
-      rows(table).set(pk, JSON.stringify(item));
-      record([table, pk, item]);
+    put(table, pk, text) {
+      rows(table).set(pk, text);
+      log?.append(line(table, pk, text));
     },
     delete(table, pk) {
-      if (rows(table).delete(pk)) record([table, pk]);
+      if (rows(table).delete(pk)) log?.append(line(table, pk, undefined));
     },
+    written: () => log?.written() ?? Promise.resolve(),
     expire(seconds) {
       for (const { name, ttl } of specs) {
         if (ttl === undefined) continue;
@@ -64,18 +66,84 @@ export function openTables(specs: readonly TableSpec[], file: string | undefined
         }
       }
     },
+    close: () => log?.close(),
+  };
+}
+
+interface Log {
+  append(line: string): void;
+  written(): Promise<void>;
+  close(): void;
+}
+
+function openLog(tables: Tables, file: string): Log {
+  load(tables, file);
+  let { descriptor, bytes: live } = rewritten(tables, file);
+  let size = live;
+  let waiting: string[] = [];
+  let flush: Promise<void> | undefined;
+  const write = (): void => {
+    flush = undefined;
+    if (waiting.length === 0) return;
+    const text = waiting.join('');
+    waiting = [];
+    size += writeAll(descriptor, text);
+    if (size < compactAboveBytes || size < live * compactAboveTimesLive) return;
+    closeSync(descriptor);
+    ({ descriptor, bytes: live } = rewritten(tables, file));
+    size = live;
+  };
+  return {
+    append: (text) => void waiting.push(text),
+    written() {
+      if (waiting.length === 0 && flush === undefined) return Promise.resolve();
+      flush ??= setImmediate().then(write);
+      return flush;
+    },
     close() {
-      if (log !== undefined) closeSync(log);
+      write();
+      closeSync(descriptor);
     },
   };
 }
 
-function load(tables: ReadonlyMap<string, Map<string, string>>, file: string): void {
+/** The file with what there is now, replaced in one step and open for more. */
+function rewritten(tables: Tables, file: string): { descriptor: number; bytes: number } {
+  const draft = `${file}.new`;
+  const descriptor = openSync(draft, 'w', 0o600);
+  let bytes = 0;
+  for (const [table, items] of tables) {
+    let lines: string[] = [];
+    const write = (): void => {
+      bytes += writeAll(descriptor, lines.join(''));
+      lines = [];
+    };
+    for (const [pk, text] of items) {
+      lines.push(line(table, pk, text));
+      if (lines.length === 10_000) write();
+    }
+    write();
+  }
+  renameSync(draft, file);
+  return { descriptor, bytes };
+}
+
+function line(table: string, pk: string, text: string | undefined): string {
+  return `[${JSON.stringify(table)},${JSON.stringify(pk)}${text === undefined ? '' : `,${text}`}]\n`;
+}
+
+function writeAll(descriptor: number, text: string): number {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
+  return bytes.length;
+}
+
+function load(tables: Tables, file: string): void {
   if (!existsSync(file)) return;
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
+  for (const text of linesOf(file)) {
     let entry: readonly [string, string, Item?];
     try {
-      entry = JSON.parse(line) as typeof entry;
+      entry = JSON.parse(text) as typeof entry;
     } catch {
       continue;
     }
@@ -85,13 +153,23 @@ function load(tables: ReadonlyMap<string, Map<string, string>>, file: string): v
   }
 }
 
-function compact(tables: ReadonlyMap<string, ReadonlyMap<string, string>>, file: string): void {
-  const draft = `${file}.new`;
-  writeFileSync(draft, '', { mode: 0o600 });
-  for (const [table, items] of tables) {
-    let lines = '';
-    for (const [pk, text] of items) lines += `[${JSON.stringify(table)},${JSON.stringify(pk)},${text}]\n`;
-    appendFileSync(draft, lines);
+/** Line by line: a log may be longer than the longest string. */
+function* linesOf(file: string): Generator<string> {
+  const descriptor = openSync(file, 'r');
+  try {
+    const chunk = Buffer.alloc(1024 * 1024);
+    let rest = Buffer.alloc(0);
+    for (let length = readSync(descriptor, chunk); length > 0; length = readSync(descriptor, chunk)) {
+      const text = Buffer.concat([rest, chunk.subarray(0, length)]);
+      let from = 0;
+      for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10, from)) {
+        yield text.toString('utf8', from, end);
+        from = end + 1;
+      }
+      rest = Buffer.from(text.subarray(from));
+    }
+    if (rest.length > 0) yield rest.toString('utf8');
+  } finally {
+    closeSync(descriptor);
   }
-  renameSync(draft, file);
 }

@@ -39,8 +39,8 @@ export function compare(left: AttributeValue, right: AttributeValue): number | u
 
 const types = new Set(['S', 'N', 'B', 'BOOL', 'NULL']);
 
-/** Refuses what DynamoDB would: unknown types, an empty key, an item above 400 KB. */
-export function checkItem(item: Item): void {
+/** Refuses what DynamoDB would: unknown types, an empty key, an item above 400 KB. Returns the item's JSON. */
+export function checkItem(item: Item): string {
   for (const [name, value] of Object.entries(item)) {
     const keys = Object.keys(value);
     if (keys.length !== 1 || !types.has(keys[0] ?? ''))
@@ -48,7 +48,9 @@ export function checkItem(item: Item): void {
     if ('N' in value) numberOf(value);
   }
   checkKey(item);
-  if (JSON.stringify(item).length > 400 * 1024) throw invalid('Item size has exceeded the maximum allowed size');
+  const text = JSON.stringify(item);
+  if (text.length > 400 * 1024) throw invalid('Item size has exceeded the maximum allowed size');
+  return text;
 }
 
 export function checkKey(key: Item): string {
