@@ -43,7 +43,10 @@ module.exports = {
       severity: 'error',
       comment: 'infra describes and plays functions; it imports none of their code. Tables that are data are no code.',
       from: { path: '^infra/' },
-      to: { path: '^(domain|contract|connectors|adapters|functions|clients|test)/', pathNot: '^domain/(schedule/loops|limit/limits)\\.ts$' },
+      to: {
+        path: '^(domain|contract|connectors|adapters|functions|clients|test)/',
+        pathNot: '^domain/(schedule/loops|limit/limits)\\.ts$',
+      },
     },
     {
       name: 'local-reads-the-template',

@@ -16,7 +16,7 @@ export function dynamodbClient(requestTimeoutMs: number, tries = 2): DynamoDBCli
     maxAttempts: tries,
     useDualstackEndpoint: false,
     requestHandler: new NodeHttpHandler({
-      connectionTimeout: 1000,
+      connectionTimeout: requestTimeoutMs,
       requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
       httpAgent: new HttpAgent(agent),

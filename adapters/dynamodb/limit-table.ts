@@ -45,6 +45,8 @@ export interface LimitTable {
   budget(): LimitBudget;
   /** @throws {Error} when the table did not answer in time */
   update(pk: string, update: LimitUpdate, budget: LimitBudget): Promise<LimitOutcome>;
+  /** An item as it is. @throws as `update` */
+  read(pk: string, budget: LimitBudget): Promise<LimitItem>;
 }
 
 /**
@@ -57,13 +59,17 @@ export function limitTable(client: DynamoDBClient, table: string, clock: LimitCl
   let connected = false;
   learnTheTime(client, clock);
 
-  /** No update: what is read is a hint about which branch to try, and never written. */
-  const hint = async (pk: string, budget: LimitBudget): Promise<LimitItem> => {
+  const read = async (pk: string, budget: LimitBudget): Promise<LimitItem> => {
     const get = new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true });
-    return (await twice((abortSignal) => client.send(get, { abortSignal }), budget)).Item ?? {};
+    try {
+      return (await twice((abortSignal) => client.send(get, { abortSignal }), budget)).Item ?? {};
+    } finally {
+      connected = true;
+    }
   };
 
   return {
+    read,
     budget() {
       const end = performance.now() + (connected ? deadlines.inAll : deadlines.first);
       return { perTryMs: connected ? deadlines.perTry : deadlines.first, remainingMs: () => end - performance.now() };
@@ -81,8 +87,8 @@ export function limitTable(client: DynamoDBClient, table: string, clock: LimitCl
         return { done: true, item: Attributes ?? {} };
       } catch (error) {
         if (!isConditionFailure(error)) throw error;
-        // A store that does not know the parameter returns no item, also when there is one.
-        return { done: false, item: error.Item ?? (await hint(pk, budget)) };
+        // A store that does not know the parameter returns no item, also when there is one. What is read then is a hint, and never written.
+        return { done: false, item: error.Item ?? (await read(pk, budget)) };
       } finally {
         connected = true;
       }

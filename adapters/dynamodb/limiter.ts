@@ -9,7 +9,7 @@ import { boundedMap } from './bounded-map.ts';
 import type { LimitClock } from './limit-clock.ts';
 import { limitTable, type LimitDeadlines } from './limit-table.ts';
 import { rateBuckets } from './rate-bucket.ts';
-import { slotLeases, type SlotVerdict } from './slot-leases.ts';
+import { slotLeases, type LookVerdict } from './slot-leases.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How a limiter decided. */
@@ -106,64 +106,61 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
   };
 
   /** Waits a moment for slots of others that are right. */
-  const patiently = async (pk: string, name: FailureLimit): Promise<SlotVerdict> => {
-    const cap = capOf(limitOf(name), counts[name]);
-    let verdict = await slots.take(pk, cap);
+  const patiently = async <T extends LookVerdict>(ask: () => Promise<T>): Promise<T> => {
+    let verdict = await ask();
     for (const pause of pausesMs) {
       if (verdict.admitted || clock.nowUs() - verdict.newestUs > youngUs) break;
       await new Promise((resolve) => setTimeout(resolve, pause));
-      verdict = await slots.take(pk, cap);
+      verdict = await ask();
     }
     return verdict;
   };
 
+  /** Undefined when the limiter fails open. */
+  const decide = async <T extends Verdict>(
+    name: LimitName,
+    key: string,
+    ask: (pk: string) => Promise<T>,
+  ): Promise<(T & { readonly admitted: true }) | undefined> => {
+    if (key === '') throw new CaError('internal', `the limiter ${name} was asked for nobody`);
+    let pk: string;
+    let verdict: T;
+    try {
+      pk = await nameOf(name, key);
+      assertNotRefused(name, pk);
+      verdict = await ask(pk);
+    } catch (error) {
+      if (error instanceof CaError) throw error;
+      failed(name, key, error);
+      return undefined;
+    }
+    return decided(name, pk, verdict);
+  };
+
+  const slotsOf = (name: FailureLimit) => capOf(limitOf(name), counts[name]);
+
   return {
     async take(name: TakenLimit, key: string): Promise<Allowance | undefined> {
-      assertKey(name, key);
       if (counts[name] === 0) return undefined;
-      let pk: string;
-      let verdict: Verdict;
-      try {
-        pk = await nameOf(name, key);
-        assertNotRefused(name, pk);
-        verdict = await verdictOf(name, pk);
-      } catch (error) {
-        if (error instanceof CaError) throw error;
-        failed(name, key, error);
-        return undefined;
-      }
-      const { remaining } = decided(name, pk, verdict);
-      return allowance(name, counts[name], remaining);
+      const verdict = await decide(name, key, (pk) => verdictOf(name, pk));
+      return verdict && allowance(name, counts[name], verdict.remaining);
     },
     async lease(name: FailureLimit, key: string): Promise<Lease> {
-      assertKey(name, key);
-      let pk: string;
-      let verdict: SlotVerdict;
-      try {
-        pk = await nameOf(name, key);
-        assertNotRefused(name, pk);
-        verdict = await patiently(pk, name);
-      } catch (error) {
-        if (error instanceof CaError) throw error;
-        failed(name, key, error);
-        return { release: async () => undefined };
-      }
-      const { held } = decided(name, pk, verdict);
+      const verdict = await decide(name, key, (pk) => patiently(() => slots.take(pk, slotsOf(name))));
       return {
         async release() {
           try {
-            await slots.release(held);
+            if (verdict !== undefined) await slots.release(verdict.held);
           } catch (cause) {
             options.report({ limiter: name, outcome: 'notReleased', attempts: 1, cause });
           }
         },
       };
     },
+    async check(name: FailureLimit, key: string): Promise<void> {
+      await decide(name, key, (pk) => patiently(() => slots.look(pk, slotsOf(name))));
+    },
   };
-}
-
-function assertKey(name: LimitName, key: string): void {
-  if (key === '') throw new CaError('internal', `the limiter ${name} was asked for nobody`);
 }
 
 function allowance(name: LimitName, count: number, left: number): Allowance {

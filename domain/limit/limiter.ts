@@ -31,6 +31,12 @@ export interface Limiter {
    * @throws {CaError} as `take`
    */
   lease(limit: FailureLimit, key: string): Promise<Lease>;
+  /**
+   * Asks whether a failure would still be allowed, for whoever is known not to guess. Writes nothing.
+   *
+   * @throws {CaError} as `take`
+   */
+  check(limit: FailureLimit, key: string): Promise<void>;
 }
 
 /**

@@ -16,9 +16,6 @@ import { notificationAdministration } from '#adapters/postgres/notification-admi
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
-import type { Caller } from '#domain/access/permission.ts';
-import { CaError } from '#domain/error.ts';
-import { countingFailures } from '#domain/limit/limiter.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
@@ -26,6 +23,7 @@ import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '.
 import { newId } from '../shared/new-id.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
+import { authentication } from './authentication.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
@@ -54,7 +52,6 @@ const settings = z
 
 const database = connectDatabase(settings, 'api', 20_000);
 const dynamodb = dynamodbClient(3000);
-const callers = callerStore(database);
 const store = gates(dynamodb, settings.STATE_TABLE);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const now = (): number => chance.now();
@@ -64,6 +61,7 @@ const profiles = profileAdministration(database);
 const door = z.object({ suffix: z.string() }).optional();
 const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
 const limits = connectLimiter('api', process.env);
+const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now: () => chance.now() });
 
 const route = router(
   [
@@ -106,7 +104,11 @@ const route = router(
       doorSuffix,
     }),
   ],
-  authenticate,
+  async (request) => {
+    const caller = await callerOf(request.headers['authorization'], addressOf(request.sourceIp));
+    await limits.of(request).take('api-principal', caller.id);
+    return caller;
+  },
 );
 
 /** The control plane. */
@@ -123,27 +125,4 @@ export const handler = httpFunction(serve, {
 async function serve(request: HttpRequest): Promise<HttpResponse> {
   await limits.of(request).take('api-address', addressOf(request.sourceIp));
   return route(request);
-}
-
-/** A guess is counted before the token is looked up; a request that guesses nothing costs nothing. */
-async function authenticate(request: HttpRequest): Promise<Caller> {
-  const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]{16,512})$/.exec(request.headers['authorization'] ?? '') ?? [];
-  if (token === undefined) throw unauthenticated();
-  const caller = await countingFailures(
-    limits.limiter,
-    'api-failed-authentication',
-    addressOf(request.sourceIp),
-    (error) => error instanceof CaError && error.code === 'unauthenticated',
-    async () => {
-      const found = await callers.callerOf(token);
-      if (found === undefined) throw unauthenticated();
-      return found;
-    },
-  );
-  await limits.of(request).take('api-principal', caller.id);
-  return caller;
-}
-
-function unauthenticated(): CaError {
-  return new CaError('unauthenticated', 'send the header "Authorization: Bearer <token>" with a valid token');
 }

@@ -129,6 +129,7 @@ function telling(inner: Limiter, counts: Readonly<Record<LimitName, number>>, re
       }
     },
     lease: (name, key) => inner.lease(name, key),
+    check: (name, key) => inner.check(name, key),
   };
 }
 

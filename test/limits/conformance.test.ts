@@ -146,6 +146,14 @@ describe.each([own, inDynalite, ...named])('on $name', (backend) => {
     expect(await admitted(one.lease('api-failed-authentication', address))).toBe(false);
   });
 
+  test('case 9, a look takes nothing and is refused while a guess would be', async () => {
+    const one = testLimiter(table, { counts: { 'api-failed-authentication': 2 } });
+    const address = freshKey();
+    for (let i = 0; i < 5; i++) await one.check('api-failed-authentication', address);
+    for (let i = 0; i < 2; i++) await one.lease('api-failed-authentication', address);
+    expect(await admitted(one.check('api-failed-authentication', address))).toBe(false);
+  });
+
   test('case 9, more right callers at once than failures are allowed wait a moment instead of being refused', async () => {
     const one = testLimiter(table);
     const address = freshKey();

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import './credentials.ts';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import type { LimitClock } from '#adapters/dynamodb/limit-clock.ts';
 import { limiter, type RateDecision } from '#adapters/dynamodb/limiter.ts';

@@ -1,5 +1,6 @@
 import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import dynalite from 'dynalite';
+import './credentials.ts';
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { dynamodb } from '#infra/local/cloud/dynamodb/service.ts';
@@ -18,11 +19,6 @@ export interface Backend {
   readonly name: string;
   open(): Promise<TestTable>;
 }
-
-// What the SDK's clients of this process and its children find.
-process.env['AWS_REGION'] ??= 'us-east-1';
-process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
-process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
 
 function nothing(): never {
   throw new Error('only tables are served here');
