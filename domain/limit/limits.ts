@@ -160,7 +160,7 @@ export const limits = {
     windowSeconds: 0,
     onError: 'closed',
     refusal: acmeRefusal,
-    because: 'the count is part of the transaction that makes the order: no database, no order',
+    because: 'the count is part of the transaction that makes the order',
   },
   'ocsp-address': {
     kind: 'bounded',
@@ -174,7 +174,7 @@ export const limits = {
     leased: true,
     onError: 'open',
     refusal: '200, OCSP `tryLater`, `no-store`',
-    because: 'a refusal makes clients skip the check: revocation must be answered',
+    because: 'clients that are refused skip the check',
   },
 } as const satisfies Readonly<Record<string, LimitDeclaration>>;
 

@@ -157,6 +157,46 @@ test('every function runs on nodejs24.x arm64, has a role and a log group of its
   for (const [id, group] of ofType('AWS::Logs::LogGroup')) expect([id, group.Properties['RetentionInDays']]).toEqual([id, 30]);
 });
 
+test('the functions that limit get their numbers from the configuration, and may write to the table of the rates and nothing more', () => {
+  const limited = synth({ limits: { newOrdersPerHour: 7, ocspRequestsPerMinute: 0 } }).resources;
+  const of = (name: string): Record<string, unknown> =>
+    variables(
+      Object.values(limited).find(
+        (resource) => resource.Type === 'AWS::Lambda::Function' && variables(resource)['CERTCTL_FUNCTION'] === name,
+      )!,
+    );
+  expect(of('acme')).toMatchObject({ LIMIT_NEW_ORDERS_PER_HOUR: '7', LIMIT_CHALLENGE_RESPONSES_PER_HOUR: '60' });
+  expect(of('revocation')).toMatchObject({ LIMIT_OCSP_REQUESTS_PER_MINUTE: '0' });
+  expect(of('api')['LIMIT_NEW_ORDERS_PER_HOUR']).toBeUndefined();
+  expect(Object.keys(of('worker')).filter((name) => name.startsWith('LIMIT_'))).toEqual([]);
+  expect(() => readConfig({ limits: { newOrdersPerHour: 0 } })).toThrow(/newOrdersPerHour/);
+  expect(() => readConfig({ limits: { newOrders: 5 } })).toThrow(/newOrders/);
+  const [[id, rates] = ['', undefined]] = ofType('AWS::DynamoDB::Table').filter(([name]) => name.startsWith('RateLimits'));
+  expect([rates?.Properties['GlobalSecondaryIndexes'], rates?.Properties['StreamSpecification']]).toEqual([undefined, undefined]);
+  for (const name of ['acme', 'api', 'revocation']) {
+    const actions = statementsOf(name).filter((statement) => JSON.stringify(statement.Resource).includes(id));
+    expect([name, actions.flatMap((statement) => statement.Action).sort()]).toEqual([name, ['dynamodb:GetItem', 'dynamodb:UpdateItem']]);
+  }
+});
+
+test('the distribution tells who asks and proves that it is the one that tells it; a direct caller cannot', () => {
+  const [, distribution] = ofType('AWS::CloudFront::Distribution')[0]!;
+  const { Origins, DefaultCacheBehavior } = distribution.Properties['DistributionConfig'] as {
+    Origins: { OriginCustomHeaders: { HeaderName: string; HeaderValue: unknown }[] }[];
+    DefaultCacheBehavior: { OriginRequestPolicyId: unknown };
+  };
+  const [header] = Origins[0]!.OriginCustomHeaders;
+  expect(header).toEqual({
+    HeaderName: 'x-origin-token',
+    HeaderValue: { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] },
+  });
+  expect(DefaultCacheBehavior.OriginRequestPolicyId).toBeDefined();
+  const [, policy] = ofType('AWS::CloudFront::OriginRequestPolicy')[0]!;
+  expect(JSON.stringify(policy.Properties)).toContain('CloudFront-Viewer-Address');
+  // The function compares with the same stack's number, not with its own stack's.
+  expect(JSON.stringify(variables(functionsByName().get('revocation')![1])['ORIGIN_TOKEN'])).toContain('Fn::ImportValue');
+});
+
 test('everything at rest is encrypted, tables forget by TTL and can be restored', () => {
   for (const [, table] of ofType('AWS::DynamoDB::Table')) {
     expect(table.Properties).toMatchObject({

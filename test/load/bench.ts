@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { freePort } from '../interop/free-port.ts';
+import { measureLimiter } from './limiter-bench.ts';
 
 /**
- * `npm run bench`: start times, issuances per second beside pebble, and memory. Prints a table and writes bench.json.
+ * `npm run bench`: start times, issuances per second beside pebble, memory, and what the limiter decides. Prints a table and writes bench.json.
  *
  *   npm run bench -- [--seconds 8] [--growth 10000] [--copies 1]
  */
@@ -40,6 +41,7 @@ const raised = {
   LIMIT_NEW_ORDERS_PER_HOUR: '100000000',
   LIMIT_OPEN_ORDERS: '100000',
   LIMIT_CHALLENGE_RESPONSES_PER_HOUR: '100000000',
+  LIMIT_ACME_REQUESTS_PER_MINUTE: '0',
   CERTCTL_LOG_LEVEL: 'WARN',
 };
 
@@ -209,6 +211,7 @@ try {
     await platform.stop();
   }
   await measurePebble();
+  for (const row of await measureLimiter()) note(row);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
