@@ -61,7 +61,7 @@ const profiles = profileAdministration(database);
 const door = z.object({ suffix: z.string() }).optional();
 const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
 const limits = connectLimiter('api', process.env);
-const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now: () => chance.now() });
+const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
 
 const route = router(
   [

@@ -13,7 +13,7 @@ import { chance } from './chance.ts';
 import { environment } from './environment.ts';
 import type { HttpRequest } from './http.ts';
 import { log } from './log.ts';
-import { count } from './metric.ts';
+import { count } from './metrics.ts';
 
 const milliseconds = (value: number): z.ZodType<number> => z.coerce.number().int().positive().default(value);
 
@@ -102,7 +102,8 @@ function report(decision: RateDecision): void {
   const cause = decision.cause instanceof Error ? `${decision.cause.name}: ${decision.cause.message}` : undefined;
   switch (decision.outcome) {
     case 'failedOpen':
-      count('RateLimiterFailOpen', { ...facts, ...(cause !== undefined && { cause }) });
+      count('LimiterFailOpen');
+      log.warn('RateDecision', { ...facts, cause });
       break;
     case 'failedClosed':
     case 'notReleased':
