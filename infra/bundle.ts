@@ -68,8 +68,6 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
   for (const [file] of files) moveMap(draft, file);
   writeFileSync(join(draft, 'report.json'), JSON.stringify(reportsOf(metafile)));
   cpSync(join(root, 'migrations'), join(draft, 'migrate', 'schema'), { recursive: true });
-  // The library reads its own first migration from beside its code.
-  cpSync(join(root, 'node_modules/postgres-migrations/dist/migrations'), join(draft, 'migrate', 'migrations'), { recursive: true });
   writeFileSync(join(draft, 'complete'), `${digest}\n`);
   try {
     renameSync(draft, folder);
@@ -178,6 +176,10 @@ function manifestOf(root: string): MigrationManifest {
   const names = readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))
     .sort();
+  for (const [index, name] of names.entries()) {
+    if (!name.startsWith(`${String(index + 1).padStart(6, '0')}_`))
+      throw new Error(`migrations/${name}: migrations are numbered 000001, 000002, … without gap or repeat`);
+  }
   const hash = createHash('sha256');
   for (const name of names)
     hash

@@ -21,7 +21,7 @@ export function healthOperations(ports: HealthPorts): readonly Served[] {
     serve(getHealth, async () => ({ status: 'ok' as const })),
     serve(getReadiness, async ({ query }) => {
       const seen = query.deep === '1' ? await look(ports) : await ports.seen.read();
-      const state = states.find((known) => known === seen?.state) ?? 'unknown';
+      const state = stateOf(seen, ports.wanted);
       const status = state === 'up' ? 'ready' : state === 'unknown' ? 'unknown' : 'unready';
       const answer = {
         status,
@@ -37,11 +37,22 @@ async function look(ports: HealthPorts): Promise<{ state: DatabaseState; at: str
   let seen: { state: DatabaseState; at: string; detail: string };
   try {
     const head = await ports.head();
-    // Ahead is fine: the schema only grows.
-    seen = { state: head !== undefined && head >= ports.wanted ? 'up' : 'schema_behind', at, detail: head ?? '' };
+    seen = { state: isBehind(head, ports.wanted) ? 'schema_behind' : 'up', at, detail: head ?? '' };
   } catch {
     seen = { state: 'down', at, detail: '' };
   }
   await ports.seen.write(seen).catch(() => undefined);
   return seen;
+}
+
+/** Another release may have looked: what it saw is held to what this one needs. */
+function stateOf(seen: { readonly state: string; readonly detail: string } | undefined, wanted: string): DatabaseState {
+  const state = states.find((known) => known === seen?.state) ?? 'unknown';
+  if (state !== 'up' && state !== 'schema_behind') return state;
+  return isBehind(seen?.detail, wanted) ? 'schema_behind' : 'up';
+}
+
+/** Ahead is fine: the schema only grows. */
+function isBehind(head: string | undefined, wanted: string): boolean {
+  return head === undefined || head < wanted;
 }

@@ -1,11 +1,12 @@
 import type pg from 'pg';
-import { migrate } from 'postgres-migrations';
+import { standing } from './drift.ts';
+import { recordedFingerprint, recordFingerprint } from './fingerprint.ts';
+import { adoptFormerLedger, createLedger, headOf, readLedger, record } from './ledger.ts';
 import type { MigrationFile } from './manifest.ts';
-
-/** Passed as text: a JavaScript number would round it. */
-const lockId = '7283164759461502341';
+import { holdingLock } from './migration-lock.ts';
 
 export interface Applied {
+  /** By this run. */
   readonly applied: number;
   readonly total: number;
   readonly head: string;
@@ -14,112 +15,118 @@ export interface Applied {
 }
 
 export interface ApplyOptions {
-  readonly folder: string;
   readonly manifest: readonly MigrationFile[];
   readonly release: string;
   /** Milliseconds since the epoch; nobody waits for the lock beyond it. */
   readonly lockDeadline: number;
+  /** How many milliseconds are left for everything. */
+  readonly remainingMs: () => number;
+  /** Told of every file that was applied. */
+  readonly done?: (file: MigrationFile, milliseconds: number) => void;
+  /** Told how many files are left, whenever that changes. */
+  readonly left?: (files: number) => void;
+}
+
+/** What is kept back of the time that is left: for the roles, the seed and the answer. */
+const reserveMs = 60_000;
+const lockTries = 5;
+const firstPauseMs = 500;
+const settings = `SET lock_timeout = '5s'; SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '60s'`;
+
+/** A migration that failed: its message is `<file>: <SQLSTATE> <what PostgreSQL says>`, never a statement. */
+export class MigrationFailed extends Error {
+  override readonly name = 'MigrationFailed';
 }
 
 /**
- * Applies what is missing, one runner at a time, each file in a transaction of its own. Session-scoped lock: a runner that dies frees it.
+ * Applies what is missing, one runner at a time, each file in one transaction with its ledger row.
  *
- * @throws {Error} on drift, on a lock that stays taken, and on a failing file, whose name begins the message
+ * @param client one connection, not pooled: the lock lives with it
+ * @throws {MigrationFailed} on a failing file; those before it are applied, it is not
+ * @throws {Error} on drift, on a lock that stays taken, and when the time does not suffice
  */
-export async function applyMigrations(client: pg.Client, options: ApplyOptions): Promise<Applied> {
-  await lock(client, options.lockDeadline);
-  try {
-    await client.query(`SET lock_timeout = '5s'; SET statement_timeout = '10min'; SET idle_in_transaction_session_timeout = '60s'`);
+export async function applyMigrations(client: pg.ClientBase, options: ApplyOptions): Promise<Applied> {
+  return holdingLock(client, options.lockDeadline, async () => {
+    await client.query(settings);
+    // A server that notices a dead runner ends its statement, and frees the lock; one that cannot waits for the statement's end.
+    await client.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
     await createLedger(client);
-    const known = await ledger(client);
-    assertNoDrift(known, options.manifest);
-    const ahead = [...known.keys()].some((version) => !options.manifest.some((file) => file.version === version));
-    if (!ahead) await run(client, options, known);
-    const after = await ledger(client);
-    return {
-      applied: after.size - known.size,
-      total: after.size,
-      head: [...after.keys()].sort().at(-1) ?? '',
-      ahead,
-    };
-  } finally {
-    await client.query('SELECT pg_advisory_unlock($1::bigint)', [lockId]).catch(() => undefined);
-  }
-}
-
-async function run(client: pg.Client, options: ApplyOptions, known: ReadonlyMap<string, string>): Promise<void> {
-  const started = Date.now();
-  const failures: unknown[] = [];
-  try {
-    await migrate({ client: recording(client, failures) }, options.folder);
-  } catch (error) {
-    // What landed before the failing file is recorded; the failure itself is what matters.
-    await copyLedger(client, options, known, started).catch(() => undefined);
-    throw describe(error, failures[0], options.manifest);
-  }
-  await copyLedger(client, options, known, started);
-}
-
-/** The library keeps `migrations`; ours is the ledger that everything else reads. */
-async function copyLedger(client: pg.Client, options: ApplyOptions, known: ReadonlyMap<string, string>, started: number): Promise<void> {
-  const { rows } = await client.query<{ id: number; executed_at: Date }>('SELECT id, executed_at FROM migrations WHERE id > 0 ORDER BY id');
-  for (const row of rows) {
-    const file = options.manifest[row.id - 1];
-    if (file === undefined || known.has(file.version)) continue;
-    await client.query(
-      `INSERT INTO schema_migrations (version, applied_at, sha256, duration_ms, release) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (version) DO NOTHING`,
-      [file.version, row.executed_at, file.sha256, Date.now() - started, options.release],
-    );
-  }
-  const ours = await client.query<{ n: string }>('SELECT count(*) AS n FROM schema_migrations');
-  if (Number(ours.rows[0]?.n) !== rows.length) throw new Error('the two ledgers differ: schema_migrations and migrations');
-}
-
-async function lock(client: pg.Client, deadline: number): Promise<void> {
-  for (;;) {
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1::bigint) AS locked', [lockId]);
-    if (rows[0]?.locked === true) return;
-    if (Date.now() > deadline) throw new Error('another migration holds the lock; try again later');
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
-
-async function createLedger(client: pg.Client): Promise<void> {
-  await client.query(`CREATE TABLE IF NOT EXISTS schema_migrations (
-    version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), sha256 text NOT NULL, duration_ms integer NOT NULL, release text NOT NULL)`);
-}
-
-async function ledger(client: pg.Client): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await client.query<{ version: string; sha256: string }>(
-    'SELECT version, sha256 FROM schema_migrations ORDER BY version',
-  );
-  return new Map(rows.map((row) => [row.version, row.sha256]));
-}
-
-function assertNoDrift(known: ReadonlyMap<string, string>, manifest: readonly MigrationFile[]): void {
-  const drifted = manifest.filter((file) => known.has(file.version) && known.get(file.version) !== file.sha256);
-  if (drifted.length > 0) throw new Error(`checksum drift: ${drifted.map((file) => file.version).join(', ')}`);
-}
-
-/** The library keeps an error's text and loses its SQLSTATE; the first error of a statement is the one that counts. */
-function recording(client: pg.Client, failures: unknown[]): pg.Client {
-  const send = client.query.bind(client) as unknown as (...args: readonly unknown[]) => Promise<unknown>;
-  const query = async (...args: readonly unknown[]): Promise<unknown> => {
-    try {
-      return await send(...args);
-    } catch (error) {
-      failures.push(error);
-      throw error;
+    await adoptFormerLedger(client, options.manifest, options.release);
+    const before = await readLedger(client);
+    const { pending, ahead, drift } = standing(before, options.manifest);
+    if (drift.length > 0) throw new Error(drift.join('; '));
+    options.left?.(pending.length);
+    for (const [index, file] of pending.entries()) {
+      if (file.budgetMs > options.remainingMs() - reserveMs)
+        throw new Error(`insufficient time, ${index} of ${pending.length} applied; deploy again to continue`);
+      await applyFile(client, file, options);
+      options.left?.(pending.length - index - 1);
     }
-  };
-  return new Proxy(client, { get: (target, key) => (key === 'query' ? query : (Reflect.get(target, key) as unknown)) });
+    const ledger = pending.length === 0 ? before : await readLedger(client);
+    const head = headOf(ledger);
+    if (pending.length > 0 || (!ahead && (await recordedFingerprint(client, head)) === undefined))
+      await recordFingerprint(client, head, options.release);
+    return { applied: pending.length, total: ledger.size, head, ahead };
+  });
 }
 
-/** `<file>: <SQLSTATE> <message>`, and no statement: nobody outside needs to read it. */
-function describe(error: unknown, statement: unknown, manifest: readonly MigrationFile[]): Error {
-  const failed = /running '([^']+)'/.exec((error as Error).message)?.[1];
-  const file = manifest.find(({ version }) => failed !== undefined && version.replace(/^\d+[_-]?/, '') === `${failed}.sql`)?.version;
-  const { code, message } = (statement ?? error) as { code?: string; message?: string };
+/** A file that cannot get a table's lock would make everybody behind it wait: it gives up soon, and tries again. */
+async function applyFile(client: pg.ClientBase, file: MigrationFile, options: ApplyOptions): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const began = performance.now();
+      await (file.concurrentIndex === undefined
+        ? inTransaction(client, file, options.release)
+        : concurrently(client, file, options.release));
+      options.done?.(file, performance.now() - began);
+      return;
+    } catch (error) {
+      const isLocked = ['55P03', '40P01'].includes((error as { code?: string }).code ?? '');
+      if (!isLocked || attempt === lockTries) throw failureOf(file, error);
+      await new Promise((resolve) => setTimeout(resolve, firstPauseMs * 2 ** (attempt - 1)));
+    }
+  }
+}
+
+/** The file and its row, or neither. */
+async function inTransaction(client: pg.ClientBase, file: MigrationFile, release: string): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    const began = performance.now();
+    await client.query(file.sql);
+    await record(client, file, performance.now() - began, release);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * One index, built or dropped while others write, which no transaction can hold. Whoever was killed at it left an INVALID index, or a valid one without a
+ * row: the one is dropped, the other recorded.
+ */
+async function concurrently(client: pg.ClientBase, file: MigrationFile, release: string): Promise<void> {
+  const began = performance.now();
+  const { verb, name } = file.concurrentIndex ?? { verb: 'drop', name: '' };
+  const found = verb === 'create' ? await validityOf(client, name) : undefined;
+  // Checked to be a plain identifier when the manifest was read.
+  if (found === false) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+  if (found !== true) await client.query(file.sql);
+  await record(client, file, performance.now() - began, release);
+}
+
+async function validityOf(client: pg.ClientBase, name: string): Promise<boolean | undefined> {
+  const { rows } = await client.query<{ indisvalid: boolean }>(
+    `SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass('public.' || quote_ident($1))`,
+    [name],
+  );
+  return rows[0]?.indisvalid;
+}
+
+/** What may be said of a file that PostgreSQL refuses. */
+export function failureOf(file: MigrationFile, error: unknown): MigrationFailed {
+  const { code, message } = error as { code?: string; message?: string };
   const text = [code, (message ?? 'failed').split('\n')[0]].filter((part) => part !== undefined).join(' ');
-  return new Error((file === undefined ? text : `${file}: ${text}`).slice(0, 1000), { cause: error });
+  return new MigrationFailed(`${file.version}: ${text}`.slice(0, 1000), { cause: error });
 }

@@ -6,9 +6,10 @@ import { parseArgs } from 'node:util';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { freePort } from '../interop/free-port.ts';
 import { measureLimiter } from './limiter-bench.ts';
+import { measureMigrations } from './migration-bench.ts';
 
 /**
- * `npm run bench`: start times, issuances per second beside pebble, memory, and what the limiter decides. Prints a table and writes bench.json.
+ * `npm run bench`: start times, issuances per second beside pebble, memory, what the limiter decides, migrations. Prints a table and writes bench.json.
  *
  *   npm run bench -- [--seconds 8] [--growth 10000] [--copies 1]
  */
@@ -212,6 +213,13 @@ try {
   }
   await measurePebble();
   for (const row of await measureLimiter()) note(row);
+  const migrations = await measureMigrations();
+  note({ what: 'migrations, empty database', seconds: migrations.first / 1000 });
+  note({
+    what: 'migrations, nothing to do',
+    seconds: migrations.median / 1000,
+    note: `worst ${migrations.worst.toFixed(0)} ms; goal 300 ms`,
+  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
