@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { credentialsOf, tlsOf, type DatabaseEnvironment } from '#adapters/postgres/connection.ts';
+import { credentialsOf, tlsOf } from '#adapters/postgres/connection.ts';
+import type { DatabaseEnvironment } from '#adapters/postgres/environment.ts';
 import { log } from '../shared/log.ts';
 
 const reachableMs = 120_000;
