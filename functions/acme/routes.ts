@@ -80,6 +80,7 @@ export async function serveAcme(context: AcmeContext, defaultProfile: string, re
   const { profileId, rest } = splitPath(request.path, defaultProfile);
   const route = routes.find((candidate) => candidate.pattern.test(rest));
   if (route === undefined) throw new CaError('notFound', 'no such resource');
+  if (request.method === 'OPTIONS') return preflight(Object.keys(route.methods));
   const run = route.methods[request.method];
   if (run === undefined)
     throw new CaError('methodNotAllowed', `this resource wants ${Object.keys(route.methods).join(' or ')}`, {
@@ -89,6 +90,18 @@ export async function serveAcme(context: AcmeContext, defaultProfile: string, re
   if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
   const ids = (route.pattern.exec(rest) ?? []).slice(1);
   return run({ ...context, profile, urls: acmeUrls(context.ports.publicBaseUrl, profile.id), request, path: rest, ids });
+}
+
+/** A browser asks before it posts a type that no form could send (Fetch §3.2.2). */
+function preflight(methods: readonly string[]): HttpResponse {
+  return {
+    status: 204,
+    headers: {
+      'access-control-allow-methods': methods.join(', '),
+      'access-control-allow-headers': 'Content-Type',
+      'access-control-max-age': '86400',
+    },
+  };
 }
 
 async function directory(call: Call): Promise<HttpResponse> {

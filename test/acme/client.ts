@@ -34,6 +34,8 @@ export interface Overrides {
   readonly body?: string;
   readonly contentType?: string;
   readonly signature?: string;
+  /** Of the HTTP request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const b64u = (data: string | Uint8Array): string => Buffer.from(data).toString('base64url');
@@ -104,7 +106,7 @@ export async function acmeClient(platform: Target, options: ClientOptions = {}):
       const body = overrides.body ?? JSON.stringify(await client.jws(url, payload, overrides));
       return request(platform, url, {
         method: 'POST',
-        headers: { 'content-type': overrides.contentType ?? 'application/jose+json' },
+        headers: { 'content-type': overrides.contentType ?? 'application/jose+json', ...overrides.headers },
         body,
       });
     },
@@ -207,12 +209,22 @@ export interface CsrOptions {
   readonly extraNames?: readonly Buffer[];
   readonly keyPair?: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
   readonly breakSignature?: boolean;
+  /** Further extensions that the CSR asks for, DER. */
+  readonly extensions?: readonly Buffer[];
 }
+
+/** An extension that a CSR asks for. */
+export const requestedExtension = {
+  ca: (): Buffer => der(0x30, oid('551d13'), Buffer.of(1, 1, 0xff), der(0x04, der(0x30, Buffer.of(1, 1, 0xff)))),
+  codeSigning: (): Buffer => der(0x30, oid('551d25'), der(0x04, der(0x30, oid('2b06010505070303')))),
+  certificatePolicies: (): Buffer => der(0x30, oid('551d20'), der(0x04, der(0x30, der(0x30, oid('2a0304'))))),
+  mustStaple: (): Buffer => der(0x30, oid('2b06010505070118'), der(0x04, der(0x30, Buffer.of(2, 1, 5)))),
+};
 
 export function makeCsr(names: readonly string[], options: CsrOptions = {}): { csr: Buffer; privateKey: KeyObject } {
   const { publicKey, privateKey } = options.keyPair ?? generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const san = der(0x30, ...names.map((name) => der(0x82, Buffer.from(name))), ...(options.extraNames ?? []));
-  const extensions = der(0x30, der(0x30, oid('551d11'), der(0x04, san)));
+  const extensions = der(0x30, der(0x30, oid('551d11'), der(0x04, san)), ...(options.extensions ?? []));
   const attributes = der(0xa0, der(0x30, oid('2a864886f70d01090e'), der(0x31, extensions)));
   const subject =
     options.commonName === undefined
@@ -228,4 +240,6 @@ export function makeCsr(names: readonly string[], options: CsrOptions = {}): { c
 export const generalName = {
   ip: (octets: number[]): Buffer => der(0x87, Buffer.from(octets)),
   email: (text: string): Buffer => der(0x81, Buffer.from(text)),
+  uri: (text: string): Buffer => der(0x86, Buffer.from(text)),
+  other: (): Buffer => der(0xa0, oid('2a0304'), der(0xa0, der(0x0c, Buffer.from('x')))),
 };

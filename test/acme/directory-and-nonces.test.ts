@@ -103,3 +103,49 @@ test('an unknown profile and an unknown path are 404 malformed, a wrong method 4
   expect([get.status, get.headers['allow'], get.json()['type']]).toEqual([405, 'POST', 'urn:ietf:params:acme:error:malformed']);
   expect(get.headers['replay-nonce']).toBeDefined();
 });
+
+test('a browser may ask before it posts, and reads every header that ACME needs (Fetch §3.2)', async () => {
+  const preflight = await request(platform, `${platform.url}/acme/profile/default/new-account`, {
+    method: 'OPTIONS',
+    headers: { origin: 'https://app.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+  });
+  expect([preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([204, '*']);
+  expect(preflight.headers['access-control-allow-methods']).toBe('POST');
+  expect(preflight.headers['access-control-allow-headers']).toBe('Content-Type');
+  const refused = await request(platform, `${platform.url}/acme/profile/default/new-account`, { method: 'POST', body: '' });
+  for (const answer of [preflight, refused]) {
+    expect(answer.headers['access-control-expose-headers']).toBe('Location, Link, Replay-Nonce, Retry-After');
+  }
+  expect((await request(platform, `${platform.url}/acme/profile/default/nothing`, { method: 'OPTIONS' })).status).toBe(404);
+});
+
+test('every answer but the directory has exactly one nonce, an index link and no-store', async () => {
+  const client = await acmeClient(platform);
+  const answers = [
+    await client.register(),
+    await client.post(client.kid),
+    await client.post(client.kid, undefined, { contentType: 'text/plain' }),
+    await client.post(`${client.kid}x`),
+    await request(platform, `${platform.url}/acme/profile/default/new-account`),
+    await request(platform, `${platform.url}/acme/profile/nobody/new-nonce`),
+  ];
+  for (const answer of answers) {
+    expect(answer.headers['replay-nonce']).toMatch(/^[A-Za-z0-9_-]+$/);
+    expect(answer.headers['link']).toMatch(/<https:[^>]+\/directory>;rel="index"/);
+    expect(answer.headers['cache-control']).toBe('no-store');
+  }
+});
+
+test('a client that came by the shorthand goes on with its old account URL', async () => {
+  const client = await acmeClient(platform);
+  await client.register();
+  const short = client.kid.replace('/profile/default/', '/');
+  const answer = await client.post(
+    String(client.directory['newOrder']).replace('/profile/default/', '/'),
+    {
+      identifiers: [{ type: 'dns', value: 'short.example.com' }],
+    },
+    { header: { kid: short } },
+  );
+  expect([answer.status, answer.headers['location']]).toEqual([201, expect.stringContaining('/acme/profile/default/order/')]);
+});

@@ -8,6 +8,7 @@ import {
   freshName,
   generalName,
   makeCsr,
+  requestedExtension,
   startResponder,
   type AcmeClient,
   type CsrOptions,
@@ -61,6 +62,9 @@ test.each<[string, (name: string) => object]>([
   ['a name too many', (name) => csr([name, 'extra.example'])],
   ['no name', () => csr([])],
   ['an address besides', (name) => csr([name], { extraNames: [generalName.ip([10, 0, 0, 1])] })],
+  ['a URI besides', (name) => csr([name], { extraNames: [generalName.uri('https://example.com/')] })],
+  ['a name of another kind besides', (name) => csr([name], { extraNames: [generalName.other()] })],
+  ['a request to be a CA', (name) => csr([name], { extensions: [requestedExtension.ca()] })],
   ['a mail address besides', (name) => csr([name], { extraNames: [generalName.email('a@example.com')] })],
   ['a common name that is not ordered', (name) => csr([name], { commonName: 'other.example' })],
   ['a broken self-signature', (name) => csr([name], { breakSignature: true })],
@@ -127,6 +131,55 @@ test('a download is PEM with LF ends, for its owner only, in the type that was a
   expect((await trusted.post(certificate)).text).toBe(answer.text);
   expect((await client.post(certificate.replace('/internal/', '/default/'))).status).toBe(404);
   expect(typeOf(await trusted.post(certificate, {}))).toBe('malformed');
+});
+
+test('of the extensions that a CSR asks for, only must-staple is taken over (RFC 7633)', async () => {
+  const name = freshName();
+  const { url, body } = await trusted.order(name);
+  const extensions = [requestedExtension.codeSigning(), requestedExtension.certificatePolicies(), requestedExtension.mustStaple()];
+  expect((await trusted.post(String(body['finalize']), csr([name], { extensions }))).json()['status']).toBe('valid');
+  const leaf = firstCertificate((await trusted.post(String((await trusted.post(url)).json()['certificate']))).text);
+  expect(new X509Certificate(leaf).keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
+  expect(leaf.includes(Buffer.from('2b06010505070118', 'hex'))).toBe(true);
+  expect(leaf.includes(Buffer.from('2a0304', 'hex'))).toBe(false);
+});
+
+test('a download in a type that the certificate does not come in is 406, and what others own is the 404 of what nobody owns', async () => {
+  const name = freshName();
+  const { url, body } = await trusted.order(name);
+  await trusted.post(String(body['finalize']), csr([name]));
+  const certificate = String((await trusted.post(url)).json()['certificate']);
+  const statusFor = async (accept: string): Promise<number> => (await trusted.post(certificate, undefined, { headers: { accept } })).status;
+  expect(await statusFor('application/pkix-cert')).toBe(406);
+  expect(await statusFor('application/pem-certificate-chain;q=0')).toBe(406);
+  expect(await statusFor('text/html, application/pem-certificate-chain')).toBe(200);
+  expect(await statusFor('*/*')).toBe(200);
+  const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal' })).json() as { key_id: string; hmac_key: string };
+  const stranger = await acmeClient(platform, { profile: 'internal' });
+  await stranger.register({ externalAccountBinding: bind(stranger, key) });
+  const [foreign, missing] = [await stranger.post(certificate), await stranger.post(`${certificate.slice(0, -8)}00000000`)];
+  expect([foreign.status, foreign.text]).toEqual([404, missing.text]);
+});
+
+test('while an order is processing its Retry-After grows with the attempts, up to half a minute', async () => {
+  const { url } = await trusted.order(freshName());
+  const database = await platform.database();
+  try {
+    const waits = [];
+    for (const attempts of [1, 2, 4, 9]) {
+      await database.query(
+        `UPDATE acme_orders SET status = 'processing', attempts = $2, lease_until = now() + interval '1 hour' WHERE id = $1`,
+        [url.split('/').at(-1), attempts],
+      );
+      const answer = await trusted.post(url);
+      expect(answer.json()['status']).toBe('processing');
+      waits.push(Number(answer.headers['retry-after']));
+    }
+    expect(waits).toEqual([2, 4, 16, 30]);
+    await database.query(`UPDATE acme_orders SET status = 'ready', lease_until = NULL WHERE id = $1`, [url.split('/').at(-1)]);
+  } finally {
+    await database.end();
+  }
 });
 
 test('RSA and P-384 keys are certified', async () => {

@@ -83,9 +83,9 @@ test('the audit trail cannot be changed, not even by the owner of the schema', a
 });
 
 test('an HMAC key is shown once, never stored plain, and never begins with a hyphen', async () => {
-  const keys = [];
+  const keys: { key_id: string; hmac_key: string }[] = [];
   for (let i = 0; i < 20; i++)
-    keys.push((await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal', description: 'x' })).json());
+    keys.push((await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal', description: 'x' })).json() as (typeof keys)[number]);
   for (const { hmac_key } of keys) expect(hmac_key).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_-]{42}$/);
   const listed = await api(platform, 'GET', '/api/v1/eab-keys?profile=internal');
   for (const { hmac_key, key_id } of keys) {
