@@ -57,6 +57,14 @@ export const configSchema = z.strictObject({
   logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),
   /** Protects the database against deletion; false for trials. */
   deletionProtection: z.boolean().default(true),
+  acme: z
+    .strictObject({
+      /** False: no ACME path answers anything but 404. */
+      enabled: z.boolean().default(true),
+      /** The profile that the shorthand `/acme/directory` stands for; empty: none. */
+      defaultProfile: z.string().max(63).default('default'),
+    })
+    .prefault({}),
   /** Rate limits by their settings' names; docs/operator/rate-limit-scope.md says what each means. */
   limits: z.strictObject(limitSettings()).prefault({}),
 });

@@ -34,6 +34,8 @@ const settings = z
     ...environment.envelope,
     ...environment.queue,
     ...environment.urls,
+    ACME_ENABLED: z.stringbool().default(true),
+    /** Empty: the shorthand stands for no profile. */
     ACME_DEFAULT_PROFILE: z.string().default('default'),
   })
   .parse(process.env);
@@ -91,14 +93,18 @@ const ports: AcmePorts = {
   pkiBaseUrl: settings.PKI_BASE_URL,
   settings: { openOrders: limits.counts['acme-open-orders'], orderLifetime: 7 * 86_400, finalizeLease: 10 },
 };
-const cache: AcmeContext['cache'] = { entries: new Map(), size: 10_000 };
+const serving: Omit<AcmeContext, 'ports'> = {
+  cache: { entries: new Map(), size: 10_000 },
+  enabled: settings.ACME_ENABLED,
+  defaultProfile: settings.ACME_DEFAULT_PROFILE === '' ? undefined : settings.ACME_DEFAULT_PROFILE,
+};
 
 /** RFC 8555 for every profile. */
 export const handler = httpFunction(
   async (request) => {
     const limiter = limits.of(request);
     await limiter.take('acme-address', addressOf(request.sourceIp));
-    return complete(request, await serveAcme({ ports: { ...ports, limiter }, cache }, settings.ACME_DEFAULT_PROFILE, request));
+    return complete(request, await serveAcme({ ...serving, ports: { ...ports, limiter } }, request));
   },
   {
     maxBodyBytes: 64 * 1024,
@@ -117,9 +123,11 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
     'access-control-allow-origin': '*',
     'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy',
   };
-  const { profileId, rest } = splitPath(request.path, settings.ACME_DEFAULT_PROFILE);
+  const { profileId, rest } = splitPath(request.path, serving.defaultProfile);
   if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
-  const index = `<${acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory}>;rel="index"`;
+  const directory =
+    profileId === undefined ? `${settings.PUBLIC_BASE_URL}/acme/directory` : acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory;
+  const index = `<${directory}>;rel="index"`;
   const link = response.headers?.['link'];
   return {
     ...response,

@@ -2,6 +2,7 @@ import { CaError, type ErrorCode } from '#domain/error.ts';
 import { errorUrn } from '#domain/acme/problem-document.ts';
 
 /** RFC 8555 §6.7: the type of each refusal and its status. */
+const unavailableSeconds = 5;
 const problems: Readonly<Record<ErrorCode, readonly [type: string, status: number]>> = {
   malformed: ['malformed', 400],
   payloadTooLarge: ['malformed', 413],
@@ -49,6 +50,8 @@ export function problemOf(error: unknown): Problem {
   const known = error instanceof CaError ? error : new CaError('internal', 'something went wrong on our side');
   const [type, status] = problems[known.code];
   const detail = known.code === 'internal' ? 'something went wrong on our side' : known.message;
+  // Whoever is turned away for a while is told for how long (RFC 9110 §15.6.4).
+  const retryAfter = known.retryAfter ?? (known.code === 'unavailable' ? unavailableSeconds : undefined);
   const links = [
     ...(known.code === 'rateLimited' ? ['<https://www.rfc-editor.org/rfc/rfc8555#section-6.6>;rel="help"'] : []),
     ...(known.code === 'userActionRequired' && known.url !== undefined ? [`<${known.url}>;rel="terms-of-service"`] : []),
@@ -57,7 +60,7 @@ export function problemOf(error: unknown): Problem {
     status,
     headers: {
       'content-type': 'application/problem+json',
-      ...(known.retryAfter !== undefined && { 'retry-after': String(known.retryAfter) }),
+      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
       ...(known.allow !== undefined && { allow: known.allow.join(', ') }),
       ...(links.length > 0 && { link: links.join(', ') }),
       ...(known.code === 'conflict' && known.url !== undefined && { location: known.url }),

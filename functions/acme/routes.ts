@@ -34,6 +34,10 @@ import { addressOf } from '../shared/limiter.ts';
 export interface AcmeContext {
   readonly ports: AcmePorts;
   readonly cache: AccountCache;
+  /** False: there is no ACME server here, whatever the path. */
+  readonly enabled: boolean;
+  /** Whose URLs the shorthand under `/acme` stands for; undefined: there is none. */
+  readonly defaultProfile: string | undefined;
 }
 
 /** A request whose profile and route are known. */
@@ -69,15 +73,19 @@ const routes: readonly Route[] = [
 ];
 
 /** Which profile and resource a path names: `/acme/profile/{id}/…`, or `/acme/…` for the default profile. */
-export function splitPath(path: string, defaultProfile: string): { readonly profileId: string; readonly rest: string } {
+export function splitPath(
+  path: string,
+  defaultProfile: string | undefined,
+): { readonly profileId: string | undefined; readonly rest: string } {
   const long = /^\/acme\/profile\/([^/]+)(\/.*)?$/.exec(path);
   if (long) return { profileId: long[1] ?? '', rest: long[2] ?? '' };
   return { profileId: defaultProfile, rest: path.replace(/^\/acme/, '') };
 }
 
 /** Serves one request of the ACME server (RFC 8555 §7). */
-export async function serveAcme(context: AcmeContext, defaultProfile: string, request: HttpRequest): Promise<HttpResponse> {
-  const { profileId, rest } = splitPath(request.path, defaultProfile);
+export async function serveAcme(context: AcmeContext, request: HttpRequest): Promise<HttpResponse> {
+  if (!context.enabled) throw new CaError('notFound', 'no such resource');
+  const { profileId, rest } = splitPath(request.path, context.defaultProfile);
   const route = routes.find((candidate) => candidate.pattern.test(rest));
   if (route === undefined) throw new CaError('notFound', 'no such resource');
   if (request.method === 'OPTIONS') return preflight(Object.keys(route.methods));
@@ -86,6 +94,7 @@ export async function serveAcme(context: AcmeContext, defaultProfile: string, re
     throw new CaError('methodNotAllowed', `this resource wants ${Object.keys(route.methods).join(' or ')}`, {
       allow: Object.keys(route.methods),
     });
+  if (profileId === undefined) throw new CaError('userActionRequired', 'name a profile: /acme/profile/{profile}/directory');
   const profile = await context.ports.profiles.known(profileId);
   if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
   const ids = (route.pattern.exec(rest) ?? []).slice(1);

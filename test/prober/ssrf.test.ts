@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import http, { type Server } from 'node:http';
+import { createServer } from 'node:net';
 import packet from 'dns-packet';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { nameResolver } from '#adapters/dns/resolver.ts';
@@ -183,4 +184,35 @@ test('TXT strings are joined, aliases followed at most eight times, and a circle
   expect(await resolver.texts('_acme-challenge.long.example')).toEqual(['half-other']);
   expect((await resolver.texts('_acme-challenge.aliased.example')).join('')).toContain('found');
   await expect(resolver.texts('_acme-challenge.circle.example')).rejects.toThrow(ProbeError);
+});
+
+test('an answer that was cut is asked again over TCP, and a resolver that is dead is followed by the next', async () => {
+  const records: packet.Answer[] = [{ type: 'TXT', name: 'big.example', ttl: 0, data: ['x'.repeat(200), 'whole'] }];
+  const reply = (query: packet.Packet, cut: boolean): packet.Packet => ({
+    type: 'response',
+    id: query.id ?? 0,
+    flags: packet.RECURSION_AVAILABLE | (cut ? packet.TRUNCATED_RESPONSE : 0),
+    questions: query.questions ?? [],
+    answers: cut ? [] : records,
+  });
+  const tcp = createServer((socket) => {
+    socket.once('data', (bytes) => socket.end(packet.streamEncode(reply(packet.streamDecode(bytes), false))));
+  });
+  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
+  const { port } = tcp.address() as { port: number };
+  const udp = createSocket('udp4', (message, from) =>
+    udp.send(packet.encode(reply(packet.decode(message), true)), from.port, from.address),
+  );
+  await new Promise<void>((resolve) => udp.bind(port, '127.0.0.1', resolve));
+  const dead = createSocket('udp4');
+  await new Promise<void>((resolve) => dead.bind(0, '127.0.0.1', resolve));
+  const deadPort = dead.address().port;
+  await new Promise<void>((resolve) => dead.close(resolve));
+  try {
+    const both = nameResolver([`127.0.0.1:${deadPort}`, `127.0.0.1:${port}`]);
+    expect((await both.texts('big.example'))[0]).toContain('whole');
+  } finally {
+    udp.close();
+    await new Promise((resolve) => tcp.close(resolve));
+  }
 });
