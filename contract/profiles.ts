@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { challengeTypes } from '#domain/issuance/profile.ts';
 import { route } from './route.ts';
 
 const nothing = z.strictObject({});
@@ -21,7 +22,7 @@ const profileFields = {
   allowed_names: z.array(allowedName).max(1000).nullable(),
   allow_wildcards: z.boolean(),
   allow_single_label: z.boolean(),
-  allowed_challenges: z.array(z.enum(['http-01', 'dns-01'])).min(1),
+  allowed_challenges: z.array(z.enum(challengeTypes)).min(1),
   /** Private ranges that challenges may reach. */
   allowed_cidrs: z.array(z.union([z.cidrv4(), z.cidrv6()])).max(100),
   key_rules: z
@@ -47,7 +48,7 @@ const defaults = {
   allowed_names: profileFields.allowed_names.default(null),
   allow_wildcards: profileFields.allow_wildcards.default(true),
   allow_single_label: profileFields.allow_single_label.default(false),
-  allowed_challenges: profileFields.allowed_challenges.default(['http-01', 'dns-01']),
+  allowed_challenges: profileFields.allowed_challenges.default([...challengeTypes]),
   allowed_cidrs: profileFields.allowed_cidrs.default([]),
   key_rules: profileFields.key_rules.default([
     { algorithm: 'ECDSA', min_size: 256 },

@@ -1,4 +1,5 @@
 import { Resolver } from 'node:dns/promises';
+import type { CaaRecord } from '#domain/probe/caa.ts';
 import { ProbeError } from '#domain/probe/probe.ts';
 
 const maxAliases = 8;
@@ -9,6 +10,8 @@ export interface NameResolver {
   addresses(name: string): Promise<readonly string[]>;
   /** TXT records, the strings of each joined; aliases are followed. @throws {ProbeError} `dns` */
   texts(name: string): Promise<readonly string[]>;
+  /** CAA records of exactly this name; empty when there are none. @throws {ProbeError} `caa` when that cannot be known */
+  caa(name: string): Promise<readonly CaaRecord[]>;
 }
 
 /** @param servers `host:port` or `host`; empty: the system's. A server that fails is followed by the next. */
@@ -46,7 +49,23 @@ export function nameResolver(servers: readonly string[]): NameResolver {
       }
       throw new ProbeError('dns', `more than ${maxAliases} aliases`);
     },
+    async caa(name) {
+      try {
+        return (await make().resolveCaa(name)).map(caaRecord);
+      } catch (error) {
+        // Only what is certain to be absent is no restriction (RFC 8659 §3).
+        if (['ENODATA', 'ENOTFOUND'].includes(codeOf(error))) return [];
+        throw new ProbeError('caa', `CAA look-up at ${name}: ${reasons[codeOf(error)] ?? 'failed'}`, { cause: error });
+      }
+    },
   };
+}
+
+/** Node names a record's value after its tag. */
+function caaRecord(record: object): CaaRecord {
+  const { critical, type: _, ...property } = record as Readonly<Record<string, unknown>>;
+  const [[tag, value] = ['', '']] = Object.entries(property);
+  return { critical: Number(critical) >= 128, tag: tag.toLowerCase(), value: String(value) };
 }
 
 /** The records, or the refusal that stands unless the name is an alias. */

@@ -2,8 +2,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { isDnsName } from '#domain/x509/dns-name.ts';
-import { judgeAddress } from '#domain/probe/address-policy.ts';
 import { printable, ProbeError } from '#domain/probe/probe.ts';
+import { checkedAddress } from '../dns/checked-address.ts';
 import type { NameResolver } from '../dns/resolver.ts';
 
 const maxRedirects = 10;
@@ -17,6 +17,7 @@ export interface Door {
   readonly suffix: string;
   readonly address: string;
   readonly http01Port: number;
+  readonly tlsAlpn01Port: number;
 }
 
 interface Hop {
@@ -33,15 +34,20 @@ interface Hop {
  */
 export async function fetchKeyAuthorization(
   resolver: NameResolver,
-  target: { readonly name: string; readonly token: string; readonly allowedCidrs: readonly string[]; readonly door: Door | undefined },
+  target: {
+    /** A dns name or an address (RFC 8738 §4). */ readonly name: string;
+    readonly token: string;
+    readonly allowedCidrs: readonly string[];
+    readonly door: Door | undefined;
+  },
 ): Promise<string> {
   const deadline = AbortSignal.timeout(totalMs);
   const visited = new Set<string>();
-  let url = new URL(`http://${target.name}/.well-known/acme-challenge/${target.token}`);
+  let url = new URL(`http://${target.name.includes(':') ? `[${target.name}]` : target.name}/.well-known/acme-challenge/${target.token}`);
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     if (visited.has(url.href)) throw new ProbeError('connection', 'the redirects go round in circles');
     visited.add(url.href);
-    const hop = await resolveHop(resolver, url, target.allowedCidrs, target.door);
+    const hop = await resolveHop(resolver, url, target);
     const answer = await get(hop, deadline);
     if (answer.location === undefined) return answer.body;
     url = redirectTarget(answer.location, url);
@@ -64,20 +70,22 @@ function redirectTarget(location: string, from: URL): URL {
   return url;
 }
 
-async function resolveHop(resolver: NameResolver, url: URL, allowedCidrs: readonly string[], door: Door | undefined): Promise<Hop> {
-  const name = url.hostname.replace(/\.$/, '').toLowerCase();
-  if (isIP(name.replace(/^\[|\]$/g, '')) !== 0 || !isDnsName(name))
+async function resolveHop(
+  resolver: NameResolver,
+  url: URL,
+  target: { readonly name: string; readonly allowedCidrs: readonly string[]; readonly door: Door | undefined },
+): Promise<Hop> {
+  const host = url.hostname
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
+  // The only address that may stand in a URL is the one that is to be proven.
+  if (isIP(host) !== 0 ? host !== target.name : !isDnsName(host))
     throw new ProbeError('connection', 'a redirect leads to something that is not a dns name', { final: true });
-  if (door !== undefined && name.endsWith(door.suffix) && url.protocol === 'http:')
+  const { door } = target;
+  if (door !== undefined && host.endsWith(door.suffix) && url.protocol === 'http:')
     return { url, address: door.address, port: door.http01Port };
-  const addresses = await resolver.addresses(name);
-  const allowed = addresses.filter((address) => judgeAddress(address, allowedCidrs) === 'allowed');
-  const [address] = allowed;
-  // One forbidden address among several is a trap, not an accident.
-  if (address === undefined || allowed.length < addresses.length) {
-    throw new ProbeError('connection', 'the name leads to an address that validation must not reach', { final: true });
-  }
-  return { url, address, port: url.protocol === 'https:' ? 443 : 80 };
+  return { url, address: await checkedAddress(resolver, host, target.allowedCidrs), port: url.protocol === 'https:' ? 443 : 80 };
 }
 
 function get(hop: Hop, deadline: AbortSignal): Promise<{ readonly location: string | undefined; readonly body: string }> {
@@ -92,7 +100,10 @@ function get(hop: Hop, deadline: AbortSignal): Promise<{ readonly location: stri
       signal: deadline,
       headers: { host: hop.url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity', connection: 'close' },
       // The proof is the body, which the account key covers: a certificate that is yet to be issued cannot be asked for (as other CAs do).
-      ...(secure && { servername: hop.url.hostname, rejectUnauthorized: false }),
+      ...(secure && {
+        servername: isIP(hop.url.hostname.replace(/^\[|\]$/g, '')) === 0 ? hop.url.hostname : '',
+        rejectUnauthorized: false,
+      }),
       maxHeaderSize: 16_384,
     });
     const connecting = setTimeout(() => request.destroy(new ProbeError('connection', 'no connection within 5 seconds')), connectMs);

@@ -29,7 +29,7 @@ export interface Profile {
 
 export type AuthMode = 'challenge' | 'trust_authenticated';
 
-export const challengeTypes = ['http-01', 'dns-01'] as const;
+export const challengeTypes = ['http-01', 'dns-01', 'tls-alpn-01'] as const;
 export type ChallengeType = (typeof challengeTypes)[number];
 
 /** A kind of key and its smallest size in bits. */

@@ -1,18 +1,13 @@
 import * as z from 'zod';
 import { errorUrn } from '../acme/problem-document.ts';
-import { printable, type Probe, type ProbeResult } from '../probe/probe.ts';
+import { printable, probe, type Probe, type ProbeResult } from '../probe/probe.ts';
 import { validationDelays, type ClaimedJob, type JobStore, type ValidationStore } from './job.ts';
 import type { Outcome, Runner } from './outcome.ts';
 
-const payload = z.object({
-  type: z.enum(['http-01', 'dns-01']),
-  token: z.string(),
-  keyAuthorization: z.string(),
-  identifier: z.object({ type: z.literal('dns'), value: z.string() }),
-  allowedCidrs: z.array(z.string()),
-});
+// What the job's payload holds besides is for whoever writes the outcome.
+const payload = z.object(probe.shape);
 
-const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403 } as const;
+const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403, caa: 403 } as const;
 
 export interface ValidationPorts {
   readonly jobs: JobStore;
@@ -32,8 +27,8 @@ export function validation(ports: ValidationPorts): Runner {
 }
 
 async function runValidation(ports: ValidationPorts, job: ClaimedJob): Promise<Outcome> {
-  const { type, token, keyAuthorization, identifier, allowedCidrs } = payload.parse(job.payload);
-  const result = await ports.probe({ type, token, keyAuthorization, identifier, allowedCidrs });
+  const asked = payload.parse(job.payload);
+  const result = await ports.probe(asked);
   if (result.ok) return { kind: (await ports.validations.succeed(job)) ? 'done' : 'lost' };
   const delaySeconds = validationDelays[job.attempts - 1];
   if (!result.final && delaySeconds !== undefined && job.attempts < job.maxAttempts) {
@@ -41,7 +36,7 @@ async function runValidation(ports: ValidationPorts, job: ClaimedJob): Promise<O
       ? { kind: 'again', delaySeconds }
       : { kind: 'lost' };
   }
-  const detail = `${identifier.value}: ${printableDetail(result.detail)}`;
+  const detail = `${asked.identifier.value}: ${printableDetail(result.detail)}`;
   const failed = await ports.validations.fail(job, { type: errorUrn(result.code), detail, status: statuses[result.code] });
   return { kind: failed ? 'failed' : 'lost' };
 }

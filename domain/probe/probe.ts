@@ -1,22 +1,35 @@
 import * as z from 'zod';
+import { challengeTypes } from '../issuance/profile.ts';
 
 /** What the worker asks of the prober. */
 export const probe = z.strictObject({
-  type: z.enum(['http-01', 'dns-01']),
-  identifier: z.strictObject({ type: z.literal('dns'), value: z.string().min(1).max(253) }),
+  type: z.enum(challengeTypes),
+  identifier: z.strictObject({ type: z.enum(['dns', 'ip']), value: z.string().min(1).max(253) }),
   token: z.string().regex(/^[A-Za-z0-9_-]{22,128}$/),
   keyAuthorization: z.string().regex(/^[A-Za-z0-9_-]{22,128}\.[A-Za-z0-9_-]{43}$/),
   /** Private ranges that the profile lets challenges reach. */
   allowedCidrs: z.array(z.string().max(64)).max(100),
+  /** Present where the CA has names that a domain's CAA records may list (RFC 8659); then they must permit the certificate. */
+  caa: z
+    .strictObject({
+      identities: z.array(z.string().max(253)).min(1).max(20),
+      /** RFC 8657 §3 */
+      accountUri: z.string().max(2000),
+      wildcard: z.boolean(),
+    })
+    .optional(),
 });
 export type Probe = z.infer<typeof probe>;
+
+/** How a validation may fail (RFC 8555 §6.7). */
+export const probeErrorCodes = ['dns', 'connection', 'tls', 'incorrectResponse', 'caa'] as const;
 
 /** What the prober found; parsed as hostile by whoever asked. */
 export const probeResult = z.discriminatedUnion('ok', [
   z.strictObject({ ok: z.literal(true) }),
   z.strictObject({
     ok: z.literal(false),
-    code: z.enum(['dns', 'connection', 'tls', 'incorrectResponse']),
+    code: z.enum(probeErrorCodes),
     detail: z.string().max(500),
     /** Asking again will not help: the name leads where no challenge may go. */
     final: z.boolean(),
@@ -27,7 +40,7 @@ export type ProbeResult = z.infer<typeof probeResult>;
 /** A validation that failed, with a detail that shows no address. */
 export class ProbeError extends Error {
   override readonly name = 'ProbeError';
-  readonly code: 'dns' | 'connection' | 'tls' | 'incorrectResponse';
+  readonly code: (typeof probeErrorCodes)[number];
   readonly final: boolean;
   constructor(code: ProbeError['code'], detail: string, options: { final?: boolean; cause?: unknown } = {}) {
     super(detail, { cause: options.cause });

@@ -31,3 +31,10 @@ export function ipText(octets: Uint8Array): string | undefined {
   const groups = Array.from({ length: 8 }, (_, i) => (((octets[i * 2] ?? 0) << 8) | (octets[i * 2 + 1] ?? 0)).toString(16));
   return canonicalIp(groups.join(':'));
 }
+
+/** The name under which DNS keeps an address, without a trailing dot (RFC 1035 §3.5, RFC 3596 §2.5). */
+export function reverseName(text: string): string {
+  const octets = ipOctets(text);
+  if (octets.length === 4) return `${[...octets].reverse().join('.')}.in-addr.arpa`;
+  return `${Array.from(octets.toString('hex')).reverse().join('.')}.ip6.arpa`;
+}

@@ -26,6 +26,7 @@ export const Oid = {
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  acmeIdentifier: '1.3.6.1.5.5.7.1.31',
   tlsFeature: '1.3.6.1.5.5.7.1.24',
   adOcsp: '1.3.6.1.5.5.7.48.1',
   adCaIssuers: '1.3.6.1.5.5.7.48.2',

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
+import { validateTlsAlpn } from '#adapters/tls/tls-alpn01.ts';
 import { assertKeyAuthorization, fetchKeyAuthorization } from '#adapters/http/http01.ts';
+import { caaRefusal, relevantCaa } from '#domain/probe/caa.ts';
 import { printable, probe, ProbeError, type Probe, type ProbeResult } from '#domain/probe/probe.ts';
 import { isDnsName } from '#domain/x509/dns-name.ts';
+import { canonicalIp } from '#domain/x509/ip-address.ts';
 
 const door = z.strictObject({
   suffix: z.string().startsWith('.'),
@@ -25,13 +28,39 @@ const opened = settings.PROBER_DOOR === undefined ? undefined : door.parse(JSON.
 export async function handler(event: unknown): Promise<ProbeResult> {
   const asked = probe.parse(event);
   try {
-    if (!isDnsName(asked.identifier.value)) throw new ProbeError('dns', 'not a dns name', { final: true });
-    await (asked.type === 'http-01' ? http01(asked) : dns01(asked));
+    assertIdentifier(asked.identifier);
+    await validations[asked.type](asked);
+    await assertCaa(asked);
     return { ok: true };
   } catch (error) {
     if (!(error instanceof ProbeError)) throw error;
     return { ok: false, code: error.code, detail: error.message, final: error.final };
   }
+}
+
+const validations: Readonly<Record<Probe['type'], (asked: Probe) => Promise<void>>> = {
+  'http-01': http01,
+  'dns-01': dns01,
+  'tls-alpn-01': (asked) =>
+    validateTlsAlpn(resolver, {
+      identifier: asked.identifier,
+      keyAuthorization: asked.keyAuthorization,
+      allowedCidrs: asked.allowedCidrs,
+      door: opened,
+    }),
+};
+
+function assertIdentifier({ type, value }: Probe['identifier']): void {
+  if (type === 'dns' ? isDnsName(value) : canonicalIp(value) === value) return;
+  throw new ProbeError('dns', 'not a dns name or address', { final: true });
+}
+
+/** Names behind the door are in no zone that could have CAA records; addresses have none at all (RFC 8738 §7). */
+async function assertCaa({ caa, identifier, type }: Probe): Promise<void> {
+  if (caa === undefined || identifier.type === 'ip' || (opened !== undefined && identifier.value.endsWith(opened.suffix))) return;
+  const records = await relevantCaa(identifier.value, (name) => resolver.caa(name));
+  const refusal = caaRefusal(records, { ...caa, method: type });
+  if (refusal !== undefined) throw new ProbeError('caa', refusal, { final: true });
 }
 
 async function http01(asked: Probe): Promise<void> {
@@ -45,6 +74,7 @@ async function http01(asked: Probe): Promise<void> {
 }
 
 async function dns01(asked: Probe): Promise<void> {
+  if (asked.identifier.type === 'ip') throw new ProbeError('dns', 'an address is not proven by dns-01 (RFC 8738 §3)', { final: true });
   const expected = createHash('sha256').update(asked.keyAuthorization).digest('base64url');
   const texts = await resolver.texts(`_acme-challenge.${asked.identifier.value}`);
   if (texts.includes(expected)) return;

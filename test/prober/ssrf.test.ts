@@ -76,7 +76,7 @@ async function refusal(name: string, options: { door?: Door; allowedCidrs?: stri
   throw new Error('nothing was refused');
 }
 
-const openDoor = (): Door => ({ suffix: '.localhost', address: '127.0.0.1', http01Port: trapPort });
+const openDoor = (): Door => ({ suffix: '.localhost', address: '127.0.0.1', http01Port: trapPort, tlsAlpn01Port: 1 });
 
 for (const door of ['closed', 'open'] as const) {
   const options = (): { door?: Door } => (door === 'open' ? { door: openDoor() } : {});
@@ -139,7 +139,9 @@ test.each([
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
     const { port } = server.address() as { port: number };
-    const error = await refusal('demo.localhost', { door: { suffix: '.localhost', address: '127.0.0.1', http01Port: port } });
+    const error = await refusal('demo.localhost', {
+      door: { suffix: '.localhost', address: '127.0.0.1', http01Port: port, tlsAlpn01Port: 1 },
+    });
     expect(error.code).toBe('connection');
     expect(error.message).not.toMatch(/10\.0\.0\.1|127\.0\.0\.1|secret/);
   } finally {
@@ -156,7 +158,7 @@ test('redirects are followed, but at most ten times', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
     const { port } = server.address() as { port: number };
-    const door = { suffix: '.localhost', address: '127.0.0.1', http01Port: port };
+    const door = { suffix: '.localhost', address: '127.0.0.1', http01Port: port, tlsAlpn01Port: 1 };
     expect(await fetchKeyAuthorization(resolver, { name: 'demo.localhost', token: 't', allowedCidrs: [], door })).toBe('found');
     hops = 10;
     expect((await refusal('demo.localhost', { door })).message).toContain('10 redirects');
