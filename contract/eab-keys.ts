@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { allowedIdentifier } from './profiles.ts';
 import { route } from './route.ts';
 
 const nothing = z.strictObject({});
@@ -31,6 +32,19 @@ export const listEabKeys = route({
   status: 200,
 });
 
+export const getEabKey = route({
+  operation: 'getEabKey',
+  method: 'GET',
+  path: '/api/v1/eab-keys/{key_id}',
+  summary: 'One external account binding key, without its secret',
+  permission: 'acme.eab.read',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: eabKey,
+  status: 200,
+});
+
 export const createEabKey = route({
   operation: 'createEabKey',
   method: 'POST',
@@ -43,7 +57,7 @@ export const createEabKey = route({
     profile: z.string().min(1).max(63),
     description: z.string().max(1000).default(''),
     /** Names that its accounts may have certified; null: what the profile allows. */
-    allowed_names: z.array(z.string().max(253)).max(1000).nullable().default(null),
+    allowed_names: z.array(allowedIdentifier).max(1000).nullable().default(null),
     max_uses: z.number().int().min(1).max(1_000_000).default(1),
     expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
   }),

@@ -9,8 +9,10 @@ const allowedName = z
   .max(253)
   .regex(
     /^(?:\*\.|\.)?[a-z0-9_](?:[a-z0-9.-]*[a-z0-9])?$/,
-    'an exact name, `.suffix` for everything below, or `*.suffix` for that wildcard, in lower case',
+    'an exact name, `.suffix` for everything below, or `*.suffix` for that wildcard, in lower case; or a range of addresses',
   );
+/** What an identifier may be: a name, names below one, or addresses. */
+export const allowedIdentifier = z.union([z.cidrv4(), z.cidrv6(), allowedName]);
 
 const profileFields = {
   name: z.string().min(1).max(128),
@@ -19,7 +21,7 @@ const profileFields = {
   acme_auth_mode: z.enum(['challenge', 'trust_authenticated']),
   eab_required: z.boolean(),
   /** null: any name. */
-  allowed_names: z.array(allowedName).max(1000).nullable(),
+  allowed_names: z.array(allowedIdentifier).max(1000).nullable(),
   allow_wildcards: z.boolean(),
   allow_single_label: z.boolean(),
   allowed_challenges: z.array(z.enum(challengeTypes)).min(1),
@@ -34,6 +36,19 @@ const profileFields = {
   max_identifiers: z.number().int().min(1).max(100),
   terms_of_service: z.url().nullable(),
   website: z.url().nullable(),
+  /** Issuer domain names that CAA records may list (RFC 8659); with any, every name is checked. */
+  caa_identities: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/)
+        .max(253),
+    )
+    .max(20),
+  /** Offered by the shared directory, to accounts of the default profile. */
+  selectable: z.boolean(),
+  /** Seconds that a proof of a name serves further orders of its account; 0: none. */
+  authorization_reuse_seconds: z.number().int().min(0).max(2_592_000),
   ca_id: z.string().max(63),
 };
 
@@ -61,6 +76,9 @@ const defaults = {
   max_identifiers: profileFields.max_identifiers.default(100),
   terms_of_service: profileFields.terms_of_service.default(null),
   website: profileFields.website.default(null),
+  caa_identities: profileFields.caa_identities.default([]),
+  selectable: profileFields.selectable.default(false),
+  authorization_reuse_seconds: profileFields.authorization_reuse_seconds.default(0),
   ca_id: profileFields.ca_id.default('issuing-1'),
 };
 

@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'orderNotReady'
   | 'badCsr'
   | 'alreadyRevoked'
+  | 'alreadyReplaced'
+  | 'invalidProfile'
   | 'badRevocationReason'
   | 'policyViolation'
   // what validation found

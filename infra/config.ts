@@ -63,6 +63,8 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(true),
       /** The profile that the shorthand `/acme/directory` stands for; empty: none. */
       defaultProfile: z.string().max(63).default('default'),
+      /** Whether directories offer RFC 9773. */
+      renewalInfo: z.boolean().default(true),
     })
     .prefault({}),
   /** Rate limits by their settings' names; docs/operator/rate-limit-scope.md says what each means. */

@@ -2,36 +2,51 @@ import { GetItemCommand, PutItemCommand, type DynamoDBClient } from '@aws-sdk/cl
 import type { Profile } from '#domain/issuance/profile.ts';
 import { isConditionFailure } from './client.ts';
 
+/** What the shared directory offers, and a number that grows with every change. */
+export interface SelectableProfiles {
+  readonly version: number;
+  readonly profiles: readonly { readonly id: string; readonly description: string }[];
+}
+
+const selectableKey = 'profiles-selectable';
+
 /**
  * A copy of each profile beside the nonces' keys, so that directories are served without waking PostgreSQL. A stale copy is harmless: every
  * write that relies on a profile is conditional on its version.
  */
 export interface ProfileMirror {
+  /** Profiles of the shared directory. */
+  readSelectable(): Promise<SelectableProfiles['profiles']>;
+  writeSelectable(list: SelectableProfiles): Promise<void>;
   read(id: string): Promise<Profile | undefined>;
   /** Never replaces a newer version. */
   write(profile: Profile): Promise<void>;
 }
 
 export function profileMirror(client: DynamoDBClient, table: string): ProfileMirror {
+  const read = async (pk: string): Promise<unknown> => {
+    const { Item } = await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } } }));
+    const body = Item?.['body']?.S;
+    return body === undefined ? undefined : JSON.parse(body);
+  };
+  const write = async (pk: string, version: number, body: unknown): Promise<void> => {
+    try {
+      await client.send(
+        new PutItemCommand({
+          TableName: table,
+          Item: { pk: { S: pk }, version: { N: String(version) }, body: { S: JSON.stringify(body) } },
+          ConditionExpression: 'attribute_not_exists(pk) OR version <= :version',
+          ExpressionAttributeValues: { ':version': { N: String(version) } },
+        }),
+      );
+    } catch (error) {
+      if (!isConditionFailure(error)) throw error;
+    }
+  };
   return {
-    async read(id) {
-      const { Item } = await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: `profile#${id}` } } }));
-      const body = Item?.['body']?.S;
-      return body === undefined ? undefined : (JSON.parse(body) as Profile);
-    },
-    async write(profile) {
-      try {
-        await client.send(
-          new PutItemCommand({
-            TableName: table,
-            Item: { pk: { S: `profile#${profile.id}` }, version: { N: String(profile.version) }, body: { S: JSON.stringify(profile) } },
-            ConditionExpression: 'attribute_not_exists(pk) OR version <= :version',
-            ExpressionAttributeValues: { ':version': { N: String(profile.version) } },
-          }),
-        );
-      } catch (error) {
-        if (!isConditionFailure(error)) throw error;
-      }
-    },
+    read: async (id) => (await read(`profile#${id}`)) as Profile | undefined,
+    write: (profile) => write(`profile#${profile.id}`, profile.version, profile),
+    readSelectable: async () => ((await read(selectableKey)) ?? []) as SelectableProfiles['profiles'],
+    writeSelectable: (list) => write(selectableKey, list.version, list.profiles),
   };
 }

@@ -49,6 +49,14 @@ const setContact = {
                SELECT 'acme:' || id, 'ACME', 'acme_account_updated', 'acme_account', id, 'auth' FROM a)
          SELECT ${columns} FROM a`,
 };
+const changeKey = {
+  name: 'acme-account-key',
+  text: `WITH a AS (UPDATE acme_accounts SET jwk = $4, jwk_thumbprint = $5, updated_at = now() WHERE ${guard} RETURNING ${columns}),
+         l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+               SELECT 'acme:' || id, 'ACME', 'acme_account_key_rolled', 'acme_account', id,
+                      jsonb_build_object('from', $3::text, 'to', jwk_thumbprint), 'auth' FROM a)
+         SELECT ${columns} FROM a`,
+};
 const deactivate = {
   name: 'acme-account-deactivate',
   text: `WITH a AS (UPDATE acme_accounts SET status = 'deactivated', open_orders = 0, updated_at = now() WHERE ${guard} RETURNING ${columns}),
@@ -121,6 +129,16 @@ export function accountStore(database: Database): AccountStore {
       }
     },
     updateContact: (who, contact) => changed(setContact, who, contact),
+    async changeKey(who, jwk, thumbprint) {
+      try {
+        return { account: await changed(changeKey, who, JSON.stringify(jwk), thumbprint) };
+      } catch (error) {
+        if (!isDuplicate(error)) throw error;
+        const holder = await one(database, byKey, [who.profileId, thumbprint]);
+        if (holder === undefined) throw error;
+        return { takenBy: holder.id };
+      }
+    },
     deactivateAccount: (who) => changed(deactivate, who),
   };
 }

@@ -17,6 +17,7 @@ export interface EabKeyRecord {
 
 export interface EabKeyAdministration {
   list(profileId: string | undefined): Promise<readonly EabKeyRecord[]>;
+  get(id: string): Promise<EabKeyRecord | undefined>;
   /** @throws {CaError} `malformed` when the profile does not exist */
   create(key: {
     readonly id: string;
@@ -50,6 +51,7 @@ const list = {
   name: 'eab-keys',
   text: `SELECT ${columns} FROM eab_keys WHERE $1::text IS NULL OR profile_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1000`,
 };
+const get = { name: 'eab-key', text: `SELECT ${columns} FROM eab_keys WHERE id = $1` };
 const insert = {
   name: 'eab-key-create',
   text: `WITH k AS (
@@ -72,6 +74,10 @@ export function eabKeyAdministration(database: Database): EabKeyAdministration {
   return {
     async list(profileId) {
       return (await database.query<Row>(list, [profileId ?? null])).map(record);
+    },
+    async get(id) {
+      const [row] = await database.query<Row>(get, [id]);
+      return row && record(row);
     },
     async create(key) {
       try {

@@ -1,4 +1,5 @@
 import { CaError } from '#domain/error.ts';
+import type { SelectableProfiles } from '../dynamodb/profile-mirror.ts';
 import type { ProfileStore } from '#domain/acme/store.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
 import { isDuplicate, type Database } from './database.ts';
@@ -11,17 +12,20 @@ export interface ProfileAdministration extends ProfileStore {
   create(profile: Profile, actor: string): Promise<Profile>;
   /** Conditional on the version; undefined when it is another by now. */
   replace(profile: Profile, actor: string): Promise<Profile | undefined>;
+  /** Profiles of the shared directory; the version grows with every change of any profile. */
+  selectable(): Promise<SelectableProfiles>;
   /** The mirror has this profile: its outbox rows are done with. */
   mirrored(id: string): Promise<void>;
 }
 
 const writable = `name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label, allowed_challenges,
-  allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers, terms_of_service, website, caa_identities, ca_id`;
-const values = '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20';
+  allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers, terms_of_service, website, caa_identities, ca_id, selectable,
+  authorization_reuse_seconds`;
+const values = '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22';
 const trail = (action: string): string => `
   x AS (INSERT INTO outbox (topic, subject_id) SELECT 'profile', id FROM p),
   l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-        SELECT $21, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
+        SELECT $23, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
 
 const list = { name: 'profiles', text: `SELECT ${profileColumns} FROM profiles ORDER BY id` };
 const create = {
@@ -31,8 +35,15 @@ const create = {
 const replace = {
   name: 'profile-replace',
   text: `WITH p AS (
-      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND version = $22 RETURNING *),
+      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND version = $24 RETURNING *),
     ${trail('replaceProfile')} SELECT ${profileColumns} FROM p`,
+};
+// No profile is ever deleted, so the sum of versions grows with every change.
+const selectable = {
+  name: 'profiles-selectable',
+  text: `SELECT coalesce(sum(version), 0)::int AS version,
+           coalesce(jsonb_agg(jsonb_build_object('id', id, 'description', coalesce(nullif(description, ''), name)) ORDER BY id)
+                    FILTER (WHERE selectable AND enabled), '[]') AS profiles FROM profiles`,
 };
 const mirrored = { name: 'profile-mirrored', text: `DELETE FROM outbox WHERE topic = 'profile' AND subject_id = $1` };
 
@@ -60,6 +71,10 @@ export function profileAdministration(database: Database): ProfileAdministration
         if (isDuplicate(error)) throw new CaError('conflict', 'a profile with this name exists', { cause: error });
         throw unknownCa(error);
       }
+    },
+    async selectable() {
+      const [row] = await database.query<SelectableProfiles>(selectable, []);
+      return row ?? { version: 0, profiles: [] };
     },
     async mirrored(id) {
       await database.query(mirrored, [id]);
@@ -95,5 +110,7 @@ function fields(profile: Profile): readonly unknown[] {
     profile.website ?? null,
     profile.caaIdentities,
     profile.caId,
+    profile.selectable,
+    profile.authorizationReuseSeconds,
   ];
 }

@@ -23,6 +23,8 @@ export interface ProfileRow {
   terms_of_service: string | null;
   website: string | null;
   caa_identities: string[];
+  selectable: boolean;
+  authorization_reuse_seconds: number;
   ca_id: string;
   version: number;
 }
@@ -30,7 +32,7 @@ export interface ProfileRow {
 // cidr has no array parser in the driver: text has.
 export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
   allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
-  terms_of_service, website, caa_identities, ca_id, version`;
+  terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, version`;
 
 const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
 
@@ -64,6 +66,8 @@ export function profileOf(row: ProfileRow): Profile {
     termsOfService: row.terms_of_service ?? undefined,
     website: row.website ?? undefined,
     caaIdentities: row.caa_identities,
+    selectable: row.selectable,
+    authorizationReuseSeconds: row.authorization_reuse_seconds,
     caId: row.ca_id,
     version: row.version,
   };

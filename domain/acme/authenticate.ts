@@ -20,6 +20,8 @@ export interface KeyRequest extends SignedRequest {
   readonly key: AccountKey;
 }
 export interface AccountRequest extends SignedRequest {
+  /** The account's URL as the client wrote it. */
+  readonly kid: string;
   readonly who: Principal;
   readonly account: Account;
 }
@@ -71,7 +73,12 @@ export async function authenticate(
     return { ...request, key: jws.jwk };
   }
   const { account, key } = await accountOf(ports, cache, urls, jws);
-  return { ...request, account, who: { accountId: account.id, profileId: account.profileId, thumbprint: key.thumbprint } };
+  return {
+    ...request,
+    kid: jws.kid ?? '',
+    account,
+    who: { accountId: account.id, profileId: account.profileId, thumbprint: key.thumbprint },
+  };
 }
 
 /**
@@ -114,10 +121,7 @@ async function accountOf(
   const id = kid.startsWith(prefix) ? kid.slice(prefix.length) : kid.startsWith(shorthand) ? kid.slice(shorthand.length) : undefined;
   if (id === undefined || !/^acct-[0-9a-f]{32}$/.test(id)) throw noSuchAccount();
   const cached = cache.entries.get(id);
-  if (cached?.account.profileId === profileOf(urls)) {
-    verifySignature(jws, cached.key);
-    return cached;
-  }
+  if (cached?.account.profileId === profileOf(urls) && isSignedBy(jws, cached.key)) return cached;
   const account = await ports.accounts.account(id);
   if (account?.profileId !== profileOf(urls)) throw noSuchAccount();
   const key = restoreKey(account.jwk, account.thumbprint);
@@ -130,6 +134,16 @@ async function accountOf(
   const entry = { account, key };
   cache.entries.set(id, entry);
   return entry;
+}
+
+/** A key that fails may only be out of date: another instance may have changed it. */
+function isSignedBy(jws: UnverifiedJws, key: AccountKey): boolean {
+  try {
+    verifySignature(jws, key);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function profileOf(urls: AcmeUrls): string {

@@ -26,15 +26,17 @@ const maxCsrBytes = 16_384;
 export async function finalizeOrder(ports: AcmePorts, request: AccountRequest, orderId: string): Promise<Order> {
   const csr = readCsr(readPayload(request.payload)['csr']);
   const spkiSha256 = createHash('sha256').update(csr.publicKey.spki).digest();
-  let { profile }: { profile: Profile | undefined } = request;
+  let profile: Profile | undefined = request.profile;
   for (let attempt = 0; attempt < 3; attempt++) {
     const found = await ports.orders.orderToFinalize(request.who, orderId, spkiSha256, accountThumbprint(csr));
     if (found === undefined) throw new CaError('notFound', 'no such order');
     const order = currentOrder(found.order, ports.chance.now());
     if (order.status === 'processing') return order;
     if (order.status !== 'ready') throw new CaError('orderNotReady', `the order is ${order.status}`);
-    if (!found.authorizationsValid) throw new CaError('orderNotReady', 'an authorization of the order is not valid any more');
-    if (profile.version !== found.profileVersion) profile = await ports.profiles.refreshed(order.profileId);
+    if (!found.authorizationsValid)
+      throw new CaError('orderNotReady', 'an authorization of the order is not valid any more; make a new order');
+    if (profile.id !== order.profileId) profile = await ports.profiles.known(order.profileId);
+    if (profile?.version !== found.profileVersion) profile = await ports.profiles.refreshed(order.profileId);
     if (!profile?.enabled) throw new CaError('orderNotReady', 'the profile has been disabled');
     assertCsrMatches(csr, order.identifiers);
     assertKeyAllowed(csr.publicKey, profile.keyRules);

@@ -46,8 +46,12 @@ function readIdentifier(item: unknown, profile: Profile, accountNames: readonly 
     detail,
     identifier: { type: type.slice(0, 32), value: value.slice(0, 255) },
   });
-  if (type === 'ip') return refuse('unsupportedIdentifier', 'addresses are not issued here; use a dns identifier');
-  if (type !== 'dns') return refuse('unsupportedIdentifier', 'the identifier type must be dns');
+  if (type === 'ip') {
+    if (canonicalIp(value) !== value) return refuse('rejectedIdentifier', 'not an address in its canonical form (RFC 8738 §3)');
+    const address: Identifier = { type, value };
+    return isAllowed(address, profile, accountNames) ? address : refuse('rejectedIdentifier', 'the policy does not allow this address');
+  }
+  if (type !== 'dns') return refuse('unsupportedIdentifier', 'the identifier type must be dns or ip');
   const name = value.toLowerCase();
   const wildcard = name.startsWith('*.');
   const base = wildcard ? name.slice(2) : name;
@@ -58,10 +62,11 @@ function readIdentifier(item: unknown, profile: Profile, accountNames: readonly 
   if (base.endsWith('.onion')) return refuse('rejectedIdentifier', 'onion names are not issued here');
   if (wildcard && !profile.allowWildcards) return refuse('rejectedIdentifier', 'the profile allows no wildcards');
   const identifier: Identifier = { type: 'dns', value: name };
-  if (!nameIsAllowed(identifier, profile.allowedNames) || !nameIsAllowed(identifier, accountNames)) {
-    return refuse('rejectedIdentifier', 'the policy does not allow this name');
-  }
-  return identifier;
+  return isAllowed(identifier, profile, accountNames) ? identifier : refuse('rejectedIdentifier', 'the policy does not allow this name');
+}
+
+function isAllowed(identifier: Identifier, profile: Profile, accountNames: readonly string[] | undefined): boolean {
+  return nameIsAllowed(identifier, profile.allowedNames) && nameIsAllowed(identifier, accountNames);
 }
 
 /** The identifier as an authorization has it: a wildcard's base (RFC 8555 §7.1.4). */

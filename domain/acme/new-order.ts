@@ -2,113 +2,168 @@ import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { AccountRequest } from './authenticate.ts';
-import { authorizationIdentifier, readIdentifiers, type Identifier } from './identifier.ts';
+import { authorizationIdentifier, identifierKey, readIdentifiers, type Identifier } from './identifier.ts';
 import { readPayload } from './jws.ts';
-import { authorizationId, challengeId, offeredChallenges, type Authorization, type Order } from './order.ts';
+import { authorizationId, challengeId, offeredChallenges, type Authorization, type Order, type Replaced } from './order.ts';
 import type { AcmePorts } from './ports.ts';
+import { readReplaced } from './replaces.ts';
+import type { HeldAuthorization } from './store.ts';
+import { readValidity } from './validity.ts';
+
+// RFC 8659 lets a CA rely on CAA records for so long after it looked.
+export const caaFreshSeconds = 8 * 3600;
+
+type Payload = Readonly<Record<string, unknown>>;
 
 /**
  * Makes an order with its authorizations and challenges (RFC 8555 §7.4). The profile's mode is the one that PostgreSQL holds at the commit.
  *
- * @throws {CaError} `malformed`, `rejectedIdentifier`, `unsupportedIdentifier`, `rateLimited`, `notFound` (the profile was disabled)
+ * @throws {CaError} `malformed`, `rejectedIdentifier`, `unsupportedIdentifier`, `invalidProfile`, `alreadyReplaced`, `userActionRequired`
+ *   (terms of a chosen profile), `rateLimited`, `notFound` (the profile was disabled)
  */
 export async function newOrder(ports: AcmePorts, request: AccountRequest): Promise<Order> {
   const payload = readPayload(request.payload);
-  let profile: Profile | undefined = request.profile;
-  // Refused requests spend no token: the names are read first.
-  readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
-  await ports.limiter.take('acme-new-order', request.account.id);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
+  let profile = await chosenProfile(ports, request, payload['profile']);
+  // Refused requests spend no token: what can be refused is read first.
+  const replaces = await readReplaced(
+    ports,
+    request,
+    payload['replaces'],
+    readIdentifiers(payload['identifiers'], profile, request.account.allowedNames),
+  );
+  // Renewals that the server itself suggested are welcome at any rate (RFC 9773 §5).
+  if (replaces === undefined) await ports.limiter.take('acme-new-order', request.account.id);
+  let mayReuse = true;
+  for (let attempt = 0; attempt < 4; attempt++) {
+    if (!profile.enabled) throw new CaError('notFound', 'no such profile');
     const identifiers = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
-    const { order, authorizations } = draftOrder(ports, request, profile, identifiers, payload);
+    const held = mayReuse ? await heldAuthorizations(ports, request, profile, identifiers) : [];
+    const { order, authorizations } = draftOrder(ports, request, { profile, identifiers, payload, replaces, held });
     const limits = { profileVersion: profile.version, openOrders: ports.settings.openOrders };
-    const outcome = await ports.orders.createOrder(request.who, order, authorizations, limits);
-    if (outcome === 'created') return order;
-    if (outcome === 'tooManyOpenOrders') {
-      throw new CaError('rateLimited', `the account has ${ports.settings.openOrders} orders open; finish or let expire some first`, {
-        retryAfter: 60,
-      });
+    switch (await ports.orders.createOrder(request.who, order, authorizations, limits)) {
+      case 'created':
+        return order;
+      case 'tooManyOpenOrders':
+        throw new CaError('rateLimited', `the account has ${ports.settings.openOrders} orders open; finish or let expire some first`, {
+          retryAfter: 60,
+        });
+      case 'alreadyReplaced':
+        throw new CaError('alreadyReplaced', 'another order replaces this certificate already');
+      case 'authorizationsChanged':
+        mayReuse = false;
+        break;
+      case 'profileChanged': {
+        const changed = await ports.profiles.refreshed(profile.id);
+        if (changed === undefined || (changed.id !== request.profile.id && !changed.selectable)) throw noSuchProfile();
+        profile = changed;
+      }
     }
-    profile = await ports.profiles.refreshed(profile.id);
   }
   throw new CaError('unavailable', 'the profile is being changed; try again', { retryAfter: 1 });
+}
+
+function noSuchProfile(): CaError {
+  return new CaError('invalidProfile', 'the directory offers no such profile');
+}
+
+/** The account's own profile, or one that the shared directory offers (draft-ietf-acme-profiles §4). */
+async function chosenProfile(ports: AcmePorts, request: AccountRequest, name: unknown): Promise<Profile> {
+  if (name === undefined || name === request.profile.id) return request.profile;
+  if (typeof name !== 'string') throw new CaError('malformed', 'profile is not a string');
+  const profile = request.profile.id === ports.sharedProfile ? await ports.profiles.known(name) : undefined;
+  if (profile?.enabled !== true || !profile.selectable) throw noSuchProfile();
+  if (profile.termsOfService !== undefined && (!request.account.termsAgreed || profile.termsOfService !== request.profile.termsOfService)) {
+    throw new CaError('userActionRequired', 'the profile has terms of its own; register in its own directory', {
+      url: profile.termsOfService,
+    });
+  }
+  return profile;
+}
+
+async function heldAuthorizations(
+  ports: AcmePorts,
+  request: AccountRequest,
+  profile: Profile,
+  identifiers: readonly Identifier[],
+): Promise<readonly HeldAuthorization[]> {
+  if (profile.authMode !== 'challenge' || !(profile.authorizationReuseSeconds > 0)) return [];
+  const seconds = Math.min(profile.authorizationReuseSeconds, profile.caaIdentities.length > 0 ? caaFreshSeconds : Number.MAX_SAFE_INTEGER);
+  return ports.orders.heldAuthorizations(request.who, profile.id, identifiers.map(authorizationIdentifier), seconds);
+}
+
+interface Draft {
+  readonly profile: Profile;
+  readonly identifiers: readonly Identifier[];
+  readonly payload: Payload;
+  readonly replaces: Replaced | undefined;
+  readonly held: readonly HeldAuthorization[];
 }
 
 function draftOrder(
   ports: AcmePorts,
   request: AccountRequest,
-  profile: Profile,
-  identifiers: readonly Identifier[],
-  payload: Readonly<Record<string, unknown>>,
-): { order: Order; authorizations: readonly Authorization[] } {
+  draft: Draft,
+): { readonly order: Order; readonly authorizations: readonly Authorization[] } {
+  const { profile, identifiers } = draft;
   const now = ports.chance.now();
   const id = newId('ord', now, ports.chance.random(10));
-  const trusted = profile.authMode === 'trust_authenticated';
-  const expires = new Date(now + ports.settings.orderLifetime * 1000);
-  const { notBefore, notAfter } = readValidity(payload, profile, now);
-  const authorizations = identifiers.map((identifier, position): Authorization => {
-    const authorization = authorizationId(id, position);
-    // A trusted order shows one challenge that is already met, for §7.1.4 wants a list.
-    const offered = trusted ? (['http-01'] as const) : offeredChallenges(identifier, profile.allowedChallenges);
-    if (offered.length === 0) throw new CaError('rejectedIdentifier', 'the profile allows no challenge that could prove this name');
-    return {
-      id: authorization,
-      orderId: id,
-      ...authorizationIdentifier(identifier),
-      status: trusted ? 'valid' : 'pending',
-      expires,
-      challenges: offered.map((type) => ({
-        id: challengeId(authorization, type),
-        type,
-        token: Buffer.from(ports.chance.random(32)).toString('base64url'),
-        status: trusted ? 'valid' : 'pending',
-        validated: trusted ? new Date(now) : undefined,
-        error: undefined,
-      })),
-    };
-  });
+  const lifetime = new Date(now + ports.settings.orderLifetime * 1000);
+  const authorizations = identifiers.map((identifier, position) =>
+    draftAuthorization(ports, draft, identifier, { id: authorizationId(id, position), orderId: id, now, expires: lifetime }),
+  );
   const order: Order = {
     id,
     accountId: request.account.id,
     profileId: profile.id,
     authMode: profile.authMode,
-    status: trusted ? 'ready' : 'pending',
+    status: authorizations.every((authorization) => authorization.status === 'valid') ? 'ready' : 'pending',
     identifiers,
-    notBefore,
-    notAfter,
-    expires,
+    ...readValidity(draft.payload, profile, now),
+    // An order cannot outlive what it rests on.
+    expires: new Date(Math.min(...authorizations.map((authorization) => authorization.expires.getTime()))),
     error: undefined,
     certificateId: undefined,
     attempts: 0,
+    replaces: draft.replaces,
   };
   return { order, authorizations };
 }
 
-// RFC 3339 §5.6, with a zone, as RFC 8555 §7.1.3 wants it.
-const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
-
-function readValidity(
-  payload: Readonly<Record<string, unknown>>,
-  profile: Profile,
-  now: number,
-): { notBefore: Date | undefined; notAfter: Date | undefined } {
-  const read = (name: string): Date | undefined => {
-    const value = payload[name];
-    if (value === undefined) return undefined;
-    const time = typeof value === 'string' && timestamp.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isFinite(time)) throw new CaError('malformed', `${name} is not an RFC 3339 time`);
-    return new Date(Math.floor(time / 1000) * 1000);
+function draftAuthorization(
+  ports: AcmePorts,
+  { profile, held }: Draft,
+  identifier: Identifier,
+  frame: { readonly id: string; readonly orderId: string; readonly now: number; readonly expires: Date },
+): Authorization {
+  const offered = offeredChallenges(identifier, profile.allowedChallenges);
+  const trusted = profile.authMode === 'trust_authenticated';
+  if (offered.length === 0 && !trusted)
+    throw new CaError('rejectedIdentifier', 'the profile allows no challenge that could prove this identifier');
+  const proven = authorizationIdentifier(identifier);
+  const reused = held.find(
+    (other) =>
+      identifierKey(other.identifier) === identifierKey(proven.identifier) &&
+      other.wildcard === proven.wildcard &&
+      offered.includes(other.type),
+  );
+  const valid = trusted || reused !== undefined;
+  // A valid authorization shows the one challenge that was met; a trusted one meets one that nobody asked, for §7.1.4 wants a list.
+  const types = reused !== undefined ? [reused.type] : trusted ? (['http-01'] as const) : offered;
+  return {
+    id: frame.id,
+    orderId: frame.orderId,
+    profileId: profile.id,
+    ...proven,
+    status: valid ? 'valid' : 'pending',
+    expires: reused !== undefined && reused.expires < frame.expires ? reused.expires : frame.expires,
+    challenges: types.map((type) => ({
+      id: challengeId(frame.id, type),
+      type,
+      token: Buffer.from(ports.chance.random(32)).toString('base64url'),
+      status: valid ? 'valid' : 'pending',
+      validated: reused?.validated ?? (trusted ? new Date(frame.now) : undefined),
+      error: undefined,
+    })),
+    reusedFrom: reused?.id,
   };
-  const notBefore = read('notBefore');
-  const notAfter = read('notAfter');
-  const dayMs = 86_400_000;
-  if (notBefore && Math.abs(notBefore.getTime() - now) > dayMs) throw new CaError('malformed', 'notBefore must be within a day of now');
-  if (notAfter && notAfter.getTime() <= Math.max(now, notBefore?.getTime() ?? 0))
-    throw new CaError('malformed', 'notAfter is not in the future');
-  const begin = notBefore?.getTime() ?? now - 60_000;
-  if (notAfter && notAfter.getTime() - begin > profile.validitySeconds * 1000) {
-    throw new CaError('malformed', `notAfter is later than the profile allows (${profile.validitySeconds} seconds)`);
-  }
-  return { notBefore, notAfter };
 }

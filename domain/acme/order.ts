@@ -22,17 +22,30 @@ export interface Order {
   readonly error: ProblemDocument | undefined;
   readonly certificateId: string | undefined;
   readonly attempts: number;
+  /** The certificate that this order renews (RFC 9773 §5). */
+  readonly replaces: Replaced | undefined;
+}
+
+export interface Replaced {
+  /** As the client named it. */
+  readonly certId: string;
+  /** In the inventory. */
+  readonly certificateId: string;
 }
 
 /** RFC 8555 §7.1.4 */
 export interface Authorization {
   readonly id: string;
   readonly orderId: string;
+  /** Of the order. */
+  readonly profileId: string;
   readonly identifier: Identifier;
   readonly wildcard: boolean;
   readonly status: AuthorizationStatus;
   readonly expires: Date;
   readonly challenges: readonly Challenge[];
+  /** The authorization of an earlier order that vouches for this one. */
+  readonly reusedFrom: string | undefined;
 }
 
 /** RFC 8555 §7.1.5 */
@@ -54,10 +67,13 @@ export function challengeId(authorization: string, type: ChallengeType): string 
   return `${authorization}.${type}`;
 }
 
-/** What a wildcard may prove itself with: only the zone's owner can answer for all its names (RFC 8555 §7.1.3). */
+/**
+ * What an identifier may prove itself with: for a wildcard only the zone's owner can answer for all its names (RFC 8555 §7.1.3), and for an
+ * address DNS cannot answer at all (RFC 8738 §3).
+ */
 export function offeredChallenges(identifier: Identifier, allowed: readonly ChallengeType[]): readonly ChallengeType[] {
   const { wildcard } = authorizationIdentifier(identifier);
-  return allowed.filter((type) => type === 'dns-01' || !wildcard);
+  return allowed.filter((type) => (type === 'dns-01' ? identifier.type === 'dns' : !wildcard));
 }
 
 /** Expiry counts when it is read, so that no answer depends on a sweep. */
@@ -76,6 +92,8 @@ export function orderObject(order: Order, urls: AcmeUrls): JsonObject {
     status: order.status,
     expires: rfc3339(order.expires),
     identifiers: order.identifiers,
+    profile: order.profileId,
+    ...(order.replaces && { replaces: order.replaces.certId }),
     ...(order.notBefore && { notBefore: rfc3339(order.notBefore) }),
     ...(order.notAfter && { notAfter: rfc3339(order.notAfter) }),
     authorizations: order.identifiers.map((_, position) => urls.authorization(authorizationId(order.id, position))),

@@ -4,6 +4,7 @@ import type { Profile } from '../issuance/profile.ts';
 import type { IssuanceStore } from '../issuance/store.ts';
 import type { Limiter } from '../limit/limiter.ts';
 import type { RevocationStore } from '../revocation/store.ts';
+import type { RenewalInfoStore } from './renewal-info.ts';
 import type { AccountStore, OrderStore } from './store.ts';
 
 export interface Nonces {
@@ -18,6 +19,8 @@ export interface Profiles {
   known(id: string): Promise<Profile | undefined>;
   /** The profile as PostgreSQL has it now. */
   refreshed(id: string): Promise<Profile | undefined>;
+  /** What the shared directory offers besides its own profile: name → description. */
+  selectable(): Promise<Readonly<Record<string, string>>>;
 }
 
 /** Everything that the ACME server needs from outside. */
@@ -27,6 +30,7 @@ export interface AcmePorts {
   readonly orders: OrderStore;
   readonly issuance: IssuanceStore;
   readonly revocations: RevocationStore;
+  readonly renewals: RenewalInfoStore;
   readonly profiles: Profiles;
   readonly nonces: Nonces;
   readonly limiter: Limiter;
@@ -36,6 +40,8 @@ export interface AcmePorts {
   unseal(sealed: Uint8Array, context: string): Promise<Uint8Array>;
   /** Tells the worker that a job waits; best effort, the dispatcher repairs. */
   hint(jobId: string): Promise<void>;
+  /** The profile whose accounts may choose among the selectable ones; undefined: there is no shared directory. */
+  readonly sharedProfile: string | undefined;
   readonly publicBaseUrl: string;
   readonly pkiBaseUrl: string;
   readonly settings: AcmeSettings;

@@ -22,6 +22,7 @@ export async function respondToChallenge(
   const { authorization, challenge } = found;
   if (challenge.status !== 'pending' || authorization.status !== 'pending') return found;
   await ports.limiter.take('acme-challenge-response', request.account.id);
+  const profile = (await ports.profiles.known(authorization.profileId)) ?? request.profile;
   const jobId = newId('job', ports.chance.now(), ports.chance.random(10));
   const payload = {
     orderId: authorization.orderId,
@@ -30,7 +31,14 @@ export async function respondToChallenge(
     token: challenge.token,
     keyAuthorization: `${challenge.token}.${request.who.thumbprint}`,
     identifier: authorization.identifier,
-    allowedCidrs: request.profile.allowedCidrs,
+    allowedCidrs: profile.allowedCidrs,
+    ...(profile.caaIdentities.length > 0 && {
+      caa: {
+        identities: profile.caaIdentities,
+        accountUri: request.urls.account(request.account.id),
+        wildcard: authorization.wildcard,
+      },
+    }),
   };
   const begun = await ports.orders.beginValidation(request.who, challengeId, { id: jobId, payload });
   if (!begun) return read(ports, request, challengeId);

@@ -7,6 +7,7 @@ import type { AccountRequest, KeyRequest } from './authenticate.ts';
 import { thumbprint, type PublicJwk } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import type { AcmePorts } from './ports.ts';
+import { presentAccount } from './update-account.ts';
 
 const allowedReasons = new Set([0, 1, 3, 4, 5, 9]);
 const keyCompromise = 1;
@@ -22,8 +23,13 @@ export async function revokeCertificate(ports: AcmePorts, request: AccountReques
   const der = decodeBase64url(payload['certificate'], 'certificate');
   parseCertificate(der);
   const certificate = await ports.revocations.revocable(createHash('sha256').update(der).digest());
-  if (certificate?.profileId !== request.profile.id) throw new CaError('notFound', 'no such certificate');
   const byKey = 'key' in request;
+  const isHere =
+    certificate?.profileId === request.profile.id ||
+    // A certificate of the shared directory is of another profile, but its account's; by its key it may be revoked wherever its CA is.
+    (byKey ? certificate?.caId === request.profile.caId : certificate?.accountId === request.account.id);
+  if (certificate === undefined || !isHere) throw new CaError('notFound', 'no such certificate');
+  if (!byKey) await presentAccount(ports, request);
   if (byKey) {
     const jwk = createPublicKey({ key: subjectKey(certificate.certificate), format: 'der', type: 'spki' }).export({ format: 'jwk' });
     if (thumbprint(jwk as unknown as PublicJwk) !== request.key.thumbprint)

@@ -1,6 +1,8 @@
 import type { Profile } from '../issuance/profile.ts';
 import type { JsonObject } from '../json/strict.ts';
 import type { Account } from './account.ts';
+import type { ChallengeType } from '../issuance/profile.ts';
+import type { Identifier } from './identifier.ts';
 import type { Authorization, Order } from './order.ts';
 import type { PublicJwk } from './jwk.ts';
 
@@ -45,11 +47,23 @@ export interface AccountStore {
     readonly binding: { readonly keyId: string; readonly jws: JsonObject } | undefined;
   }): Promise<{ readonly account: Account; readonly created: boolean } | undefined>;
   updateContact(who: Principal, contact: readonly string[]): Promise<Account>;
+  /** Swaps the key and leaves an audit row in one commit; `takenBy`: the account that has the new key. */
+  changeKey(who: Principal, jwk: PublicJwk, thumbprint: string): Promise<{ readonly account: Account } | { readonly takenBy: string }>;
   /** Also ends the account's open orders and authorizations. */
   deactivateAccount(who: Principal): Promise<Account>;
 }
 
-export type CreateOrderOutcome = 'created' | 'profileChanged' | 'tooManyOpenOrders';
+export type CreateOrderOutcome = 'created' | 'profileChanged' | 'tooManyOpenOrders' | 'alreadyReplaced' | 'authorizationsChanged';
+
+/** A proof that the account gave for an earlier order. */
+export interface HeldAuthorization {
+  readonly id: string;
+  readonly identifier: Identifier;
+  readonly wildcard: boolean;
+  readonly type: ChallengeType;
+  readonly validated: Date;
+  readonly expires: Date;
+}
 
 /** An order with what finalize must know at the same instant. */
 export interface OrderToFinalize {
@@ -67,6 +81,13 @@ export interface OrderStore {
     authorizations: readonly Authorization[],
     limits: { readonly profileVersion: number; readonly openOrders: number },
   ): Promise<CreateOrderOutcome>;
+  /** Valid authorizations of the account under a profile, proven by a challenge at most `maxAgeSeconds` ago. */
+  heldAuthorizations(
+    who: Principal,
+    profileId: string,
+    wanted: readonly { readonly identifier: Identifier; readonly wildcard: boolean }[],
+    maxAgeSeconds: number,
+  ): Promise<readonly HeldAuthorization[]>;
   order(who: Principal, id: string): Promise<Order | undefined>;
   /** Newest first, at most `limit`, older than `before`. */
   orderIds(who: Principal, before: string | undefined, limit: number): Promise<readonly string[]>;

@@ -6,6 +6,8 @@ export interface AcmeUrls {
   readonly newAccount: string;
   readonly newOrder: string;
   readonly revokeCert: string;
+  readonly keyChange: string;
+  readonly renewalInfo: string;
   account(id: string): string;
   orders(accountId: string): string;
   order(id: string): string;
@@ -28,6 +30,8 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
     newAccount: `${base}/new-account`,
     newOrder: `${base}/new-order`,
     revokeCert: `${base}/revoke-cert`,
+    keyChange: `${base}/key-change`,
+    renewalInfo: `${base}/renewal-info`,
     account: (id) => `${base}/account/${id}`,
     orders: (accountId) => `${base}/account/${accountId}/orders`,
     order: (id) => `${base}/order/${id}`,
@@ -38,22 +42,26 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
   };
 }
 
-/** The directory object (RFC 8555 §7.1.1). */
+/** The directory object (RFC 8555 §7.1.1; RFC 9773 §3; draft-ietf-acme-profiles §3). */
 export function directoryObject(
   urls: AcmeUrls,
   meta: { termsOfService?: string | undefined; website?: string | undefined; caaIdentities: readonly string[]; eabRequired: boolean },
+  offers: { readonly profiles: Readonly<Record<string, string>>; readonly renewalInfo: boolean },
 ): Readonly<Record<string, unknown>> {
   const entries = {
     ...(meta.termsOfService !== undefined && { termsOfService: meta.termsOfService }),
     ...(meta.website !== undefined && { website: meta.website }),
     ...(meta.caaIdentities.length > 0 && { caaIdentities: meta.caaIdentities }),
     ...(meta.eabRequired && { externalAccountRequired: true }),
+    profiles: offers.profiles,
   };
   return {
     newNonce: urls.newNonce,
     newAccount: urls.newAccount,
     newOrder: urls.newOrder,
     revokeCert: urls.revokeCert,
-    ...(Object.keys(entries).length > 0 && { meta: entries }),
+    keyChange: urls.keyChange,
+    ...(offers.renewalInfo && { renewalInfo: urls.renewalInfo }),
+    meta: entries,
   };
 }

@@ -21,7 +21,12 @@ export interface Profile {
   readonly maxIdentifiers: number;
   readonly termsOfService: string | undefined;
   readonly website: string | undefined;
+  /** Issuer domain names that CAA records may list (RFC 8659); empty: CAA is not asked. */
   readonly caaIdentities: readonly string[];
+  /** The shared directory offers it to accounts of the default profile. */
+  readonly selectable: boolean;
+  /** Seconds that a proof of a name serves further orders of its account; 0: none. */
+  readonly authorizationReuseSeconds: number;
   readonly caId: string;
   /** Raised by every change; a write that relied on an older version is refused. */
   readonly version: number;

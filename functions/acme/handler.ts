@@ -10,6 +10,7 @@ import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { orderStore } from '#adapters/postgres/orders.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
+import { renewalInfoStore } from '#adapters/postgres/renewal-info.ts';
 import { revocationStore } from '#adapters/postgres/revocations.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import type { AcmePorts } from '#domain/acme/ports.ts';
@@ -37,6 +38,7 @@ const settings = z
     ACME_ENABLED: z.stringbool().default(true),
     /** Empty: the shorthand stands for no profile. */
     ACME_DEFAULT_PROFILE: z.string().default('default'),
+    ACME_RENEWAL_INFO: z.stringbool().default(true),
   })
   .parse(process.env);
 
@@ -55,6 +57,7 @@ const tell = async (subjectIds: readonly string[]): Promise<void> => {
   for (const notificationId of await notifications.fresh(subjectIds).catch(() => [])) await hint({ notificationId });
 };
 const limits = connectLimiter('acme', process.env);
+const defaultProfile = settings.ACME_DEFAULT_PROFILE === '' ? undefined : settings.ACME_DEFAULT_PROFILE;
 
 const ports: AcmePorts = {
   chance,
@@ -83,6 +86,8 @@ const ports: AcmePorts = {
       return revoked;
     },
   },
+  renewals: renewalInfoStore(database, chance),
+  sharedProfile: defaultProfile,
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
   nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
   limiter: limits.limiter,
@@ -96,7 +101,8 @@ const ports: AcmePorts = {
 const serving: Omit<AcmeContext, 'ports'> = {
   cache: { entries: new Map(), size: 10_000 },
   enabled: settings.ACME_ENABLED,
-  defaultProfile: settings.ACME_DEFAULT_PROFILE === '' ? undefined : settings.ACME_DEFAULT_PROFILE,
+  defaultProfile,
+  renewalInfo: settings.ACME_RENEWAL_INFO,
 };
 
 /** RFC 8555 for every profile. */
@@ -124,6 +130,7 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
     'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy',
   };
   const { profileId, rest } = splitPath(request.path, serving.defaultProfile);
+  if (rest.startsWith('/renewal-info/')) return { ...response, headers: { 'cache-control': 'no-store', ...response.headers, ...cors } };
   if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
   const directory =
     profileId === undefined ? `${settings.PUBLIC_BASE_URL}/acme/directory` : acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory;

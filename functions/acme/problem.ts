@@ -27,6 +27,8 @@ const problems: Readonly<Record<ErrorCode, readonly [type: string, status: numbe
   orderNotReady: ['orderNotReady', 403],
   badCsr: ['badCSR', 400],
   alreadyRevoked: ['alreadyRevoked', 400],
+  alreadyReplaced: ['alreadyReplaced', 409],
+  invalidProfile: ['invalidProfile', 400],
   badRevocationReason: ['badRevocationReason', 400],
   policyViolation: ['rejectedIdentifier', 400],
   caa: ['caa', 403],

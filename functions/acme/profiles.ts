@@ -18,7 +18,15 @@ export function knownProfiles(mirror: ProfileMirror, store: ProfileStore, chance
     known.set(id, { profile, until: chance.now() + freshMs });
     return profile;
   };
+  let offered: { readonly profiles: Readonly<Record<string, string>>; readonly until: number } | undefined;
   return {
+    async selectable() {
+      if (offered === undefined || offered.until <= chance.now()) {
+        const profiles = Object.fromEntries((await mirror.readSelectable()).map(({ id, description }) => [id, description]));
+        offered = { profiles, until: chance.now() + freshMs };
+      }
+      return offered.profiles;
+    },
     async known(id) {
       const entry = known.get(id);
       if (entry !== undefined && entry.until > chance.now()) return entry.profile;

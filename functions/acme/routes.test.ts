@@ -10,6 +10,7 @@ const context = (overrides: Partial<AcmeContext>): AcmeContext => ({
   cache: { entries: new Map(), size: 1 },
   enabled: true,
   defaultProfile: 'default',
+  renewalInfo: true,
   ...overrides,
 });
 const get = (path: string, method = 'GET'): HttpRequest => ({
@@ -20,6 +21,7 @@ const get = (path: string, method = 'GET'): HttpRequest => ({
   body: Buffer.alloc(0),
   sourceIp: '192.0.2.1',
   requestId: 'r',
+  allowances: [],
 });
 const codeOf = async (answer: Promise<unknown>): Promise<string> => {
   try {

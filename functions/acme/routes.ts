@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { CaError } from '#domain/error.ts';
 import { accountObject, type Account } from '#domain/acme/account.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type KeyRequest,
 } from '#domain/acme/authenticate.ts';
 import { finalizeOrder } from '#domain/acme/finalize-order.ts';
+import { changeKey } from '#domain/acme/key-change.ts';
 import { newAccount } from '#domain/acme/new-account.ts';
 import { newOrder } from '#domain/acme/new-order.ts';
 import {
@@ -21,6 +23,7 @@ import {
   type Order,
 } from '#domain/acme/order.ts';
 import type { AcmePorts } from '#domain/acme/ports.ts';
+import { readCertId, renewalInfo, renewalInfoObject } from '#domain/acme/renewal-info.ts';
 import { readPayload } from '#domain/acme/jws.ts';
 import { respondToChallenge } from '#domain/acme/respond-to-challenge.ts';
 import { revokeCertificate } from '#domain/acme/revoke-certificate.ts';
@@ -38,6 +41,8 @@ export interface AcmeContext {
   readonly enabled: boolean;
   /** Whose URLs the shorthand under `/acme` stands for; undefined: there is none. */
   readonly defaultProfile: string | undefined;
+  /** False: the directory offers no renewalInfo, and its path is not found. */
+  readonly renewalInfo: boolean;
 }
 
 /** A request whose profile and route are known. */
@@ -47,6 +52,8 @@ interface Call extends AcmeContext {
   readonly request: HttpRequest;
   readonly path: string;
   readonly ids: readonly string[];
+  /** The request came by the shorthand, whose directory is the shared one. */
+  readonly shared: boolean;
 }
 
 interface Route {
@@ -62,6 +69,8 @@ const routes: readonly Route[] = [
   { pattern: /^\/new-nonce$/, methods: { HEAD: async () => ({ status: 200 }), GET: async () => ({ status: 204 }) } },
   { pattern: /^\/new-account$/, methods: { POST: postNewAccount } },
   { pattern: /^\/new-order$/, methods: { POST: (call) => asAccount(call, postNewOrder) } },
+  { pattern: /^\/key-change$/, methods: { POST: (call) => asAccount(call, postKeyChange) } },
+  { pattern: /^\/renewal-info\/([^/]+)$/, methods: { GET: getRenewalInfo, HEAD: getRenewalInfo } },
   { pattern: /^\/revoke-cert$/, methods: { POST: postRevokeCert } },
   { pattern: /^\/account\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAccount) } },
   { pattern: /^\/account\/([^/]+)\/orders$/, methods: { POST: (call) => asAccount(call, postOrders) } },
@@ -98,7 +107,15 @@ export async function serveAcme(context: AcmeContext, request: HttpRequest): Pro
   const profile = await context.ports.profiles.known(profileId);
   if (!profile?.enabled) throw new CaError('notFound', 'no such profile');
   const ids = (route.pattern.exec(rest) ?? []).slice(1);
-  return run({ ...context, profile, urls: acmeUrls(context.ports.publicBaseUrl, profile.id), request, path: rest, ids });
+  return run({
+    ...context,
+    profile,
+    urls: acmeUrls(context.ports.publicBaseUrl, profile.id),
+    request,
+    path: rest,
+    ids,
+    shared: !request.path.startsWith('/acme/profile/'),
+  });
 }
 
 /** A browser asks before it posts a type that no form could send (Fetch §3.2.2). */
@@ -114,7 +131,37 @@ function preflight(methods: readonly string[]): HttpResponse {
 }
 
 async function directory(call: Call): Promise<HttpResponse> {
-  return json(200, directoryObject(call.urls, call.profile), { 'cache-control': 'public, max-age=60' });
+  const { profile } = call;
+  const offered = call.shared ? await call.ports.profiles.selectable() : {};
+  const profiles = { [profile.id]: profile.description === '' ? profile.name : profile.description, ...offered };
+  const body = directoryObject(call.urls, profile, { profiles, renewalInfo: call.renewalInfo });
+  return json(200, body, { 'cache-control': 'public, max-age=60' });
+}
+
+// A revocation must reach whoever asks through a cache, too.
+const maxRenewalInfoAge = 600;
+
+/** RFC 9773 §4 */
+async function getRenewalInfo(call: Call): Promise<HttpResponse> {
+  if (!call.renewalInfo) throw new CaError('notFound', 'no such resource');
+  const certificate = await call.ports.renewals.renewable(readCertId(call.ids[0] ?? ''));
+  if (certificate === undefined) throw new CaError('notFound', 'no such certificate');
+  const info = renewalInfo(certificate);
+  const answer = json(200, renewalInfoObject(info));
+  const etag = `"${createHash('sha256').update(String(answer.body)).digest('base64url').slice(0, 22)}"`;
+  const headers = {
+    'cache-control': `public, max-age=${Math.min(maxRenewalInfoAge, Math.floor(info.retryAfter / 2))}`,
+    'retry-after': String(info.retryAfter),
+    etag,
+  };
+  if (call.request.headers['if-none-match'] === etag) return { status: 304, headers };
+  return { ...answer, headers: { ...answer.headers, ...headers } };
+}
+
+async function postKeyChange(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  const account = await changeKey(call.ports, signed);
+  call.cache.entries.delete(account.id);
+  return accountAnswer(200, account, call.urls);
 }
 
 async function postNewAccount(call: Call): Promise<HttpResponse> {

@@ -1,4 +1,4 @@
-import { createEabKey, disableEabKey, enableEabKey, listEabKeys, type EabKeyBody } from '#contract/eab-keys.ts';
+import { createEabKey, disableEabKey, enableEabKey, getEabKey, listEabKeys, type EabKeyBody } from '#contract/eab-keys.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
 import type { EabKeyAdministration, EabKeyRecord } from '#adapters/postgres/eab-keys.ts';
 import type { Chance } from '#domain/clock.ts';
@@ -21,6 +21,11 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
   };
   return [
     serve(listEabKeys, async ({ query }) => ({ items: (await ports.store.list(query.profile)).map(show) })),
+    serve(getEabKey, async ({ params }) => {
+      const key = await ports.store.get(params.key_id);
+      if (key === undefined) throw new CaError('notFound', 'no such key');
+      return show(key);
+    }),
     serve(createEabKey, async ({ body, caller }) => {
       const id = newId('eab', ports.chance.now(), ports.chance.random(10));
       const hmacKey = newHmacKey(ports.chance);
@@ -29,7 +34,7 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
         profileId: body.profile,
         description: body.description,
         sealedHmac: await ports.envelope.seal(hmacKey, `eab:${id}`),
-        allowedNames: body.allowed_names?.map((name) => name.toLowerCase()),
+        allowedNames: body.allowed_names ?? undefined,
         maxUses: body.max_uses,
         expiresAt: body.expires_at === null ? undefined : new Date(body.expires_at),
         actor: caller?.id ?? '',

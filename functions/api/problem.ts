@@ -26,6 +26,8 @@ const problems: Readonly<Record<ErrorCode, readonly [status: number, title: stri
   orderNotReady: [409, 'The order is not ready'],
   badCsr: [422, 'The CSR is not acceptable'],
   alreadyRevoked: [409, 'The certificate is revoked already'],
+  alreadyReplaced: [409, 'The certificate is replaced already'],
+  invalidProfile: [422, 'There is no such profile'],
   badRevocationReason: [422, 'The revocation reason is not acceptable'],
   policyViolation: [422, 'The policy refuses this'],
   caa: [422, 'CAA refuses this'],

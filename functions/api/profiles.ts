@@ -18,7 +18,7 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
   const show = (profile: Profile): ProfileBody => body(profile, ports.publicBaseUrl);
   const mirrored = async (profile: Profile): Promise<ProfileBody> => {
     // The outbox row that committed with the change repairs a mirror that misses this.
-    await ports.mirror.write(profile).then(
+    await Promise.all([ports.mirror.write(profile), ports.store.selectable().then((list) => ports.mirror.writeSelectable(list))]).then(
       () => ports.store.mirrored(profile.id),
       () => undefined,
     );
@@ -29,10 +29,12 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
     serve(getProfile, async ({ params }) => show(await existing(ports.store, params.id))),
     serve(createProfile, async ({ body, caller }) => {
       assertTrustAcknowledged(body);
+      assertSelectable(body);
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
     serve(replaceProfile, async ({ params, body, caller }) => {
       assertTrustAcknowledged(body);
+      assertSelectable(body);
       const replaced = await ports.store.replace(profileOf(params.id, body, body.version), caller?.id ?? '');
       if (replaced !== undefined) return mirrored(replaced);
       const now = await existing(ports.store, params.id);
@@ -65,6 +67,11 @@ function assertTrustAcknowledged(body: Writable): void {
   }
 }
 
+function assertSelectable(body: Writable): void {
+  if (body.selectable && body.eab_required)
+    throw new CaError('policyViolation', 'a profile that requires an external account cannot be selectable: its accounts register with it');
+}
+
 function profileOf(id: string, body: Writable, version: number): Profile {
   return {
     id,
@@ -85,8 +92,9 @@ function profileOf(id: string, body: Writable, version: number): Profile {
     maxIdentifiers: body.max_identifiers,
     termsOfService: body.terms_of_service ?? undefined,
     website: body.website ?? undefined,
-    // Announcing identities obliges to check CAA records, which nothing does yet.
-    caaIdentities: [],
+    caaIdentities: body.caa_identities,
+    selectable: body.selectable,
+    authorizationReuseSeconds: body.authorization_reuse_seconds,
     caId: body.ca_id,
     version,
   };
@@ -112,6 +120,9 @@ function body(profile: Profile, publicBaseUrl: string): ProfileBody {
     max_identifiers: profile.maxIdentifiers,
     terms_of_service: profile.termsOfService ?? null,
     website: profile.website ?? null,
+    caa_identities: [...profile.caaIdentities],
+    selectable: profile.selectable,
+    authorization_reuse_seconds: profile.authorizationReuseSeconds,
     ca_id: profile.caId,
     version: profile.version,
     acme_directory: acmeUrls(publicBaseUrl, profile.id).directory,

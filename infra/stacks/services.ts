@@ -175,7 +175,11 @@ export class ServicesStack extends Stack {
       ...(spec.urls && { PUBLIC_BASE_URL: edge.publicBaseUrl, PKI_BASE_URL: edge.pkiBaseUrl }),
       ...limitVariables(spec.name, config),
       ...(spec.name === 'revocation' && edge.originToken !== undefined && { ORIGIN_TOKEN: edge.originToken }),
-      ...(spec.name === 'acme' && { ACME_ENABLED: String(config.acme.enabled), ACME_DEFAULT_PROFILE: config.acme.defaultProfile }),
+      ...(spec.name === 'acme' && {
+        ACME_ENABLED: String(config.acme.enabled),
+        ACME_DEFAULT_PROFILE: config.acme.defaultProfile,
+        ACME_RENEWAL_INFO: String(config.acme.renewalInfo),
+      }),
       ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),

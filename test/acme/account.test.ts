@@ -94,7 +94,7 @@ test('terms that are set must be agreed to, and the answer links them', async ()
   const made = await api(platform, 'POST', '/api/v1/profiles', { id: 'with-terms', name: 'With terms', terms_of_service: terms });
   expect(made.status).toBe(201);
   const client = await acmeClient(platform, { profile: 'with-terms' });
-  expect(client.directory['meta']).toEqual({ termsOfService: terms });
+  expect(client.directory['meta']).toEqual({ termsOfService: terms, profiles: { 'with-terms': 'With terms' } });
   const refused = await client.post(String(client.directory['newAccount']), {});
   expect([refused.status, typeOf(refused), refused.json()['instance']]).toEqual([403, 'userActionRequired', terms]);
   expect(refused.headers['link']).toContain(`<${terms}>;rel="terms-of-service"`);

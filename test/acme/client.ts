@@ -1,4 +1,4 @@
-import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, createPublicKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import http from 'node:http';
 import { request, type Answer, type Target } from '../platform.ts';
 
@@ -75,12 +75,14 @@ export async function startResponder(): Promise<Responder> {
 export interface ClientOptions {
   readonly profile?: string;
   readonly responder?: Responder;
+  /** P-256, private; a fresh one otherwise. */
+  readonly key?: KeyObject;
 }
 
 export async function acmeClient(platform: Target, options: ClientOptions = {}): Promise<AcmeClient> {
   const directory = (await request(platform, `${platform.url}/acme/profile/${options.profile ?? 'default'}/directory`)).json();
-  const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const exported = publicKey.export({ format: 'jwk' });
+  const key = options.key ?? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const exported = createPublicKey(key).export({ format: 'jwk' });
   const jwk = { crv: String(exported.crv), kty: 'EC', x: String(exported.x), y: String(exported.y) };
   const thumbprint = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url');
 

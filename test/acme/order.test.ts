@@ -43,11 +43,11 @@ test('a wildcard has an authorization for its base, to be proven by dns-01 only 
   expect(wild).toMatchObject({ identifier: { type: 'dns', value: 'example.com' }, wildcard: true });
   expect((wild!['challenges'] as { type: string }[]).map((challenge) => challenge.type)).toEqual(['dns-01']);
   expect(plain!['wildcard']).toBeUndefined();
-  expect((plain!['challenges'] as { type: string }[]).map((challenge) => challenge.type)).toEqual(['http-01', 'dns-01']);
+  expect((plain!['challenges'] as { type: string }[]).map((challenge) => challenge.type)).toEqual(['http-01', 'tls-alpn-01', 'dns-01']);
   const tokens = [wild, plain].flatMap((authorization) =>
     (authorization!['challenges'] as { token: string }[]).map((challenge) => challenge.token),
   );
-  expect(new Set(tokens).size).toBe(3);
+  expect(new Set(tokens).size).toBe(4);
   for (const token of tokens) expect(Buffer.from(token, 'base64url').length).toBeGreaterThanOrEqual(16);
 });
 
