@@ -1,0 +1,96 @@
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import {
+  acmeClient,
+  freshName,
+  firstCertificate,
+  makeCsr,
+  poll,
+  prove,
+  startResponder,
+  type AcmeClient,
+  type Responder,
+} from './client.ts';
+
+let platform: Platform;
+let responder: Responder;
+let client: AcmeClient;
+beforeAll(async () => {
+  responder = await startResponder();
+  platform = await startPlatform({ args: ['--door-http01-port', String(responder.port)] });
+  const profiles = [
+    { id: 'short', name: 'Short', description: 'Six days', validity_seconds: 518_400, selectable: true },
+    { id: 'hidden', name: 'Hidden' },
+    { id: 'terms', name: 'Terms', terms_of_service: 'https://example.com/terms', selectable: true },
+  ];
+  for (const profile of profiles) expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
+  client = await acmeClient(platform, { responder });
+  await client.register();
+});
+afterAll(async () => {
+  await platform.stop();
+  await responder.stop();
+});
+
+const typeOf = (answer: Answer): string => String(answer.json()['type']).replace('urn:ietf:params:acme:error:', '');
+const order = (profile: unknown, name = freshName(), who = client): Promise<Answer> =>
+  who.post(String(who.directory['newOrder']), { identifiers: [{ type: 'dns', value: name }], profile });
+const offered = async (path: string): Promise<unknown> => {
+  const { meta } = (await request(platform, platform.url + path)).json();
+  return (meta as { profiles: unknown }).profiles;
+};
+
+test('the shared directory offers the selectable profiles, each other directory its own alone', async () => {
+  // A copy knows what is offered for some seconds.
+  await until('the offer is known', async () => Object.keys((await offered('/acme/directory')) as object).length === 3 || undefined);
+  expect(await offered('/acme/directory')).toEqual({ default: 'Every name is proven by a challenge', short: 'Six days', terms: 'Terms' });
+  expect(await offered('/acme/profile/default/directory')).toEqual({ default: 'Every name is proven by a challenge' });
+  expect(await offered('/acme/profile/short/directory')).toEqual({ short: 'Six days' });
+});
+
+test('an order names its profile, and a chosen one is what the certificate is made by', async () => {
+  expect((await order(undefined)).json()['profile']).toBe('default');
+  expect((await order('default')).json()['profile']).toBe('default');
+  const name = freshName();
+  const chosen = await order('short', name);
+  expect([chosen.status, chosen.json()['profile']]).toEqual([201, 'short']);
+  const url = String(chosen.headers['location']);
+  expect(url).toContain('/acme/profile/default/order/');
+  await prove(client, chosen.json(), responder);
+  const ready = await poll(client, url, 'ready');
+  const finalized = await client.post(String(ready['finalize']), { csr: makeCsr([name]).csr.toString('base64url') });
+  expect(finalized.json()).toMatchObject({ status: 'valid', profile: 'short' });
+  const der = firstCertificate((await client.post(String(finalized.json()['certificate']))).text);
+  const { validFromDate, validToDate } = new X509Certificate(der);
+  expect((validToDate.getTime() - validFromDate.getTime()) / 1000).toBeLessThan(518_401);
+  const revoked = await client.post(String(client.directory['revokeCert']), { certificate: der.toString('base64url') });
+  expect(revoked.status).toBe(200);
+});
+
+test.each(['nobody', 'hidden', 'internal', '', 'no such/thing'])('the profile %j is not offered: invalidProfile', async (profile) => {
+  const answer = await order(profile);
+  expect([answer.status, typeOf(answer)]).toEqual([400, 'invalidProfile']);
+});
+
+test('a profile that is no text is malformed, one with terms of its own asks for them, and other directories offer no choice', async () => {
+  expect(typeOf(await order(7))).toBe('malformed');
+  expect(typeOf(await order('terms'))).toBe('userActionRequired');
+  const other = await acmeClient(platform, { profile: 'short' });
+  await other.register();
+  expect(typeOf(await order('default', freshName(), other))).toBe('invalidProfile');
+  expect((await order('short', freshName(), other)).json()['profile']).toBe('short');
+});
+
+test('a profile that wants an invitation cannot be offered to those who have none', async () => {
+  const answer = await api(platform, 'POST', '/api/v1/profiles', { id: 'invited', name: 'Invited', eab_required: true, selectable: true });
+  expect(answer.status).toBe(422);
+});
+
+test('a profile that is withdrawn is not to be had by its next order', async () => {
+  const made = (await api(platform, 'POST', '/api/v1/profiles', { id: 'brief', name: 'Brief', selectable: true })).json();
+  expect((await order('brief')).status).toBe(201);
+  const { acme_directory: _d, id: _i, ...fields } = made;
+  expect((await api(platform, 'PUT', '/api/v1/profiles/brief', { ...fields, selectable: false })).status).toBe(200);
+  expect(typeOf(await order('brief'))).toBe('invalidProfile');
+});
