@@ -2,6 +2,8 @@
 export const permissions = [
   'profile.read',
   'profile.edit',
+  'ca.read',
+  'ca.edit',
   'acme.eab.read',
   'acme.eab.edit',
   'certificate.read',

@@ -36,6 +36,8 @@ export interface AcmePorts {
   readonly limiter: Limiter;
   /** The CA of a profile, ready to sign. */
   authority(caId: string): Promise<SigningAuthority>;
+  /** Ways from what a CA signs to other trust anchors, each without the leaf (RFC 8555 §7.4.2). */
+  alternateChains(caId: string): Promise<readonly (readonly Uint8Array[])[]>;
   /** Opens what the envelope key sealed. */
   unseal(sealed: Uint8Array, context: string): Promise<Uint8Array>;
   /** Tells the worker that a job waits; best effort, the dispatcher repairs. */

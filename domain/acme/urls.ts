@@ -15,6 +15,8 @@ export interface AcmeUrls {
   authorization(id: string): string;
   challenge(id: string): string;
   certificate(id: string): string;
+  /** @param number from 1 */
+  alternate(certificateId: string, number: number): string;
 }
 
 /**
@@ -39,6 +41,7 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
     authorization: (id) => `${base}/authz/${id}`,
     challenge: (id) => `${base}/challenge/${id}`,
     certificate: (id) => `${base}/cert/${id}`,
+    alternate: (certificateId, number) => `${base}/cert/${certificateId}/${number}`,
   };
 }
 

@@ -25,3 +25,9 @@ export function fromPem(label: string, text: string): Uint8Array {
     throw new CaError('malformed', `not one PEM block of ${label}`);
   return der;
 }
+
+/** DER of every CERTIFICATE block of a text, in its order; whatever stands between them is comment (RFC 7468 §2). */
+export function certificatesOfPem(text: string): readonly Uint8Array[] {
+  const blocks = text.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g);
+  return Array.from(blocks, ([, body = '']) => Buffer.from(body, 'base64'));
+}

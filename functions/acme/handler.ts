@@ -6,6 +6,7 @@ import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { accountStore } from '#adapters/postgres/accounts.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { orderStore } from '#adapters/postgres/orders.ts';
@@ -22,6 +23,7 @@ import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '.
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
 import { waker } from '../shared/wake.ts';
+import { alternateChains } from './alternate-chains.ts';
 import { problemOf } from './problem.ts';
 import { knownProfiles } from './profiles.ts';
 import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
@@ -92,6 +94,7 @@ const ports: AcmePorts = {
   nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
   limiter: limits.limiter,
   authority: authorities(issuance, sealed),
+  alternateChains: alternateChains(crossCertificateStore(database), chance),
   unseal: (bytes, context) => sealed.unseal(bytes, context),
   hint: (jobId) => hint({ jobId }),
   publicBaseUrl: settings.PUBLIC_BASE_URL,

@@ -78,7 +78,7 @@ const routes: readonly Route[] = [
   { pattern: /^\/order\/([^/]+)\/finalize$/, methods: { POST: (call) => asAccount(call, postFinalize) } },
   { pattern: /^\/authz\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAuthorization) } },
   { pattern: /^\/challenge\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postChallenge) } },
-  { pattern: /^\/cert\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postCertificate) } },
+  { pattern: /^\/cert\/([^/]+)(?:\/([1-9]\d?))?$/, methods: { POST: (call) => asAccount(call, postCertificate) } },
 ];
 
 /** Which profile and resource a path names: `/acme/profile/{id}/…`, or `/acme/…` for the default profile. */
@@ -257,7 +257,19 @@ async function postCertificate(call: Call, signed: AccountRequest): Promise<Http
   const found = await call.ports.orders.certificate(signed.who, call.ids[0] ?? '');
   if (found === undefined) throw new CaError('notFound', 'no such certificate');
   const { chain } = await call.ports.authority(found.caId);
-  return { status: 200, headers: { 'content-type': chainType }, body: pemChain([found.certificate, ...chain]) };
+  const chains = [chain, ...(await call.ports.alternateChains(found.caId))];
+  const number = Number(call.ids[1] ?? 0);
+  const asked = chains[number];
+  if (asked === undefined) throw new CaError('notFound', 'no such certificate');
+  const id = call.ids[0] ?? '';
+  const others = chains.flatMap((_, other) =>
+    other === number ? [] : [`<${other === 0 ? call.urls.certificate(id) : call.urls.alternate(id, other)}>;rel="alternate"`],
+  );
+  return {
+    status: 200,
+    headers: { 'content-type': chainType, ...(others.length > 0 && { link: others.join(', ') }) },
+    body: pemChain([found.certificate, ...asked]),
+  };
 }
 
 function accepts(header: string | undefined): boolean {

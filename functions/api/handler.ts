@@ -7,6 +7,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
@@ -24,6 +25,7 @@ import { newId } from '../shared/new-id.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { authentication } from './authentication.ts';
+import { crossCertificateOperations } from './cross-certificates.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
@@ -76,6 +78,7 @@ const route = router(
       mirror: profileMirror(dynamodb, settings.STATE_TABLE),
       publicBaseUrl: settings.PUBLIC_BASE_URL,
     }),
+    ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),
     ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: sealed, chance }),
     ...certificateOperations({
       store: managedCertificates(database),

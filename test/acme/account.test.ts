@@ -136,6 +136,32 @@ test('given a key with two uses, of six simultaneous accounts two are made', asy
   expect(answers.map((answer) => answer.status).sort()).toEqual([201, 201, 403, 403, 403, 403]);
 });
 
+test('a key that has expired or is disabled invites nobody, and its record says what became of it', async () => {
+  const expired = await eabKey({ expires_at: new Date(Date.now() - 1000).toISOString() });
+  const disabled = await eabKey();
+  const used = await eabKey({ description: 'web team' });
+  await api(platform, 'POST', `/api/v1/eab-keys/${disabled.key_id}/disable`);
+  const register = async (key: { key_id: string; hmac_key: string }): Promise<number> => {
+    const client = await acmeClient(platform, { profile: 'internal' });
+    return (await client.register({ externalAccountBinding: bind(client, key) })).status;
+  };
+  expect([await register(expired), await register(disabled), await register(used), await register(used)]).toEqual([403, 403, 201, 403]);
+  const record = await api(platform, 'GET', `/api/v1/eab-keys/${used.key_id}`);
+  expect(record.json()).toMatchObject({ description: 'web team', uses: 1, max_uses: 1, disabled_at: null });
+  expect(record.text).not.toContain(used.hmac_key);
+  expect((await api(platform, 'GET', `/api/v1/eab-keys/${disabled.key_id}`)).json()['disabled_at']).not.toBeNull();
+  expect((await api(platform, 'GET', '/api/v1/eab-keys/eab-nobody')).status).toBe(404);
+  const wrong = await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal', allowed_names: ['not a name'] });
+  expect(wrong.status).toBe(400);
+});
+
+test('a binding of one profile is none under another, and one that is offered where none is needed must be right, too', async () => {
+  const key = await eabKey();
+  const client = await acmeClient(platform);
+  const answer = await client.register({ externalAccountBinding: bind(client, key) });
+  expect([answer.status, typeOf(answer)]).toEqual([403, 'unauthorized']);
+});
+
 test('a disabled key blocks its accounts until it is enabled again', async () => {
   const key = await eabKey();
   const client = await acmeClient(platform, { profile: 'internal' });

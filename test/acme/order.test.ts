@@ -123,6 +123,34 @@ test("an account lists its orders, newest first, and nobody else's", async () =>
   expect((await client.post(String(account['orders']))).status).toBe(403);
 });
 
+test('a long list of orders comes in pages that link the next, each order once (RFC 8555 §7.1.2.1)', async () => {
+  const mine = await acmeClient(platform);
+  await mine.register();
+  const { url } = await mine.order(freshName());
+  const database = await platform.database();
+  try {
+    await database.query(
+      `INSERT INTO acme_orders (id, account_id, profile_id, auth_mode, status, identifiers, expires_at)
+       SELECT 'ord-' || lpad(to_hex(n), 32, '0'), o.account_id, o.profile_id, o.auth_mode, 'invalid', o.identifiers, o.expires_at
+       FROM acme_orders o, generate_series(1, 230) n WHERE o.id = $1`,
+      [url.split('/').at(-1)],
+    );
+  } finally {
+    await database.end();
+  }
+  const sizes = [];
+  const seen = new Set<string>();
+  let next: string | undefined = String((await mine.post(mine.kid)).json()['orders']);
+  while (next !== undefined) {
+    const page = await mine.post(next);
+    const orders = page.json()['orders'] as string[];
+    sizes.push(orders.length);
+    for (const order of orders) seen.add(order);
+    next = /<([^>]+)>;rel="next"/.exec(page.headers['link'] ?? '')?.[1];
+  }
+  expect([sizes, seen.size]).toEqual([[100, 100, 31], 231]);
+});
+
 test('a profile that trusts makes a ready order with valid authorizations', async () => {
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal' })).json() as { key_id: string; hmac_key: string };
   const trusted = await acmeClient(platform, { profile: 'internal' });

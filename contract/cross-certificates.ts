@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const params = z.strictObject({ ca_id: z.string().max(63) });
+const path = '/api/v1/certificate-authorities/{ca_id}/cross-certificates';
+
+export const crossCertificate = z.strictObject({
+  id: z.string(),
+  ca_id: z.string(),
+  /** The cross-certificate first, then its issuers. */
+  chain_pem: z.string(),
+  not_after: z.string(),
+  created_by: z.string(),
+  created_at: z.string(),
+});
+export type CrossCertificateBody = z.infer<typeof crossCertificate>;
+
+export const listCrossCertificates = route({
+  operation: 'listCrossCertificates',
+  method: 'GET',
+  path,
+  summary: 'Other certificates of a CA’s key, which make the alternate chains of ACME downloads',
+  permission: 'ca.read',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ items: z.array(crossCertificate) }),
+  status: 200,
+});
+
+export const createCrossCertificate = route({
+  operation: 'createCrossCertificate',
+  method: 'POST',
+  path,
+  summary: 'Adds a certificate of a CA’s key that another CA made; downloads then link the chain to that CA',
+  permission: 'ca.edit',
+  params,
+  query: nothing,
+  body: z.strictObject({ chain_pem: z.string().min(1).max(65_536) }),
+  answer: crossCertificate,
+  status: 201,
+});
