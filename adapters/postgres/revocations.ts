@@ -26,8 +26,9 @@ const holds = {
   text: `SELECT NOT EXISTS (
            SELECT FROM jsonb_to_recordset($2::jsonb) AS n(type text, value text)
            WHERE NOT EXISTS (
-             SELECT FROM acme_authorizations z
-             WHERE z.account_id = $1 AND z.status = 'valid' AND z.expires_at > now() AND z.identifier_type = n.type
+             SELECT FROM acme_authorizations z JOIN acme_orders o ON o.id = z.order_id
+             -- what a profile grants on trust says nothing about another's certificates
+             WHERE (o.auth_mode = 'challenge' OR o.profile_id = $3) AND z.account_id = $1 AND z.status = 'valid' AND z.expires_at > now() AND z.identifier_type = n.type
                AND CASE WHEN n.value LIKE '*.%' THEN z.wildcard AND z.identifier_value = substr(n.value, 3)
                         ELSE NOT z.wildcard AND z.identifier_value = n.value END)) AS held`,
 };
@@ -63,8 +64,9 @@ export function revocationStore(database: Database): RevocationStore {
       const [row] = await database.query<CertificateRow>(revocable, [fingerprint]);
       return row && certificate(row);
     },
-    async holdsAuthorizations(accountId, names) {
-      const [row] = await database.query<{ held: boolean }>(holds, [accountId, JSON.stringify(names)]);
+    async holdsAuthorizations(accountId, certificate) {
+      const { names, profileId } = certificate;
+      const [row] = await database.query<{ held: boolean }>(holds, [accountId, JSON.stringify(names), profileId]);
       return names.length > 0 && row?.held === true;
     },
     async revoke(revocation) {

@@ -36,7 +36,7 @@ export async function revokeCertificate(ports: AcmePorts, request: AccountReques
       throw new CaError('unauthorized', 'the request is not signed by the key of the certificate');
   } else if (
     certificate.accountId !== request.account.id &&
-    !(await ports.revocations.holdsAuthorizations(request.account.id, certificate.names))
+    !(await ports.revocations.holdsAuthorizations(request.account.id, certificate))
   ) {
     throw new CaError('unauthorized', 'the account neither ordered the certificate nor controls all its names');
   }

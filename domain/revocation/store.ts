@@ -17,8 +17,11 @@ export interface RevocableCertificate {
 export interface RevocationStore {
   /** @param fingerprint SHA-256 of the whole certificate's DER */
   revocable(fingerprint: Uint8Array): Promise<RevocableCertificate | undefined>;
-  /** Whether an account holds valid, unexpired authorizations for every name. */
-  holdsAuthorizations(accountId: string, names: readonly { readonly type: string; readonly value: string }[]): Promise<boolean>;
+  /**
+   * Whether an account holds valid, unexpired authorizations for every name of a certificate. Those that were granted on trust count
+   * under their own profile only.
+   */
+  holdsAuthorizations(accountId: string, certificate: Pick<RevocableCertificate, 'names' | 'profileId'>): Promise<boolean>;
   /**
    * Revocation, audit, blocked key and CRL job in one commit; false when it was revoked already.
    */
