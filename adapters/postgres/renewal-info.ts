@@ -29,20 +29,22 @@ const refreshMs = 10_000;
 
 /** What ARI may be asked of (RFC 9773): every certificate of the inventory, found by its issuer's key identifier and its serial. */
 export function renewalInfoStore(database: Database, chance: Chance): RenewalInfoStore {
-  let known = new Map<string, string[]>();
+  let known: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   const issuersOf = async ({ keyIdentifier }: CertId): Promise<readonly string[]> => {
     const key = keyIdentifier.toString('hex');
-    if (!known.has(key) && chance.now() - readAt > refreshMs) {
+    const found = (await known)?.get(key);
+    if (found !== undefined) return found;
+    // Whoever asks while it is being read waits for the same answer.
+    if (known === undefined || chance.now() - readAt > refreshMs) {
       readAt = chance.now();
-      const found = new Map<string, string[]>();
-      for (const row of await database.query<{ id: string; certificate: Buffer }>(issuers, [])) {
-        const id = Buffer.from(issuerInfo(row.certificate).keyIdentifier).toString('hex');
-        found.set(id, [...(found.get(id) ?? []), row.id]);
-      }
-      known = found;
+      const reading = readIssuers(database);
+      known = reading;
+      reading.catch(() => {
+        if (known === reading) known = undefined;
+      });
     }
-    return known.get(key) ?? [];
+    return (await known).get(key) ?? [];
   };
   return {
     async renewable(id) {
@@ -63,4 +65,14 @@ export function renewalInfoStore(database: Database, chance: Chance): RenewalInf
       );
     },
   };
+}
+
+/** The CAs by their key identifiers, hex; generations of one key share theirs. */
+async function readIssuers(database: Database): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>();
+  for (const row of await database.query<{ id: string; certificate: Buffer }>(issuers, [])) {
+    const key = Buffer.from(issuerInfo(row.certificate).keyIdentifier).toString('hex');
+    found.set(key, [...(found.get(key) ?? []), row.id]);
+  }
+  return found;
 }
