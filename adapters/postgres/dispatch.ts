@@ -2,8 +2,8 @@ import type { Database } from './database.ts';
 
 /** What the job processor finds to repair. */
 export interface DispatchStore {
-  /** Jobs that are due and whose hint is lost or a minute old, oldest first; they count as hinted from now on. */
-  stranded(limit: number): Promise<readonly string[]>;
+  /** Jobs that are due and whose hint is lost or so many seconds old, oldest first; they count as hinted from now on. */
+  stranded(limit: number, hintSeconds: number): Promise<readonly string[]>;
   /** Failed jobs with attempts left, whose time has come, become pending. Returns their ids. */
   bringBack(limit: number): Promise<readonly string[]>;
   /** Processing orders whose lease has ended get a finalize job. Returns how many. */
@@ -17,7 +17,7 @@ const stranded = {
   text: `WITH c AS (
       SELECT id FROM jobs
       WHERE ((status = 'pending' AND run_at <= now() - interval '5 seconds') OR (status = 'running' AND lease_expires_at <= now()))
-        AND (hinted_at IS NULL OR hinted_at <= now() - interval '1 minute')
+        AND (hinted_at IS NULL OR hinted_at <= now() - make_interval(secs => $2))
       ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE jobs SET hinted_at = now() FROM c WHERE jobs.id = c.id RETURNING jobs.id, run_at)
   SELECT id FROM u ORDER BY run_at`,
@@ -54,8 +54,8 @@ const outlook = {
 
 export function dispatchStore(database: Database): DispatchStore {
   return {
-    async stranded(limit) {
-      return (await database.query<{ id: string }>(stranded, [limit])).map((row) => row.id);
+    async stranded(limit, hintSeconds) {
+      return (await database.query<{ id: string }>(stranded, [limit, hintSeconds])).map((row) => row.id);
     },
     async bringBack(limit) {
       return (await database.query<{ id: string }>(bringBack, [limit])).map((row) => row.id);

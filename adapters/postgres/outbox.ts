@@ -4,8 +4,8 @@ export type MirrorTopic = 'profile' | 'loop';
 
 /** What the dispatcher finds to send or to repair. */
 export interface OutboxStore {
-  /** Notifications that are due and whose hint is lost or a minute old, oldest first; they count as hinted from now on. */
-  dueNotifications(limit: number): Promise<readonly string[]>;
+  /** Notifications that are due and whose hint is lost or so many seconds old, oldest first; they count as hinted from now on. */
+  dueNotifications(limit: number, hintSeconds: number): Promise<readonly string[]>;
   /** Profiles or loop settings whose mirror was not confirmed. */
   unmirrored(topic: MirrorTopic, limit: number): Promise<readonly { readonly subjectId: string; readonly upTo: string }[]>;
   /** The mirror has what was committed up to this row of the outbox. */
@@ -19,7 +19,7 @@ const due = {
   text: `WITH c AS (
       SELECT id FROM notifications
       WHERE ((status IN ('pending', 'failed') AND next_attempt_at <= now()) OR (status = 'sending' AND lease_expires_at <= now()))
-        AND (hinted_at IS NULL OR hinted_at <= now() - interval '1 minute')
+        AND (hinted_at IS NULL OR hinted_at <= now() - make_interval(secs => $2))
       ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE notifications SET hinted_at = now() FROM c WHERE notifications.id = c.id RETURNING notifications.id, next_attempt_at)
   SELECT id FROM u ORDER BY next_attempt_at`,
@@ -43,8 +43,8 @@ const outlook = {
 
 export function outboxStore(database: Database): OutboxStore {
   return {
-    async dueNotifications(limit) {
-      return (await database.query<{ id: string }>(due, [limit])).map((row) => row.id);
+    async dueNotifications(limit, hintSeconds) {
+      return (await database.query<{ id: string }>(due, [limit, hintSeconds])).map((row) => row.id);
     },
     async unmirrored(topic, limit) {
       const rows = await database.query<{ subject_id: string; up_to: string }>(unmirrored, [topic, limit]);

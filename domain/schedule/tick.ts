@@ -16,6 +16,8 @@ export interface Run {
   readonly id: string;
   /** Milliseconds since the epoch; no new item is begun after it. */
   readonly deadline: number;
+  /** Asked for by hand: what was hinted a moment ago is hinted again, for the hint may be lost with what restarted. */
+  readonly forced: boolean;
 }
 
 /** What a loop did. */
@@ -100,7 +102,11 @@ export async function runTick(
   const run = { runId: begun.runId, loop: loop.name, token: begun.token };
   let drain: Drain;
   try {
-    drain = await work({ id: begun.runId, deadline: began + Math.max(remainingMs * 0.8, remainingMs - 60_000) });
+    drain = await work({
+      id: begun.runId,
+      deadline: began + Math.max(remainingMs * 0.8, remainingMs - 60_000),
+      forced: scheduled === undefined,
+    });
   } catch (error) {
     await ports.runs.finish(run, { outcome: 'failed', processed: 0, failed: 0, error: reasonOf(error) }).catch(() => false);
     return { ...(await ended(ports, loop.name, 'failed')), error };

@@ -7,14 +7,16 @@ import { measure } from '../shared/metrics.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 1000;
+// A tick later the queue has had its time; a hint less would be a queue full of copies.
+const hintSeconds = 50;
 
 /** jobProcessor and jobRetry: repairs what a lost hint, a dead worker or a dead request left behind. */
 export const handler = loopHandler('jobProcessor', settings, ({ database }) => {
   const store = dispatchStore(database);
   const queue = jobQueue(settings.JOB_QUEUE_URL);
-  return async () => {
+  return async (run) => {
     const adopted = await store.adoptProcessingOrders(page);
-    const jobIds = [...(await store.bringBack(page)), ...(await store.stranded(page))];
+    const jobIds = [...(await store.bringBack(page)), ...(await store.stranded(page, run.forced ? 0 : hintSeconds))];
     const failed = await queue.sendAll(jobIds.map((jobId) => ({ jobId })));
     const { nextDue, oldestPendingSeconds } = await store.outlook();
     measure('PendingJobAgeSeconds', oldestPendingSeconds);

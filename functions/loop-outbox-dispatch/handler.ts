@@ -14,6 +14,7 @@ import { measure } from '../shared/metrics.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 500;
+const hintSeconds = 50;
 
 /** notificationProcess and notificationRetry: hints for what is due, and mirrors whose write after a commit was lost. */
 export const handler = loopHandler('notificationProcess', settings, ({ database }) => {
@@ -46,8 +47,8 @@ export const handler = loopHandler('notificationProcess', settings, ({ database 
     }
     return { processed, failed };
   };
-  return async () => {
-    const due = await store.dueNotifications(page);
+  return async (run) => {
+    const due = await store.dueNotifications(page, run.forced ? 0 : hintSeconds);
     const lost = await queue.sendAll(due.map((notificationId) => ({ notificationId })));
     const repaired = [await repair('profile'), await repair('loop')];
     const { nextDue, oldestSeconds } = await store.outlook();
