@@ -21,10 +21,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const reportOf = (name: string): BundleReport => reports.find((report) => report.function === name)!;
 /** Those that strangers wait for. */
 const protocols = functionSpecs.filter((spec) => spec.routes !== undefined && spec.name !== 'api').map((spec) => spec.name);
-const budgets: Readonly<Record<string, number>> = { prober: 150_000, worker: 800_000, default: 700_000 };
+// The goal for what strangers wait for is 600 kB; revocation is above it since it asks the limiter, which brings DynamoDB's client.
+const budgets: Readonly<Record<string, number>> = { prober: 150_000, revocation: 620_000, worker: 800_000, default: 700_000 };
 
 test.each(functionSpecs.map((spec) => spec.name))('the bundle of %s keeps its budget', (name) => {
-  const budget = protocols.includes(name) ? 600_000 : (budgets[name] ?? budgets['default']!);
+  const budget = budgets[name] ?? (protocols.includes(name) ? 600_000 : budgets['default']!);
   expect(reportOf(name).bytes).toBeGreaterThan(10_000);
   expect(reportOf(name).bytes).toBeLessThanOrEqual(budget);
 });
