@@ -8,8 +8,8 @@ export default defineConfig({
     // Two cores: two files at a time, each in its own process, so that a whole-stack test owns its environment.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     sequence: { shuffle: true },
   },
 });

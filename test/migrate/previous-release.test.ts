@@ -26,7 +26,10 @@ function previousRelease(): { readonly commit: string } | { readonly reason: str
     const names = migrationsOf(commit);
     return names.length > 0 && names.length < releaseFiles.length;
   };
-  const named = process.env['PREVIOUS_RELEASE'];
+  // The release that landed last says so here; whoever lands the next one moves the line on.
+  const named =
+    process.env['PREVIOUS_RELEASE'] ??
+    git('rev-parse', '--verify', '--quiet', readFileSync(join(import.meta.dirname, 'landed-release'), 'utf8').trim());
   if (named !== undefined) return { commit: git('rev-parse', named) ?? named };
   const fork = git('merge-base', 'HEAD', 'origin/main');
   if (hasFewer(fork)) return { commit: fork };
