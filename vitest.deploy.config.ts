@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'forks',
     fileParallelism: false,
     bail: 1,
-    testTimeout: 180_000,
+    testTimeout: 240_000,
     hookTimeout: 120_000,
   },
 });

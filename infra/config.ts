@@ -1,11 +1,17 @@
 import * as z from 'zod';
+import { functionSpecs } from './functions.ts';
 import { limitNames, limitOf, limits, type LimitSetting } from '#domain/limit/limits.ts';
 
 const arn = (service: string): z.ZodType<string> =>
   z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:\\d{12}:.+`), `must be the ARN of a resource of ${service}`);
 
+const hostName = z
+  .string()
+  .max(200)
+  .regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/, 'must be a domain name in lower case');
+
 /** What a deployment may choose: the object under `certctl` in the CDK context. Unknown keys refuse to synthesize. */
-export const configSchema = z.strictObject({
+const schema = z.strictObject({
   /** A PostgreSQL that exists; without it the app makes an Aurora Serverless v2 that pauses to zero. */
   existingDatabase: z
     .strictObject({
@@ -38,6 +44,18 @@ export const configSchema = z.strictObject({
         .optional(),
     })
     .optional(),
+  /** Where a new database and its functions go instead of a network of their own: subnets that reach AWS (NAT, or interface endpoints). */
+  vpc: z
+    .strictObject({
+      vpcId: z.string().startsWith('vpc-'),
+      availabilityZones: z.array(z.string()).min(2),
+      subnetIds: z.array(z.string().startsWith('subnet-')).min(2),
+    })
+    .optional(),
+  /** How functions in the platform's own network reach AWS: over IPv6, free of charge, or through a NAT gateway. */
+  egress: z.enum(['ipv6', 'nat']).default('ipv6'),
+  /** RDS Proxy between functions and database, for many copies; it keeps the database awake, so `minCapacity` must be above 0. */
+  proxy: z.boolean().default(false),
   /** Aurora capacity units; 0 pauses after five idle minutes. */
   minCapacity: z.number().min(0).max(128).default(0),
   maxCapacity: z.number().min(1).max(128).default(2),
@@ -52,6 +70,37 @@ export const configSchema = z.strictObject({
     .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/))
     .max(20)
     .default([]),
+  /** Memory in MB by function, instead of the table's. */
+  memoryMb: z.partialRecord(z.enum(functionSpecs.map((spec) => spec.name)), z.number().int().min(128).max(10_240)).default({}),
+  /** Names of its own: `acme.` and `api.` at API Gateway, `pki.` at CloudFront. Without it both have Amazon's names. */
+  domain: z
+    .strictObject({
+      /** The names are made under it. */
+      name: hostName,
+      /** In the region: for acme., api. and pki-origin. under the name. */
+      certificateArn: arn('acm'),
+      /** In us-east-1, as CloudFront wants it: for pki. under the name. */
+      pkiCertificateArn: arn('acm').refine((text) => text.split(':')[3] === 'us-east-1', 'must be in us-east-1'),
+      /** A public zone of Route 53 that gets the records; without it the outputs say which to make. */
+      hostedZoneId: z.string().optional(),
+    })
+    .optional(),
+  /** An application load balancer as the only entrance, inside of a network or behind a web ACL: for both HTTP APIs have no answer. */
+  loadBalancer: z
+    .strictObject({
+      /** https for ACME and the control plane, plain http for CRL and OCSP. */
+      domain: hostName,
+      certificateArn: arn('acm'),
+      /** Reached from within the network only. */
+      internal: z.boolean().default(true),
+      /** Two or more; public ones for an entrance that is not internal. Without them the functions' own subnets. */
+      subnetIds: z.array(z.string().startsWith('subnet-')).min(2).optional(),
+      /** Who may connect. */
+      allowedCidrs: z.array(z.cidrv4()).min(1).default(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
+    })
+    .optional(),
+  /** A web ACL in front of the distribution (scope CLOUDFRONT, in us-east-1) or of the load balancer (scope REGIONAL). */
+  webAclArn: arn('wafv2').optional(),
   /** CloudFront in front of CRL and OCSP, which gives them plain http; false for emulators without it. */
   edge: z.boolean().default(true),
   logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),
@@ -67,18 +116,78 @@ export const configSchema = z.strictObject({
       renewalInfo: z.boolean().default(true),
     })
     .prefault({}),
+  /** Keeps tables, artifacts and keys when their stacks are removed; false for trials. */
+  retainData: z.boolean().default(true),
+  /** Tags on every resource, besides `application: certctl`. */
+  tags: z.record(z.string().min(1).max(128), z.string().max(256)).default({}),
+  /** Ten series and as many alarms, or a set of series for each loop: docs/operator/cost.md has the prices. */
+  metrics: z.enum(['minimal', 'full']).default('minimal'),
+  alarms: z
+    .strictObject({
+      /** Subscribed to the alarms' topic; Amazon asks for a confirmation by mail. */
+      email: z.email().optional(),
+      /** A topic that exists, instead of a new one. */
+      topicArn: arn('sns').optional(),
+    })
+    .prefault({}),
+  dashboard: z.boolean().default(true),
+  /** Daily recovery points of database and tables in a vault, with copies elsewhere; without it Aurora and DynamoDB keep 35 days by themselves. */
+  backup: z
+    .strictObject({
+      retentionDays: z.number().int().min(7).max(3650).default(35),
+      /** Vaults in other regions or accounts. */
+      copyToVaultArns: z.array(arn('backup')).max(5).default([]),
+    })
+    .optional(),
   /** Rate limits by their settings' names; docs/operator/rate-limit-scope.md says what each means. */
   limits: z.strictObject(limitSettings()).prefault({}),
+});
+
+/** What no single key can say. */
+export const configSchema = schema.superRefine((config, context) => {
+  const refuse = (path: readonly (string | number)[], message: string): void =>
+    context.addIssue({ code: 'custom', path: [...path], message });
+  const { existingDatabase, loadBalancer } = config;
+  if (config.maxCapacity < config.minCapacity) refuse(['maxCapacity'], 'must not be below minCapacity');
+  if (config.proxy && config.minCapacity === 0)
+    refuse(['proxy'], 'keeps the database awake: set minCapacity above 0, or leave the proxy out');
+  if (existingDatabase !== undefined) {
+    for (const key of ['vpc', 'proxy'] as const)
+      if (config[key] !== undefined && config[key] !== false) refuse([key], 'belongs to a new database; existingDatabase excludes it');
+    if (config.backup !== undefined) refuse(['backup'], 'who looks after the existing database backs it up; existingDatabase excludes it');
+  }
+  if (config.vpc !== undefined && config.egress === 'nat') refuse(['egress'], 'is a matter of the network that vpc names');
+  if (config.domain !== undefined && !config.edge) refuse(['domain'], 'needs the edge, for pki. under it');
+  if (config.domain !== undefined && loadBalancer !== undefined) refuse(['loadBalancer'], 'excludes domain: it is the only entrance');
+  if (config.webAclArn !== undefined && loadBalancer === undefined && !config.edge)
+    refuse(['webAclArn'], 'has nothing to stand in front of');
+  if (config.webAclArn?.includes(':global/') === (loadBalancer !== undefined))
+    refuse(['webAclArn'], loadBalancer === undefined ? 'must have the scope CLOUDFRONT' : 'must have the scope REGIONAL');
+  const network = existingDatabase === undefined ? 'own' : existingDatabase.vpc;
+  if (loadBalancer !== undefined && network === undefined)
+    refuse(['loadBalancer'], 'needs the network of the database: existingDatabase.vpc');
+  if (loadBalancer?.internal === false && loadBalancer.subnetIds === undefined)
+    refuse(['loadBalancer', 'subnetIds'], 'must be public subnets of the network, when the entrance is not internal');
+  if (loadBalancer?.subnetIds !== undefined && (existingDatabase?.vpc ?? config.vpc) === undefined)
+    refuse(['loadBalancer', 'subnetIds'], 'are subnets of a network that exists: existingDatabase.vpc or vpc');
 });
 
 export type Config = z.output<typeof configSchema>;
 
 /** @throws {Error} one line that names what is wrong */
 export function readConfig(context: unknown): Config {
-  const result = configSchema.safeParse(typeof context === 'string' ? JSON.parse(context) : (context ?? {}));
+  const result = configSchema.safeParse(typeof context === 'string' ? parsed(context) : (context ?? {}));
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => `${['certctl', ...issue.path].join('.')}: ${issue.message}`);
   throw new Error(`the CDK context is not valid: ${problems.join('; ')}`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new Error(`the CDK context is not valid: certctl: is no JSON object: ${text.slice(0, 40)}`);
+  }
 }
 
 function limitSettings(): Record<LimitSetting, z.ZodDefault<z.ZodNumber>> {

@@ -5,6 +5,8 @@ export interface FunctionSpec {
   readonly name: string;
   /** Route keys of the HTTP API. */
   readonly routes?: readonly string[];
+  /** Its routes are reachable over plain http, too. */
+  readonly plainHttp?: boolean;
   /** Rate of the schedule in minutes. */
   readonly everyMinutes?: number;
   readonly memoryMb: number;
@@ -76,6 +78,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
   {
     name: 'revocation',
     routes: ['ANY /.well-known/pki/{proxy+}'],
+    plainHttp: true,
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',

@@ -3,6 +3,7 @@ import middy from '@middy/core';
 import { CaError } from '#domain/error.ts';
 import { rateLimitFields } from '#domain/limit/header-fields.ts';
 import type { Allowance } from '#domain/limit/limiter.ts';
+import { isBalanced, readBalanced } from './load-balancer.ts';
 import { log } from './log.ts';
 
 /** A request as routes see it. */
@@ -103,12 +104,16 @@ function logRequest(request: HttpRequest, status: number, milliseconds: number):
 }
 
 function readRequest(event: APIGatewayProxyEventV2): HttpRequest {
+  // A load balancer says null where API Gateway says nothing.
+  const text = event.body as string | null | undefined;
+  const body = typeof text === 'string' ? Buffer.from(text, event.isBase64Encoded ? 'base64' : 'utf8') : Buffer.alloc(0);
+  if (isBalanced(event)) return { ...readBalanced(event), body, allowances: [] };
   return {
     method: event.requestContext.http.method,
     path: event.rawPath,
     query: event.rawQueryString,
     headers: event.headers,
-    body: event.body === undefined ? Buffer.alloc(0) : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8'),
+    body,
     sourceIp: event.requestContext.http.sourceIp,
     requestId: event.requestContext.requestId,
     allowances: [],

@@ -1,8 +1,10 @@
 import { Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import * as backup from 'aws-cdk-lib/aws-backup';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Config } from '../config.ts';
+import { dailyBackup } from '../constructs/backup.ts';
 import { newDatabase, existingDatabase, type PlatformDatabase } from '../constructs/database.ts';
 
 /** A name that says what it is, for policies and their reviewers. */
@@ -22,9 +24,11 @@ export class DataStack extends Stack {
   readonly state: dynamodb.Table;
   readonly artifacts: s3.Bucket;
   readonly artifactsArn: string;
+  readonly #removalPolicy: RemovalPolicy;
 
   constructor(scope: Construct, id: string, props: DataProps) {
     super(scope, id, { ...props, description: 'certctl: database, tables, artifacts' });
+    this.#removalPolicy = props.config.retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
     this.nonces = this.#table('Nonces');
     this.rates = this.#table('RateLimits');
     this.state = this.#table('State');
@@ -34,7 +38,7 @@ export class DataStack extends Stack {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,
       minimumTLSVersion: 1.2,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: this.#removalPolicy,
       lifecycleRules: [{ noncurrentVersionExpiration: Duration.days(90) }],
     });
     Validations.of(this.artifacts).acknowledge({
@@ -47,6 +51,15 @@ export class DataStack extends Stack {
       props.config.existingDatabase === undefined
         ? newDatabase(this, props.config, this.artifacts)
         : existingDatabase(this, props.config.existingDatabase);
+    if (props.config.backup !== undefined) {
+      const { recoverable } = this.database;
+      // Rate limits and spent nonces are worth nothing an hour later.
+      const resources = [
+        backup.BackupResource.fromDynamoDbTable(this.state),
+        ...recoverable.map((cluster) => backup.BackupResource.fromRdsDatabaseCluster(cluster)),
+      ];
+      dailyBackup(this, props.config.backup, resources, this.#removalPolicy);
+    }
   }
 
   #table(id: string): dynamodb.Table {
@@ -55,7 +68,7 @@ export class DataStack extends Stack {
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
       timeToLiveAttribute: 'exp',
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: this.#removalPolicy,
     });
   }
 }

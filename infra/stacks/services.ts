@@ -36,6 +36,7 @@ const visibilityTimeouts = 6;
 export class ServicesStack extends Stack {
   readonly functions: ReadonlyMap<string, lambda.Function>;
   readonly jobs: sqs.Queue;
+  readonly deadJobs: sqs.Queue;
   readonly schema: CustomResource;
   readonly #props: ServicesProps;
 
@@ -43,14 +44,14 @@ export class ServicesStack extends Stack {
     super(scope, id, { ...props, description: 'certctl: functions, queue, schedules, migrations' });
     this.#props = props;
     const worker = functionSpecs.find((spec) => spec.consumesJobs);
-    const dead = new sqs.Queue(this, 'DeadJobs', { enforceSSL: true, retentionPeriod: Duration.days(14) });
+    this.deadJobs = new sqs.Queue(this, 'DeadJobs', { enforceSSL: true, retentionPeriod: Duration.days(14) });
     this.jobs = new sqs.Queue(this, 'Jobs', {
       enforceSSL: true,
       visibilityTimeout: Duration.seconds((worker?.timeoutSeconds ?? 0) * visibilityTimeouts),
-      deadLetterQueue: { queue: dead, maxReceiveCount: 5 },
+      deadLetterQueue: { queue: this.deadJobs, maxReceiveCount: 5 },
     });
     const failures = new sqs.Queue(this, 'LoopFailures', { enforceSSL: true, retentionPeriod: Duration.days(14) });
-    for (const queue of [dead, failures]) {
+    for (const queue of [this.deadJobs, failures]) {
       Validations.of(queue).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'This is where dead letters go.' });
     }
     const made = new Map<string, lambda.Function>();
@@ -95,7 +96,7 @@ export class ServicesStack extends Stack {
       architecture: lambda.Architecture.ARM_64,
       code: lambda.Code.fromAsset(join(bundles.folder, isLoop(spec.name) ? 'loops' : spec.name)),
       handler: isLoop(spec.name) ? `${spec.name}.handler` : 'index.handler',
-      memorySize: spec.memoryMb,
+      memorySize: config.memoryMb[spec.name] ?? spec.memoryMb,
       timeout: Duration.seconds(spec.timeoutSeconds),
       role,
       logGroup: logs,
@@ -105,7 +106,7 @@ export class ServicesStack extends Stack {
         vpc: network.vpc,
         vpcSubnets: network.subnets,
         securityGroups: [network.securityGroup],
-        ipv6AllowedForDualStack: data.database.ownNetwork,
+        ipv6AllowedForDualStack: network.dualStack,
       }),
       ...(spec.everyMinutes !== undefined && {
         // A late tick is worthless, the next one does its work: no retry, and only what failed is kept.
@@ -132,13 +133,13 @@ export class ServicesStack extends Stack {
   #environment(spec: FunctionSpec): Record<string, string> {
     const { config, bundles, data, keys, edge } = this.#props;
     const { database } = data;
-    const own = database.ownNetwork && spec.database !== undefined;
+    const dualStack = database.network?.dualStack === true && spec.database !== undefined;
     const secret = spec.database === 'owner' ? database.ownerSecret : database.runtime.secret;
     return {
       CERTCTL_FUNCTION: spec.name,
       CERTCTL_RELEASE: bundles.digest.slice(0, 12),
       ...(spec.database !== undefined && {
-        DATABASE_HOST: database.host,
+        DATABASE_HOST: spec.database === 'owner' ? database.host : database.runtimeHost,
         DATABASE_PORT: database.port,
         DATABASE_NAME: database.name,
         DATABASE_USER: spec.database === 'owner' ? ownerRole : database.runtime.user,
@@ -149,7 +150,7 @@ export class ServicesStack extends Stack {
           ? { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }
           : { DATABASE_CA: database.certificateAuthority }),
       }),
-      ...(own && { AWS_USE_DUALSTACK_ENDPOINT: 'true', NODE_OPTIONS: '--dns-result-order=ipv6first' }),
+      ...(dualStack && { AWS_USE_DUALSTACK_ENDPOINT: 'true', NODE_OPTIONS: '--dns-result-order=ipv6first' }),
       ...(spec.tables?.state && { STATE_TABLE: data.state.tableName }),
       ...(spec.tables?.nonces && { NONCE_TABLE: data.nonces.tableName }),
       ...(spec.tables?.rates && { RATE_TABLE: data.rates.tableName }),
@@ -180,6 +181,7 @@ export class ServicesStack extends Stack {
         ACME_DEFAULT_PROFILE: config.acme.defaultProfile,
         ACME_RENEWAL_INFO: String(config.acme.renewalInfo),
       }),
+      ...(config.metrics === 'full' && { CERTCTL_METRICS: 'full' }),
       ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
@@ -190,7 +192,7 @@ export class ServicesStack extends Stack {
     const { data, bundles } = this.#props;
     const migrate = this.#get('migrate');
     // In our own network the answer goes through the S3 endpoint; in a foreign one CDK's framework, outside of it, answers.
-    const foreign = data.database.network !== undefined && !data.database.ownNetwork;
+    const foreign = data.database.network?.own === false;
     const serviceToken = foreign ? new Provider(this, 'SchemaProvider', { onEventHandler: migrate }).serviceToken : migrate.functionArn;
     const schema = new CustomResource(this, 'Schema', {
       resourceType: 'Custom::CertctlSchema',
@@ -218,11 +220,20 @@ export class ServicesStack extends Stack {
 
   #triggers(spec: FunctionSpec): void {
     const fn = this.#get(spec.name);
+    const { entrance } = this.#props.edge;
+    if ('balancer' in entrance) {
+      const paths = (spec.routes ?? []).map((key) => (key.split(' ')[1] ?? '').replace('{proxy+}', '*'));
+      if (paths.length > 0) entrance.balancer.route(this, pascal(spec.name), paths, fn, spec.plainHttp === true);
+    } else this.#httpRoutes(spec, fn, entrance.api);
+    this.#queueAndSchedule(spec, fn);
+  }
+
+  #httpRoutes(spec: FunctionSpec, fn: lambda.Function, httpApi: apigateway.HttpApi): void {
     const integration = spec.routes && new integrations.HttpLambdaIntegration(`${pascal(spec.name)}Integration`, fn);
     for (const [index, key] of (spec.routes ?? []).entries()) {
       const [method, path = ''] = key.split(' ');
       const route = new apigateway.HttpRoute(this, `${pascal(spec.name)}Route${index}`, {
-        httpApi: this.#props.edge.api,
+        httpApi,
         routeKey: apigateway.HttpRouteKey.with(path, method === 'GET' ? apigateway.HttpMethod.GET : apigateway.HttpMethod.ANY),
         ...(integration && { integration }),
       } as apigateway.HttpRouteProps);
@@ -231,6 +242,9 @@ export class ServicesStack extends Stack {
         reason: 'ACME authenticates by signed requests, revocation status is public, and the control plane checks bearer tokens itself.',
       });
     }
+  }
+
+  #queueAndSchedule(spec: FunctionSpec, fn: lambda.Function): void {
     if (spec.consumesJobs) {
       fn.addEventSource(
         new SqsEventSource(this.jobs, {

@@ -13,12 +13,12 @@ import type { Cloud } from './cloud.ts';
 import { openEdge, type Edge } from './edge.ts';
 import { mainAccount, region } from './emulator.ts';
 import { nextRelease, thisRelease, type Release } from './release.ts';
-import { withoutPolicies } from './policies.ts';
+import { allowBatches, withoutPolicies } from './policies.ts';
 import { remaining } from './remaining.ts';
 import { makeWorld, type World } from './world.ts';
 
 // One account's life in order: each step finds what the one before left.
-const stacks = ['CertctlKeys', 'CertctlData', 'CertctlEdge', 'CertctlServices'] as const;
+const stacks = ['CertctlKeys', 'CertctlData', 'CertctlEdge', 'CertctlServices', 'CertctlWatch'] as const;
 const freshAccount = '111111111111';
 let world: World;
 let cloud: Cloud;
@@ -72,11 +72,12 @@ const target = () => ({
   connectTo: { 'https:': { host: '127.0.0.1', port: world.emulator.port }, 'http:': { host: '127.0.0.1', port: edge?.port ?? 0 } },
 });
 
-test('given an empty account, cdk bootstrap and cdk deploy make the four stacks without a manual step', async () => {
+test('given an empty account, cdk bootstrap and cdk deploy make the stacks without a manual step', async () => {
   await bootstrap(mainAccount);
   const { status, output } = await deploy(thisRelease, settings);
   expect([status, output.slice(-2000)]).toEqual([0, expect.anything() as unknown]);
   for (const stack of stacks) expect([stack, await cloud.stackStatus(stack)]).toEqual([stack, 'CREATE_COMPLETE']);
+  await allowBatches(cloud);
   apiUrl = (await cloud.outputs('CertctlEdge'))['ApiUrl'] ?? '';
   const template = await cloud.template('CertctlEdge');
   edge = await openEdge({ template, origin: apiUrl, emulatorPort: world.emulator.port, ca: world.authority.ca });
@@ -245,7 +246,8 @@ test('a first deployment whose migration fails rolls back and leaves no function
 
 test('removed by name, the stacks leave nothing but what retention keeps', async () => {
   const kept: string[] = [];
-  for (const stack of ['CertctlServices', 'CertctlEdge', 'CertctlData', 'CertctlKeys']) kept.push(...(await cloud.remove(stack)));
+  for (const stack of ['CertctlWatch', 'CertctlServices', 'CertctlEdge', 'CertctlData', 'CertctlKeys'])
+    kept.push(...(await cloud.remove(stack)));
   expect(kept.sort()).toEqual(['AWS::DynamoDB::Table', 'AWS::DynamoDB::Table', 'AWS::DynamoDB::Table', 'AWS::KMS::Key', 'AWS::S3::Bucket']);
   expect(await remaining(cloud)).toEqual({
     ...{ apis: [], functions: [], logGroups: [], queues: [], schedules: [] },

@@ -48,6 +48,9 @@ export async function startEmulator(authority: TestAuthority, folder: string): P
       LAMBDA_EXECUTOR: 'local',
       DOCKER_HOST: 'unix:///nonexistent',
       NODE_OPTIONS: '--no-experimental-require-module',
+      // One process in Python plays DynamoDB for everybody: it answers later than a table does.
+      LIMITER_TRY_MS: '2000',
+      LIMITER_TOTAL_MS: '5000',
       // CDK's own handlers leave the SDK to the runtime.
       NODE_PATH: join(root, 'node_modules'),
     },

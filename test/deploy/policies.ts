@@ -25,3 +25,22 @@ export async function withoutPolicies(cloud: Cloud, role: string, work: () => Pr
     for (const policy of taken) await iam.send(new PutRolePolicyCommand({ RoleName: role, ...policy }));
   }
 }
+
+/**
+ * AWS asks for `sqs:SendMessage` whether messages come alone or in batches; this emulator has an action of its own for batches. Whoever may do
+ * the one gets the other.
+ */
+export async function allowBatches(cloud: Cloud): Promise<void> {
+  const iam = new IAMClient(cloud.client);
+  for (const fn of (await cloud.functions()).values()) {
+    const RoleName = fn.Role?.split('/').at(-1) ?? '';
+    const { PolicyNames } = await iam.send(new ListRolePoliciesCommand({ RoleName }));
+    for (const PolicyName of PolicyNames ?? []) {
+      const { PolicyDocument } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
+      const document = decodeURIComponent(PolicyDocument ?? '');
+      if (!document.includes('"sqs:SendMessage"')) continue;
+      const batches = document.replaceAll('"sqs:SendMessage"', '"sqs:SendMessageBatch"');
+      await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'EmulatorBatches', PolicyDocument: batches }));
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, test, vi } from 'vitest';
+import { readConfig } from '#infra/config.ts';
+import { alarmRows } from '#infra/constructs/alarms.ts';
+import { functionSpecs } from '#infra/functions.ts';
+import { root } from '../platform.ts';
+import { synthesize, type Resource } from './synthesize.ts';
+
+// Many apps are synthesized here, on two cores.
+vi.setConfig({ testTimeout: 120_000 });
+
+const account = '111122223333';
+const secretArn = `arn:aws:secretsmanager:eu-central-1:${account}:secret:db-AbCdEf`;
+const network = { vpcId: 'vpc-1', availabilityZones: ['eu-central-1a', 'eu-central-1b'], subnetIds: ['subnet-1', 'subnet-2'] };
+const existingDatabase = { host: 'db.internal', name: 'certctl', secretArn, vpc: { ...network, securityGroupId: 'sg-1' } };
+const certificate = (region: string): string => `arn:aws:acm:${region}:${account}:certificate/0`;
+const domain = { name: 'pki.example.com', certificateArn: certificate('eu-central-1'), pkiCertificateArn: certificate('us-east-1') };
+const loadBalancer = { domain: 'pki.corp.example', certificateArn: certificate('eu-central-1') };
+const webAcl = (scope: string): string => `arn:aws:wafv2:us-east-1:${account}:${scope}/webacl/name/0`;
+const functionNamed = (resources: readonly Resource[], name: string): Record<string, unknown> =>
+  resources
+    .map((fn) => (fn.Properties['Environment'] as { Variables: Record<string, unknown> }).Variables)
+    .find((variables) => variables['CERTCTL_FUNCTION'] === name)!;
+
+describe('a configuration that cannot work is refused before synthesis, by the name of its key', () => {
+  test.each<[object, RegExp]>([
+    [{ proxy: true }, /certctl\.proxy: keeps the database awake/],
+    [{ minCapacity: 4, maxCapacity: 2 }, /certctl\.maxCapacity: must not be below minCapacity/],
+    [{ existingDatabase, proxy: true, minCapacity: 1 }, /certctl\.proxy: .*existingDatabase excludes it/],
+    [{ existingDatabase, vpc: network }, /certctl\.vpc: /],
+    [{ existingDatabase, backup: {} }, /certctl\.backup: /],
+    [{ vpc: network, egress: 'nat' }, /certctl\.egress: /],
+    [{ domain, edge: false }, /certctl\.domain: needs the edge/],
+    [{ domain: { ...domain, pkiCertificateArn: certificate('eu-central-1') } }, /certctl\.domain\.pkiCertificateArn: must be in us-east-1/],
+    [{ domain: { ...domain, name: 'Example.com' } }, /certctl\.domain\.name: must be a domain name/],
+    [{ domain, loadBalancer }, /certctl\.loadBalancer: excludes domain/],
+    [{ loadBalancer: { ...loadBalancer, internal: false } }, /certctl\.loadBalancer\.subnetIds: must be public subnets/],
+    [
+      { loadBalancer: { ...loadBalancer, subnetIds: ['subnet-1', 'subnet-2'] } },
+      /certctl\.loadBalancer\.subnetIds: are subnets of a network/,
+    ],
+    [{ loadBalancer, existingDatabase: { ...existingDatabase, vpc: undefined } }, /certctl\.loadBalancer: needs the network/],
+    [{ webAclArn: webAcl('regional') }, /certctl\.webAclArn: must have the scope CLOUDFRONT/],
+    [{ loadBalancer, webAclArn: webAcl('global') }, /certctl\.webAclArn: must have the scope REGIONAL/],
+    [{ edge: false, webAclArn: webAcl('global') }, /certctl\.webAclArn: has nothing to stand in front of/],
+    [{ alarms: { email: 'nobody' } }, /certctl\.alarms\.email: /],
+    [{ memoryMb: { acm: 512 } }, /certctl\.memoryMb/],
+    [{ memoryMb: { acme: 64 } }, /certctl\.memoryMb\.acme: /],
+    [{ logRetentionDays: 31 }, /certctl\.logRetentionDays: /],
+    [{ existingDatabase: { ...existingDatabase, secretArn: 'db' } }, /certctl\.existingDatabase\.secretArn: must be the ARN/],
+    [
+      { existingDatabase: { ...existingDatabase, certificateAuthority: 'x' } },
+      /certctl\.existingDatabase\.certificateAuthority: must be a PEM/,
+    ],
+  ])('%j', (config, message) => expect(() => readConfig(config)).toThrow(message));
+
+  test('what is no JSON at all, too', () => expect(() => readConfig('{edge')).toThrow(/certctl: is no JSON object/));
+});
+
+test('without a domain, execute-api is the address, and certificates name the distribution’s host over plain http', async () => {
+  const { templates, ofType } = await synthesize({});
+  templates.edge.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: false });
+  const variables = functionNamed(ofType('AWS::Lambda::Function'), 'acme');
+  expect(JSON.stringify(variables['PUBLIC_BASE_URL'])).toMatch(/ApiEndpoint/);
+  expect(JSON.stringify(variables['PKI_BASE_URL'])).toMatch(/"http:\/\/".*DomainName/);
+});
+
+test('with a domain, execute-api is off, acme. and api. are at API Gateway, pki. at CloudFront with a regional name as its origin', async () => {
+  const { templates, ofType, types } = await synthesize({ domain: { ...domain, hostedZoneId: 'Z1' } });
+  templates.edge.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
+  const names = ofType('AWS::ApiGatewayV2::DomainName').map((name) => name.Properties['DomainName']);
+  expect(names.sort()).toEqual(['acme.pki.example.com', 'api.pki.example.com', 'pki-origin.pki.example.com']);
+  templates.edge.hasResourceProperties('AWS::CloudFront::Distribution', {
+    DistributionConfig: {
+      Aliases: ['pki.pki.example.com'],
+      DefaultCacheBehavior: {
+        ViewerProtocolPolicy: 'allow-all',
+        AllowedMethods: Match.arrayWith(['POST']),
+        CachedMethods: ['GET', 'HEAD'],
+      },
+      Origins: [
+        {
+          DomainName: 'pki-origin.pki.example.com',
+          CustomOriginConfig: { OriginProtocolPolicy: 'https-only' },
+          OriginCustomHeaders: [{ HeaderName: 'x-origin-token', HeaderValue: Match.anyValue() }],
+        },
+      ],
+      ViewerCertificate: { MinimumProtocolVersion: 'TLSv1.2_2021' },
+    },
+  });
+  expect(functionNamed(ofType('AWS::Lambda::Function'), 'acme')).toMatchObject({
+    PUBLIC_BASE_URL: 'https://acme.pki.example.com',
+    PKI_BASE_URL: 'http://pki.pki.example.com',
+  });
+  expect(ofType('AWS::Route53::RecordSet').map((record) => record.Properties['Name'])).toHaveLength(4);
+  const manual = await synthesize({ domain });
+  expect(manual.types().has('AWS::Route53::RecordSet')).toBe(false);
+  const outputs = JSON.stringify(manual.templates.edge.toJSON()['Outputs']);
+  for (const label of ['acme', 'api', 'pki-origin', 'pki']) expect(outputs).toContain(`${label}.pki.example.com CNAME `);
+  expect(types().has('AWS::CloudFront::Distribution')).toBe(true);
+});
+
+test('the distribution hands on what OCSP and the limits need, keeps no errors, and stands behind a web ACL that is named', async () => {
+  const { templates } = await synthesize({ webAclArn: webAcl('global') });
+  templates.edge.hasResourceProperties('AWS::CloudFront::OriginRequestPolicy', {
+    OriginRequestPolicyConfig: { HeadersConfig: { HeaderBehavior: 'whitelist', Headers: ['CloudFront-Viewer-Address', 'Content-Type'] } },
+  });
+  templates.edge.hasResourceProperties('AWS::CloudFront::Distribution', {
+    DistributionConfig: {
+      WebACLId: webAcl('global'),
+      CustomErrorResponses: Match.arrayWith([{ ErrorCode: 503, ErrorCachingMinTTL: 0 }]),
+    },
+  });
+});
+
+test('behind a load balancer there is no HTTP API and no CloudFront: https for all, plain http for status alone, for the allowed networks', async () => {
+  const { templates, types, ofType } = await synthesize({ loadBalancer, webAclArn: webAcl('regional') });
+  expect([...types()].filter((type) => /ApiGateway|CloudFront/.test(type))).toEqual([]);
+  templates.edge.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', { Scheme: 'internal' });
+  templates.edge.hasResourceProperties('AWS::WAFv2::WebACLAssociation', { WebACLArn: webAcl('regional') });
+  for (const listener of ofType('AWS::ElasticLoadBalancingV2::Listener'))
+    expect(listener.Properties['DefaultActions']).toMatchObject([{ Type: 'fixed-response', FixedResponseConfig: { StatusCode: '404' } }]);
+  const paths = (port: string): unknown[] =>
+    Object.entries(templates.services.findResources('AWS::ElasticLoadBalancingV2::ListenerRule'))
+      .filter(([, rule]) => JSON.stringify((rule as Resource).Properties['ListenerArn']).includes(port))
+      .flatMap(([, rule]) => (rule as { Properties: { Conditions: { PathPatternConfig: { Values: string[] } }[] } }).Properties.Conditions)
+      .flatMap((condition) => condition.PathPatternConfig.Values)
+      .sort();
+  expect(paths('EntranceHttps')).toEqual(['/.well-known/pki/*', '/acme/*', '/api/*', '/health', '/ready']);
+  const plain = Object.values(templates.services.findResources('AWS::ElasticLoadBalancingV2::ListenerRule')).filter(
+    (rule) => !JSON.stringify((rule as Resource).Properties['ListenerArn']).includes('EntranceHttps'),
+  );
+  expect(plain).toHaveLength(1);
+  expect(JSON.stringify(plain)).toContain('/.well-known/pki/*');
+  const ingress = ofType('AWS::EC2::SecurityGroup').flatMap(
+    (group) => (group.Properties['SecurityGroupIngress'] as { CidrIp?: string }[] | undefined) ?? [],
+  );
+  expect(new Set(ingress.flatMap(({ CidrIp }) => CidrIp ?? []))).toEqual(new Set(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']));
+  expect(functionNamed(ofType('AWS::Lambda::Function'), 'acme')).toMatchObject({
+    PUBLIC_BASE_URL: 'https://pki.corp.example',
+    PKI_BASE_URL: 'http://pki.corp.example',
+  });
+});
+
+test('the proxy stands between the functions and the database, but not before migrations, and asks for IAM', async () => {
+  const { templates, ofType } = await synthesize({ proxy: true, minCapacity: 1 });
+  templates.data.hasResourceProperties('AWS::RDS::DBProxy', { RequireTLS: true, DefaultAuthScheme: 'IAM_AUTH', Auth: Match.absent() });
+  const host = (name: string): string => JSON.stringify(functionNamed(ofType('AWS::Lambda::Function'), name)['DATABASE_HOST']);
+  expect(host('acme')).toContain('Proxy');
+  expect(host('migrate')).not.toContain('Proxy');
+  expect(host('migrate')).toContain('Database');
+});
+
+test('with NAT the functions go out over IPv4; in a network that is named nothing of a network is made but security groups', async () => {
+  const nat = await synthesize({ egress: 'nat' });
+  expect(nat.ofType('AWS::EC2::NatGateway')).toHaveLength(1);
+  expect(functionNamed(nat.ofType('AWS::Lambda::Function'), 'acme')['AWS_USE_DUALSTACK_ENDPOINT']).toBeUndefined();
+  const named = await synthesize({ vpc: network });
+  expect([...named.types()].filter((type) => type.startsWith('AWS::EC2::')).sort()).toEqual([
+    'AWS::EC2::SecurityGroup',
+    'AWS::EC2::SecurityGroupEgress',
+    'AWS::EC2::SecurityGroupIngress',
+  ]);
+  expect(named.types().has('AWS::RDS::DBCluster')).toBe(true);
+  expect(Object.keys(named.resources).some((id) => id.startsWith('SchemaProvider'))).toBe(true);
+});
+
+test('sizes, tags, retention and removal are as configured', async () => {
+  const { ofType, resources } = await synthesize({
+    ...{ memoryMb: { acme: 2048 }, tags: { 'cost-center': '42' }, logRetentionDays: 90, retainData: false, deletionProtection: false },
+  });
+  const acme = ofType('AWS::Lambda::Function').find((fn) => fn.Properties['Description'] === 'certctl acme')!;
+  expect(acme.Properties['MemorySize']).toBe(2048);
+  const tagged = Object.entries(resources).filter(([, resource]) => 'Tags' in resource.Properties);
+  expect(tagged.length).toBeGreaterThan(40);
+  for (const [id, { Properties }] of tagged) {
+    const tags = JSON.stringify(Properties['Tags']);
+    expect([id, tags.includes('cost-center'), tags.includes('certctl')]).toEqual([id, true, true]);
+  }
+  for (const group of ofType('AWS::Logs::LogGroup')) expect(group.Properties['RetentionInDays']).toBe(90);
+  for (const type of ['AWS::DynamoDB::Table', 'AWS::KMS::Key']) for (const kept of ofType(type)) expect(kept.DeletionPolicy).toBe('Delete');
+  expect(ofType('AWS::RDS::DBCluster').map((cluster) => cluster.DeletionPolicy)).toEqual(['Snapshot']);
+  const usual = await synthesize({});
+  for (const type of ['AWS::DynamoDB::Table', 'AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::RDS::DBCluster'])
+    for (const kept of usual.ofType(type)) expect([type, kept.DeletionPolicy]).toEqual([type, 'Retain']);
+});
+
+test('backups are daily, kept as configured, copied elsewhere, and of what cannot be made anew', async () => {
+  const vault = `arn:aws:backup:eu-west-1:${account}:backup-vault:copies`;
+  const { templates } = await synthesize({ backup: { retentionDays: 60, copyToVaultArns: [vault] } });
+  templates.data.hasResourceProperties('AWS::Backup::BackupPlan', {
+    BackupPlan: {
+      BackupPlanRule: [
+        {
+          ScheduleExpression: 'cron(0 3 * * ? *)',
+          Lifecycle: { DeleteAfterDays: 60 },
+          CopyActions: [{ DestinationBackupVaultArn: vault, Lifecycle: { DeleteAfterDays: 60 } }],
+        },
+      ],
+    },
+  });
+  const selection = JSON.stringify(Object.values(templates.data.findResources('AWS::Backup::BackupSelection')));
+  for (const part of ['State', 'Database']) expect(selection).toContain(part);
+});
+
+test('minimal metrics are at most ten series and ten alarms; each alarm is about a series that a function writes, and goes to the topic', async () => {
+  const { ofType } = await synthesize({ alarms: { email: 'ops@example.com' } });
+  const alarms = ofType('AWS::CloudWatch::Alarm');
+  expect(alarms.length).toBeGreaterThan(5);
+  expect(alarms.length).toBeLessThanOrEqual(10);
+  for (const alarm of alarms) expect(alarm.Properties['AlarmActions']).toEqual([{ Ref: expect.stringMatching(/^Topic/) as unknown }]);
+  expect(ofType('AWS::SNS::Subscription').map((subscription) => subscription.Properties['Endpoint'])).toEqual(['ops@example.com']);
+  const written = writtenSeries();
+  expect(written.size).toBeLessThanOrEqual(10);
+  for (const { series } of alarmRows) expect([series, written.has(series)]).toEqual([series, true]);
+  const existing = await synthesize({ alarms: { topicArn: `arn:aws:sns:eu-central-1:${account}:pager` } });
+  expect(existing.types().has('AWS::SNS::Topic')).toBe(false);
+  expect((await synthesize({ dashboard: false })).types().has('AWS::CloudWatch::Dashboard')).toBe(false);
+});
+
+test('full metrics add an alarm for each loop and for each function that strangers wait for', async () => {
+  const { ofType } = await synthesize({ metrics: 'full' });
+  const more = functionSpecs.filter((spec) => spec.everyMinutes !== undefined || spec.routes !== undefined).length;
+  expect(ofType('AWS::CloudWatch::Alarm')).toHaveLength(alarmRows.length + 1 + more);
+  expect(functionNamed(ofType('AWS::Lambda::Function'), 'loop-acme-gc')['CERTCTL_METRICS']).toBe('full');
+});
+
+/** Names of the series without a loop's dimension that functions hand to CloudWatch. */
+function writtenSeries(): ReadonlySet<string> {
+  const files = readdirSync(join(root, 'functions'), { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+  );
+  const text = files.map((file) => readFileSync(join(root, 'functions', file), 'utf8')).join('\n');
+  return new Set([...text.matchAll(/(?:count|measure)\('(\w+)'/g)].map((match) => match[1] ?? ''));
+}
