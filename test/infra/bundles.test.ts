@@ -109,6 +109,9 @@ test('the prober has no code that could read a secret, a database or a key: its 
   expect(packages.filter((name) => !name.startsWith('left-out:')).sort()).toEqual(['adapters', 'domain', 'functions', 'zod']);
 });
 
+/** What `node -e 0` takes where nobody else works: see docs/operator/performance-baselines.md. */
+const quietEmptyMs = 31;
+
 test.each(protocols)('%s starts within twice the goal of 100 ms beyond an empty node', (name) => {
   // Away from this repository, whose package.json would make a module of it.
   const file = join(folder, `${name}.js`);
@@ -123,11 +126,12 @@ test.each(protocols)('%s starts within twice the goal of 100 ms beyond an empty 
   };
   const pairs = Array.from({ length: 9 }, () => ({ empty: milliseconds('0'), started: milliseconds(load) }));
   const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[4]!;
-  const beyond = median(pairs.map(({ empty, started }) => started - empty));
-  console.log(
-    `${name}: ${beyond.toFixed(0)} ms beyond an empty node, which takes ${median(pairs.map(({ empty }) => empty)).toFixed(0)} ms`,
-  );
-  expect(beyond).toBeLessThan(200);
+  const empty = median(pairs.map((pair) => pair.empty));
+  const beyond = median(pairs.map((pair) => pair.started - pair.empty));
+  // Neighbours also slow the processor down; an empty start says by how much.
+  const quiet = (beyond / empty) * quietEmptyMs;
+  console.log(`${name}: ${beyond.toFixed(0)} ms beyond an empty node of ${empty.toFixed(0)} ms, ${quiet.toFixed(0)} ms on a quiet machine`);
+  expect(quiet).toBeLessThan(200);
 });
 
 /** What every function could want to read when it loads; none of it is connected to before a request. */

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { readConfig } from '#infra/config.ts';
+import { functionSpecs } from '#infra/functions.ts';
+import { privileges } from '#infra/report/privileges.ts';
+import { templatesOf } from '#infra/report/templates.ts';
+import { privilegePage, withTable } from '../../docs/reference/privilege-table.ts';
+
+test('the page of privileges is the template’s; `node docs/reference/privilege-table.ts` writes it', async () => {
+  const page = readFileSync(privilegePage, 'utf8');
+  expect(page).toBe(await withTable(page));
+}, 60_000);
+
+test('each function has privileges of its own, and those of the prober end with its log group', async () => {
+  const all = privileges(await templatesOf(readConfig({})));
+  expect([...new Set(all.map((one) => one.function))].sort()).toEqual(functionSpecs.map((spec) => spec.name).sort());
+  expect(all.filter((one) => one.function === 'prober').map(({ action, resource }) => [action, resource])).toEqual([
+    ['logs:CreateLogStream', 'ProberLog'],
+    ['logs:PutLogEvents', 'ProberLog'],
+  ]);
+  // Nobody but migrations reads the owner's secret; nobody deletes but messages that are done with, and Lambda its interfaces.
+  expect(all.filter((one) => one.action.startsWith('secretsmanager:')).map((one) => one.function)).toEqual(['migrate', 'migrate']);
+  expect(new Set(all.map((one) => one.action).filter((action) => action.includes(':Delete')))).toEqual(
+    new Set(['ec2:DeleteNetworkInterface', 'sqs:DeleteMessage']),
+  );
+}, 60_000);
+
+test('a policy that the table cannot show is an error, not a gap', () => {
+  const role = { Type: 'AWS::IAM::Role', Properties: { ManagedPolicyArns: ['arn:aws:iam::aws:policy/AdministratorAccess'] } };
+  const fn = { Type: 'AWS::Lambda::Function', Properties: { Role: { 'Fn::GetAtt': ['Role', 'Arn'] } } };
+  expect(() => privileges([{ Resources: { Role: role, Fn: fn } }])).toThrow(/a policy of Amazon's/);
+});
