@@ -7,6 +7,8 @@ export interface Licensed {
   readonly version: string;
   /** SPDX expression, as the package states it. */
   readonly licence: string;
+  /** As the lock file has it, e.g. `sha512-…`. */
+  readonly integrity: string | undefined;
 }
 
 /** What may be handed on with the platform; anything else needs a decision by a person, here. */
@@ -25,20 +27,24 @@ export function isAccepted(licence: string): boolean {
 interface LockedPackage {
   readonly version?: string;
   readonly license?: string;
+  readonly integrity?: string;
   readonly dev?: boolean;
 }
 
 /** Every package of the lock file that is not for development alone, by name. */
 export function licences(root: string): readonly Licensed[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Readonly<Record<string, LockedPackage>> };
-  return Object.entries(lock.packages)
-    .filter(([path, found]) => path !== '' && found.dev !== true)
-    .map(([path, found]) => ({
+  const found = Object.entries(lock.packages)
+    .filter(([path, one]) => path !== '' && one.dev !== true)
+    .map(([path, one]) => ({
       name: path.replace(/^.*node_modules\//, ''),
-      version: found.version ?? '',
-      licence: found.license ?? licenceOf(root, path),
+      version: one.version ?? '',
+      licence: one.license ?? licenceOf(root, path),
+      integrity: one.integrity,
     }))
     .toSorted((a, b) => `${a.name} ${a.version}`.localeCompare(`${b.name} ${b.version}`));
+  // The same package may lie in several folders.
+  return found.filter(({ name, version }, index) => found[index - 1]?.name !== name || found[index - 1]?.version !== version);
 }
 
 /** Older packages say it in another form, which the lock file leaves out. */

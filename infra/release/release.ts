@@ -53,8 +53,12 @@ async function write(out: string): Promise<number> {
     node: process.version,
     builder: process.env['RELEASE_BUILDER'] ?? 'urn:certctl:a-developer',
   };
+  const product = named();
   mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, 'sbom.cdx.json'), `${JSON.stringify(billOfMaterials(root, committedAt), undefined, 2)}\n`);
+  writeFileSync(
+    join(out, 'sbom.cdx.json'),
+    `${JSON.stringify(billOfMaterials(root, { name: product.name, version: product.version, committedAt }), undefined, 2)}\n`,
+  );
   writeFileSync(join(out, 'licences.md'), licencePage(packages));
   writeFileSync(join(out, 'SHA256SUMS'), sums(files));
   writeFileSync(join(out, 'provenance.json'), `${JSON.stringify(provenance(files, origin), undefined, 2)}\n`);
@@ -82,6 +86,10 @@ async function check(file: string): Promise<number> {
 /** In the form of sha256sum(1). */
 function sums(files: readonly Subject[]): string {
   return files.map((file) => `${file.sha256}  ${file.name}\n`).join('');
+}
+
+function named(): { name: string; version: string } {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string; version: string };
 }
 
 function sha256(bytes: Uint8Array): string {
