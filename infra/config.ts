@@ -15,8 +15,11 @@ const schema = z.strictObject({
   /** A PostgreSQL that exists; without it the app makes an Aurora Serverless v2 that pauses to zero. */
   existingDatabase: z
     .strictObject({
+      /** The name in its certificate; no address unless the certificate has it. */
       host: z.string().min(1),
+      /** 5432 unless said. */
       port: z.number().int().positive().default(5432),
+      /** Of the database in the server. */
       name: z.string().min(1),
       /** Secret with `username` and `password` of a role that may create tables and roles. */
       secretArn: arn('secretsmanager'),
@@ -37,8 +40,11 @@ const schema = z.strictObject({
       vpc: z
         .strictObject({
           vpcId: z.string(),
+          /** Of the subnets, in their order. */
           availabilityZones: z.array(z.string()).min(1),
+          /** For the functions: they must reach the database and, by NAT or endpoints, AWS. */
           subnetIds: z.array(z.string()).min(1),
+          /** Of the functions; the database must admit it. */
           securityGroupId: z.string(),
         })
         .optional(),
@@ -48,6 +54,7 @@ const schema = z.strictObject({
   vpc: z
     .strictObject({
       vpcId: z.string().startsWith('vpc-'),
+      /** Of the subnets, in their order; two or more, as Aurora wants it. */
       availabilityZones: z.array(z.string()).min(2),
       subnetIds: z.array(z.string().startsWith('subnet-')).min(2),
     })
@@ -58,6 +65,7 @@ const schema = z.strictObject({
   proxy: z.boolean().default(false),
   /** Aurora capacity units; 0 pauses after five idle minutes. */
   minCapacity: z.number().min(0).max(128).default(0),
+  /** The most that Aurora grows to: a capacity unit is 2 GiB of memory and about 90 connections. */
   maxCapacity: z.number().min(1).max(128).default(2),
   /** One running copy per loop. New accounts, whose concurrency limit is 10, cannot reserve: set to false there. */
   reserveConcurrency: z.boolean().default(true),
@@ -90,12 +98,13 @@ const schema = z.strictObject({
     .strictObject({
       /** https for ACME and the control plane, plain http for CRL and OCSP. */
       domain: hostName,
+      /** In the region, for the domain. */
       certificateArn: arn('acm'),
-      /** Reached from within the network only. */
+      /** Reached from within the network only; true unless said. */
       internal: z.boolean().default(true),
       /** Two or more; public ones for an entrance that is not internal. Without them the functions' own subnets. */
       subnetIds: z.array(z.string().startsWith('subnet-')).min(2).optional(),
-      /** Who may connect. */
+      /** Who may connect; the private networks of RFC 1918 unless said. */
       allowedCidrs: z.array(z.cidrv4()).min(1).default(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
     })
     .optional(),
@@ -103,9 +112,11 @@ const schema = z.strictObject({
   webAclArn: arn('wafv2').optional(),
   /** CloudFront in front of CRL and OCSP, which gives them plain http; false for emulators without it. */
   edge: z.boolean().default(true),
+  /** How long log lines are kept: 7, 14, 30, 90, 180 or 365 days. */
   logRetentionDays: z.union([z.literal(7), z.literal(14), z.literal(30), z.literal(90), z.literal(180), z.literal(365)]).default(30),
   /** Protects the database against deletion; false for trials. */
   deletionProtection: z.boolean().default(true),
+  /** The ACME server. */
   acme: z
     .strictObject({
       /** False: no ACME path answers anything but 404. */
@@ -122,6 +133,7 @@ const schema = z.strictObject({
   tags: z.record(z.string().min(1).max(128), z.string().max(256)).default({}),
   /** Ten series and as many alarms, or a set of series for each loop: docs/operator/cost.md has the prices. */
   metrics: z.enum(['minimal', 'full']).default('minimal'),
+  /** Who is told. */
   alarms: z
     .strictObject({
       /** Subscribed to the alarms' topic; Amazon asks for a confirmation by mail. */
@@ -130,10 +142,12 @@ const schema = z.strictObject({
       topicArn: arn('sns').optional(),
     })
     .prefault({}),
+  /** A page in CloudWatch; an account has three for nothing. */
   dashboard: z.boolean().default(true),
   /** Daily recovery points of database and tables in a vault, with copies elsewhere; without it Aurora and DynamoDB keep 35 days by themselves. */
   backup: z
     .strictObject({
+      /** 35 unless said. */
       retentionDays: z.number().int().min(7).max(3650).default(35),
       /** Vaults in other regions or accounts. */
       copyToVaultArns: z.array(arn('backup')).max(5).default([]),
