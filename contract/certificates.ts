@@ -29,10 +29,12 @@ export type CertificateBody = z.infer<typeof certificate>;
 
 export const listCertificates = route({
   operation: 'listCertificates',
+  command: 'certs list',
   method: 'GET',
   path: '/api/v1/certificates',
   summary: 'Managed certificates, newest first',
-  permission: 'certificate.read',
+  scope: 'rows',
+  permission: 'cert.read',
   params: nothing,
   query: z.strictObject({ cursor: id.optional(), limit: z.coerce.number().int().min(1).max(100).default(100) }),
   body: nothing,
@@ -42,10 +44,12 @@ export const listCertificates = route({
 
 export const getCertificate = route({
   operation: 'getCertificate',
+  command: 'certs get',
   method: 'GET',
   path: '/api/v1/certificates/{id}',
   summary: 'One managed certificate',
-  permission: 'certificate.read',
+  scope: 'rows',
+  permission: 'cert.read',
   params: z.strictObject({ id }),
   query: nothing,
   body: nothing,
@@ -55,10 +59,12 @@ export const getCertificate = route({
 
 export const createCertificate = route({
   operation: 'createCertificate',
+  command: 'certs create',
   method: 'POST',
   path: '/api/v1/certificates',
   summary: 'Has a CSR certified and keeps the certificate renewed; without keep_csr each renewal waits for a new CSR',
-  permission: 'certificate.edit',
+  scope: 'rows',
+  permission: 'cert.issue',
   params: nothing,
   query: nothing,
   body: z.strictObject({
@@ -77,10 +83,12 @@ export const createCertificate = route({
 
 export const renewCertificate = route({
   operation: 'renewCertificate',
+  command: 'certs renew',
   method: 'POST',
   path: '/api/v1/certificates/{id}/renew',
   summary: 'Renews a certificate now, also one that has expired; joins a renewal that is under way',
-  permission: 'certificate.edit',
+  scope: 'rows',
+  permission: 'cert.issue',
   params: z.strictObject({ id }),
   query: nothing,
   body: nothing,
@@ -90,10 +98,12 @@ export const renewCertificate = route({
 
 export const archiveCertificate = route({
   operation: 'archiveCertificate',
+  command: 'certs archive',
   method: 'DELETE',
   path: '/api/v1/certificates/{id}',
   summary: 'Archives a certificate: it is kept, and renewed no more; there is no way back',
-  permission: 'certificate.edit',
+  scope: 'rows',
+  permission: 'cert.delete',
   params: z.strictObject({ id }),
   query: nothing,
   body: nothing,
@@ -103,10 +113,12 @@ export const archiveCertificate = route({
 
 export const listVersions = route({
   operation: 'listVersions',
+  command: 'certs versions',
   method: 'GET',
   path: '/api/v1/certificates/{id}/versions',
   summary: 'What was signed for a certificate, newest first, with its chain as PEM',
-  permission: 'certificate.read',
+  scope: 'rows',
+  permission: 'cert.read',
   params: z.strictObject({ id }),
   query: nothing,
   body: nothing,

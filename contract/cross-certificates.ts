@@ -18,10 +18,11 @@ export type CrossCertificateBody = z.infer<typeof crossCertificate>;
 
 export const listCrossCertificates = route({
   operation: 'listCrossCertificates',
+  command: 'cas cross-certificates',
   method: 'GET',
   path,
   summary: 'Other certificates of a CA’s key, which make the alternate chains of ACME downloads',
-  permission: 'ca.read',
+  permission: 'ca.hierarchy.read',
   params,
   query: nothing,
   body: nothing,
@@ -31,10 +32,11 @@ export const listCrossCertificates = route({
 
 export const createCrossCertificate = route({
   operation: 'createCrossCertificate',
+  command: 'cas cross-certify',
   method: 'POST',
   path,
   summary: 'Adds a certificate of a CA’s key that another CA made; downloads then link the chain to that CA',
-  permission: 'ca.edit',
+  permission: 'ca.hierarchy.manage',
   params,
   query: nothing,
   body: z.strictObject({ chain_pem: z.string().min(1).max(65_536) }),

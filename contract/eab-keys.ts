@@ -21,9 +21,11 @@ export type EabKeyBody = z.infer<typeof eabKey>;
 
 export const listEabKeys = route({
   operation: 'listEabKeys',
+  command: 'eab list',
   method: 'GET',
   path: '/api/v1/eab-keys',
   summary: 'External account binding keys, newest first, without their secrets',
+  scope: 'rows',
   permission: 'acme.eab.read',
   params: nothing,
   query: z.strictObject({ profile: z.string().max(63).optional() }),
@@ -34,9 +36,11 @@ export const listEabKeys = route({
 
 export const getEabKey = route({
   operation: 'getEabKey',
+  command: 'eab get',
   method: 'GET',
   path: '/api/v1/eab-keys/{key_id}',
   summary: 'One external account binding key, without its secret',
+  scope: 'rows',
   permission: 'acme.eab.read',
   params,
   query: nothing,
@@ -47,9 +51,11 @@ export const getEabKey = route({
 
 export const createEabKey = route({
   operation: 'createEabKey',
+  command: 'eab create',
   method: 'POST',
   path: '/api/v1/eab-keys',
   summary: 'Makes a key that invites ACME accounts; the HMAC key is shown in this answer and never again',
+  scope: 'rows',
   permission: 'acme.eab.edit',
   params: nothing,
   query: nothing,
@@ -67,9 +73,11 @@ export const createEabKey = route({
 
 export const disableEabKey = route({
   operation: 'disableEabKey',
+  command: 'eab disable',
   method: 'POST',
   path: '/api/v1/eab-keys/{key_id}/disable',
   summary: 'Disables a key and blocks the accounts that were made with it',
+  scope: 'rows',
   permission: 'acme.eab.edit',
   params,
   query: nothing,
@@ -80,9 +88,11 @@ export const disableEabKey = route({
 
 export const enableEabKey = route({
   operation: 'enableEabKey',
+  command: 'eab enable',
   method: 'POST',
   path: '/api/v1/eab-keys/{key_id}/enable',
   summary: 'Enables a disabled key and its accounts again',
+  scope: 'rows',
   permission: 'acme.eab.edit',
   params,
   query: nothing,

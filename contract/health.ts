@@ -5,6 +5,7 @@ const nothing = z.strictObject({});
 
 export const getHealth = route({
   operation: 'getHealth',
+  command: 'health',
   method: 'GET',
   path: '/health',
   summary: 'The function runs; touches nothing else',
@@ -29,6 +30,7 @@ export const readiness = z.strictObject({
 
 export const getReadiness = route({
   operation: 'getReadiness',
+  command: 'ready',
   method: 'GET',
   path: '/ready',
   summary: 'The last known state of the database; with deep=1 asks it, which wakes it',
@@ -38,4 +40,5 @@ export const getReadiness = route({
   body: nothing,
   answer: readiness,
   status: 200,
+  otherwise: 503,
 });

@@ -18,9 +18,11 @@ export type IssuerBody = z.infer<typeof issuer>;
 
 export const listIssuers = route({
   operation: 'listIssuers',
+  command: 'issuers list',
   method: 'GET',
   path: '/api/v1/issuers',
   summary: 'Who signs: the platform’s own CAs, and CAs elsewhere',
+  scope: 'rows',
   permission: 'issuer.read',
   params: nothing,
   query: nothing,
@@ -31,6 +33,7 @@ export const listIssuers = route({
 
 export const createIssuer = route({
   operation: 'createIssuer',
+  command: 'issuers create',
   method: 'POST',
   path: '/api/v1/issuers',
   summary: 'Adds an AWS Private CA; the deployment must name its ARN in privateCaArns, which gives the connector the permission',
@@ -62,9 +65,11 @@ export const createIssuer = route({
 
 export const setIssuerEnabled = route({
   operation: 'setIssuerEnabled',
+  command: 'issuers switch',
   method: 'PUT',
   path: '/api/v1/issuers/{id}/enabled',
   summary: 'Switches an issuer on or off; jobs of one that is off fail and say so',
+  scope: 'rows',
   permission: 'issuer.edit',
   params: z.strictObject({ id }),
   query: nothing,

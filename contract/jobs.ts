@@ -24,6 +24,7 @@ export type JobBody = z.infer<typeof job>;
 
 export const listJobs = route({
   operation: 'listJobs',
+  command: 'jobs list',
   method: 'GET',
   path: '/api/v1/jobs',
   summary: 'Jobs, newest first',
@@ -42,6 +43,7 @@ export const listJobs = route({
 
 export const getJob = route({
   operation: 'getJob',
+  command: 'jobs get',
   method: 'GET',
   path: '/api/v1/jobs/{id}',
   summary: 'One job',
@@ -55,10 +57,11 @@ export const getJob = route({
 
 export const cancelJob = route({
   operation: 'cancelJob',
+  command: 'jobs cancel',
   method: 'POST',
   path: '/api/v1/jobs/{id}/cancel',
   summary: 'Cancels an issuance or renewal that waits or runs; what a CA signs meanwhile is kept aside for revocation',
-  permission: 'job.edit',
+  permission: 'job.cancel',
   params: z.strictObject({ id }),
   query: nothing,
   body: nothing,
@@ -68,10 +71,11 @@ export const cancelJob = route({
 
 export const submitCsr = route({
   operation: 'submitCsr',
+  command: 'jobs submit-csr',
   method: 'POST',
   path: '/api/v1/jobs/{id}/csr',
   summary: 'Hands in the CSR that a job waits for',
-  permission: 'job.edit',
+  permission: 'cert.issue',
   params: z.strictObject({ id }),
   query: nothing,
   body: z.strictObject({

@@ -46,6 +46,7 @@ export type LoopBody = z.infer<typeof loop>;
 
 export const listLoops = route({
   operation: 'listLoops',
+  command: 'loops list',
   method: 'GET',
   path: '/api/v1/admin/loops',
   summary: 'Every background loop: what it does, when it last did it, and when it is due',
@@ -59,6 +60,7 @@ export const listLoops = route({
 
 export const listLoopRuns = route({
   operation: 'listLoopRuns',
+  command: 'loops runs',
   method: 'GET',
   path: '/api/v1/admin/loops/{name}/runs',
   summary: 'The newest runs of a loop that opened the database',
@@ -72,6 +74,7 @@ export const listLoopRuns = route({
 
 export const runLoop = route({
   operation: 'runLoop',
+  command: 'loops run',
   method: 'POST',
   path: '/api/v1/admin/loops/{name}/run',
   summary: 'Runs a loop now, due or not; refused while it runs or is disabled',
@@ -85,6 +88,7 @@ export const runLoop = route({
 
 export const updateLoop = route({
   operation: 'updateLoop',
+  command: 'loops update',
   method: 'PUT',
   path: '/api/v1/admin/loops/{name}',
   summary: 'Stops a loop, lets it go on, or slows it down; folded loops follow the one that they run with',

@@ -20,6 +20,7 @@ export type ChannelBody = z.infer<typeof channel>;
 
 export const listChannels = route({
   operation: 'listChannels',
+  command: 'channels list',
   method: 'GET',
   path: '/api/v1/notification-channels',
   summary: 'Where notifications go',
@@ -33,6 +34,7 @@ export const listChannels = route({
 
 export const createChannel = route({
   operation: 'createChannel',
+  command: 'channels create',
   method: 'POST',
   path: '/api/v1/notification-channels',
   summary: 'Makes a signed webhook; its secret is shown in this answer and never again',
@@ -56,6 +58,7 @@ export const createChannel = route({
 
 export const setChannelEnabled = route({
   operation: 'setChannelEnabled',
+  command: 'channels switch',
   method: 'PUT',
   path: '/api/v1/notification-channels/{id}/enabled',
   summary: 'Switches a channel on or off; what waits for one that is off is suppressed',
@@ -83,6 +86,7 @@ export type NotificationBody = z.infer<typeof notification>;
 
 export const listNotifications = route({
   operation: 'listNotifications',
+  command: 'notifications list',
   method: 'GET',
   path: '/api/v1/notifications',
   summary: 'Notifications, newest first',
@@ -100,6 +104,7 @@ export const listNotifications = route({
 
 export const requeueNotification = route({
   operation: 'requeueNotification',
+  command: 'notifications requeue',
   method: 'POST',
   path: '/api/v1/notifications/{id}/requeue',
   summary: 'Sends a dead notification again, with all its attempts',

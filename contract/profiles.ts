@@ -90,9 +90,11 @@ export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...
 
 export const listProfiles = route({
   operation: 'listProfiles',
+  command: 'profiles list',
   method: 'GET',
   path: '/api/v1/profiles',
   summary: 'All certificate profiles',
+  scope: 'rows',
   permission: 'profile.read',
   params: nothing,
   query: nothing,
@@ -103,9 +105,11 @@ export const listProfiles = route({
 
 export const getProfile = route({
   operation: 'getProfile',
+  command: 'profiles get',
   method: 'GET',
   path: '/api/v1/profiles/{id}',
   summary: 'One certificate profile',
+  scope: 'rows',
   permission: 'profile.read',
   params: z.strictObject({ id }),
   query: nothing,
@@ -116,6 +120,7 @@ export const getProfile = route({
 
 export const createProfile = route({
   operation: 'createProfile',
+  command: 'profiles create',
   method: 'POST',
   path: '/api/v1/profiles',
   summary: 'Makes a profile with an ACME directory of its own; trust_authenticated wants EAB or allowed names, and acknowledge_trust',
@@ -129,9 +134,11 @@ export const createProfile = route({
 
 export const replaceProfile = route({
   operation: 'replaceProfile',
+  command: 'profiles replace',
   method: 'PUT',
   path: '/api/v1/profiles/{id}',
   summary: 'Replaces a profile; the version must be the one that was read',
+  scope: 'rows',
   permission: 'profile.edit',
   params: z.strictObject({ id }),
   query: nothing,

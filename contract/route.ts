@@ -10,17 +10,26 @@ export interface Route<
 > {
   /** camelCase verb and noun; also the audit action of a change. */
   readonly operation: string;
+  /** How the command line calls it: a noun and a verb. */
+  readonly command: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With `{name}` parameters. */
   readonly path: string;
   readonly summary: string;
-  /** `public` is said, never implied. */
-  readonly permission: Permission | 'public';
+  /** `public` and `authenticated` (any valid key) are said, never implied. */
+  readonly permission: Permission | 'public' | 'authenticated';
+  /**
+   * Where a scoped grant suffices: `rows` means for what belongs to its profile or issuer, which the operation sees to; else the permission
+   * must hold for the whole platform.
+   */
+  readonly scope?: 'rows';
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
   readonly answer: Answer;
   readonly status: 200 | 201 | 202;
+  /** Another status that has the same answer. */
+  readonly otherwise?: 503;
 }
 
 /** Gives a declaration its exact type. */

@@ -1,3 +1,4 @@
+import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { isDuplicate, type Database } from './database.ts';
 
@@ -38,7 +39,8 @@ export interface CertificateVersion {
 }
 
 export interface ManagedCertificates {
-  list(before: string | undefined, limit: number): Promise<readonly ManagedRecord[]>;
+  /** Newest first, of what the caller may see. */
+  list(before: string | undefined, limit: number, reach: Reach): Promise<readonly ManagedRecord[]>;
   find(id: string): Promise<ManagedRecord | undefined>;
   /** Certificate, its first job, outbox and audit in one commit. @throws {CaError} `conflict`, `malformed` */
   create(
@@ -71,7 +73,11 @@ const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, 
 const from = `managed_certificates m LEFT JOIN certificates c ON c.id = m.current_id`;
 const list = {
   name: 'managed-list',
-  text: `SELECT ${columns} FROM ${from} WHERE $1::text IS NULL OR m.id < $1 ORDER BY m.id DESC LIMIT $2`,
+  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR m.id < $1) ORDER BY m.id DESC LIMIT $2`,
+};
+const listReached = {
+  name: 'managed-list-reached',
+  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR m.id < $1) AND (m.profile_id = ANY($3) OR m.issuer_id = ANY($4)) ORDER BY m.id DESC LIMIT $2`,
 };
 const find = { name: 'managed-find', text: `SELECT ${columns} FROM ${from} WHERE m.id = $1` };
 const create = {
@@ -148,8 +154,11 @@ export function managedCertificates(database: Database): ManagedCertificates {
     return row && recordOf(row);
   };
   return {
-    async list(before, limit) {
-      return (await database.query<Row>(list, [before ?? null, limit])).map(recordOf);
+    async list(before, limit, reach) {
+      const page = [before ?? null, limit];
+      const rows =
+        reach === 'all' ? database.query<Row>(list, page) : database.query<Row>(listReached, [...page, reach.profiles, reach.issuers]);
+      return (await rows).map(recordOf);
     },
     find: found,
     async create(certificate, actor) {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { Caller } from '#domain/access/permission.ts';
+import type { Caller } from '#domain/access/grant.ts';
 import { authentication } from './authentication.ts';
 
 const right = `Bearer ${'r'.repeat(20)}`;
 const wrong = `Bearer ${'w'.repeat(20)}`;
-const admin: Caller = { id: 'ak-1', name: 'one', role: 'admin' };
+const admin: Caller = { id: 'ak-1', name: 'one', grants: [{ role: 'r-admin', type: 'global', id: null }] };
 
 function ports(valid = new Set([right.slice(7)])) {
   const log: string[] = [];

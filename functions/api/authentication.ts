@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Caller } from '#domain/access/permission.ts';
+import type { Caller } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { countingFailures, type Limiter } from '#domain/limit/limiter.ts';
 

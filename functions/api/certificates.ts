@@ -8,6 +8,7 @@ import {
   type CertificateBody,
 } from '#contract/certificates.ts';
 import type { ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
+import { reaches, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { assertIssuable, requestedNames } from '#domain/lifecycle/issue-managed.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
@@ -30,18 +31,25 @@ const dayMs = 86_400_000;
 /** The operations of `contract/certificates.ts`. */
 export function certificateOperations(ports: CertificatePorts): readonly Served[] {
   const show = (record: ManagedRecord): CertificateBody => body(record, ports.now());
-  const existing = async (id: string): Promise<ManagedRecord> => {
+  /** What lies outside of the caller's reach is not told apart from what does not exist. */
+  const existing = async (id: string, reach: Reach): Promise<ManagedRecord> => {
     const record = await ports.store.find(id);
-    if (record === undefined) throw new CaError('notFound', 'no such certificate');
+    if (record === undefined || !reaches(reach, { profile: record.profileId, issuer: record.issuerId }))
+      throw new CaError('notFound', 'no such certificate');
     return record;
   };
+  const within = async (id: string, reach: Reach): Promise<void> => {
+    if (reach !== 'all') await existing(id, reach);
+  };
   return [
-    serve(listCertificates, async ({ query }) => {
-      const items = (await ports.store.list(query.cursor, query.limit)).map(show);
+    serve(listCertificates, async ({ query, reach }) => {
+      const items = (await ports.store.list(query.cursor, query.limit, reach)).map(show);
       return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
     }),
-    serve(getCertificate, async ({ params }) => show(await existing(params.id))),
-    serve(createCertificate, async ({ body, caller }) => {
+    serve(getCertificate, async ({ params, reach }) => show(await existing(params.id, reach))),
+    serve(createCertificate, async ({ body, caller, reach }) => {
+      if (!reaches(reach, { profile: body.profile, issuer: body.issuer }))
+        throw new CaError('unauthorized', 'the permission cert.issue does not reach this profile, nor this issuer');
       const profile = await ports.profile(body.profile);
       if (!profile?.enabled) throw new CaError('malformed', 'the body: profile: no such profile, or it is disabled');
       const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr));
@@ -68,20 +76,22 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
       await ports.hint(job);
       return { certificate: show(created), job };
     }),
-    serve(renewCertificate, async ({ params, caller }) => {
+    serve(renewCertificate, async ({ params, caller, reach }) => {
+      await within(params.id, reach);
       await ports.wake('jobProcessor', 'jobTimeout');
       const job = await ports.store.renew(params.id, ports.newId('job'), caller?.id ?? '');
-      if (job === undefined) throw new CaError('conflict', `the certificate is ${(await existing(params.id)).state}`);
+      if (job === undefined) throw new CaError('conflict', `the certificate is ${(await existing(params.id, reach)).state}`);
       await ports.hint(job);
       return { job };
     }),
-    serve(archiveCertificate, async ({ params, caller }) => {
+    serve(archiveCertificate, async ({ params, caller, reach }) => {
+      await within(params.id, reach);
       const archived = await ports.store.archive(params.id, caller?.id ?? '');
       if (archived === undefined) throw new CaError('notFound', 'no such certificate');
       return show(archived);
     }),
-    serve(listVersions, async ({ params }) => {
-      await existing(params.id);
+    serve(listVersions, async ({ params, reach }) => {
+      await existing(params.id, reach);
       const items = (await ports.store.versions(params.id)).map((version) => ({
         id: version.id,
         serial: version.serial,

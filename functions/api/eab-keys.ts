@@ -1,6 +1,7 @@
 import { createEabKey, disableEabKey, enableEabKey, getEabKey, listEabKeys, type EabKeyBody } from '#contract/eab-keys.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
 import type { EabKeyAdministration, EabKeyRecord } from '#adapters/postgres/eab-keys.ts';
+import { reaches, type Reach } from '#domain/access/grant.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
 import { newId } from '#domain/id.ts';
@@ -14,19 +15,25 @@ export interface EabKeyPorts {
 
 /** The operations of `contract/eab-keys.ts`. */
 export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
-  const set = async (id: string, enabled: boolean, actor: string): Promise<EabKeyBody> => {
+  const existing = async (id: string, reach: Reach): Promise<EabKeyRecord> => {
+    const key = await ports.store.get(id);
+    if (key === undefined || !reaches(reach, { profile: key.profileId })) throw new CaError('notFound', 'no such key');
+    return key;
+  };
+  const set = async (id: string, enabled: boolean, actor: string, reach: Reach): Promise<EabKeyBody> => {
+    if (reach !== 'all') await existing(id, reach);
     const key = await ports.store.setEnabled(id, enabled, actor);
     if (key === undefined) throw new CaError('notFound', 'no such key');
     return show(key);
   };
   return [
-    serve(listEabKeys, async ({ query }) => ({ items: (await ports.store.list(query.profile)).map(show) })),
-    serve(getEabKey, async ({ params }) => {
-      const key = await ports.store.get(params.key_id);
-      if (key === undefined) throw new CaError('notFound', 'no such key');
-      return show(key);
-    }),
-    serve(createEabKey, async ({ body, caller }) => {
+    serve(listEabKeys, async ({ query, reach }) => ({
+      items: (await ports.store.list(query.profile)).filter((key) => reaches(reach, { profile: key.profileId })).map(show),
+    })),
+    serve(getEabKey, async ({ params, reach }) => show(await existing(params.key_id, reach))),
+    serve(createEabKey, async ({ body, caller, reach }) => {
+      if (!reaches(reach, { profile: body.profile }))
+        throw new CaError('unauthorized', 'the permission acme.eab.edit does not reach this profile');
       const id = newId('eab', ports.chance.now(), ports.chance.random(10));
       const hmacKey = newHmacKey(ports.chance);
       const key = await ports.store.create({
@@ -41,8 +48,8 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
       });
       return { ...show(key), hmac_key: Buffer.from(hmacKey).toString('base64url') };
     }),
-    serve(disableEabKey, ({ params, caller }) => set(params.key_id, false, caller?.id ?? '')),
-    serve(enableEabKey, ({ params, caller }) => set(params.key_id, true, caller?.id ?? '')),
+    serve(disableEabKey, ({ params, caller, reach }) => set(params.key_id, false, caller?.id ?? '', reach)),
+    serve(enableEabKey, ({ params, caller, reach }) => set(params.key_id, true, caller?.id ?? '', reach)),
   ];
 }
 

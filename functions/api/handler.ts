@@ -5,6 +5,7 @@ import { lastSeen } from '#adapters/dynamodb/last-seen.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
+import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
@@ -24,6 +25,7 @@ import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '.
 import { newId } from '../shared/new-id.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
+import { accessOperations } from './access.ts';
 import { authentication } from './authentication.ts';
 import { crossCertificateOperations } from './cross-certificates.ts';
 import { eabKeyOperations } from './eab-keys.ts';
@@ -73,6 +75,7 @@ const route = router(
       wanted: settings.SCHEMA_HEAD,
       chance,
     }),
+    ...accessOperations({ store: apiKeys(database), chance, newId }),
     ...profileOperations({
       store: profiles,
       mirror: profileMirror(dynamodb, settings.STATE_TABLE),

@@ -15,7 +15,7 @@ async function ready(
     seen: { read: async () => seen, write: async () => undefined },
   });
   const operation = operations.find((one) => one.route.path === '/ready')!;
-  return operation.run({ params: {}, query: deep ? { deep: '1' } : {}, body: {}, caller: undefined });
+  return operation.run({ params: {}, query: deep ? { deep: '1' } : {}, body: {}, caller: undefined, reach: 'all' });
 }
 
 test.each([

@@ -1,18 +1,22 @@
 import { createIssuer, listIssuers, setIssuerEnabled, type IssuerBody } from '#contract/issuers.ts';
 import type { IssuerRecord, IssuerStore } from '#adapters/postgres/issuers.ts';
+import { reaches } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { serve, type Served } from './router.ts';
 
 /** The operations of `contract/issuers.ts`. */
 export function issuerOperations(ports: { readonly store: IssuerStore; readonly newId: (prefix: string) => string }): readonly Served[] {
   return [
-    serve(listIssuers, async () => ({ items: (await ports.store.list()).map(show) })),
+    serve(listIssuers, async ({ reach }) => ({
+      items: (await ports.store.list()).filter(({ id }) => reaches(reach, { issuer: id })).map(show),
+    })),
     serve(createIssuer, async ({ body, caller }) => {
       const { templateArn, ...rest } = body.config;
       const config = { ...rest, ...(templateArn !== undefined && { templateArn }) };
       return show(await ports.store.create({ id: ports.newId('iss'), name: body.name, type: body.type, config }, caller?.id ?? ''));
     }),
-    serve(setIssuerEnabled, async ({ params, body, caller }) => {
+    serve(setIssuerEnabled, async ({ params, body, caller, reach }) => {
+      if (!reaches(reach, { issuer: params.id })) throw new CaError('notFound', 'no such issuer');
       const changed = await ports.store.setEnabled(params.id, body.enabled, caller?.id ?? '');
       if (changed === undefined) throw new CaError('notFound', 'no such issuer');
       return show(changed);

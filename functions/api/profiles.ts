@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { createProfile, getProfile, listProfiles, replaceProfile, type createProfileBody, type ProfileBody } from '#contract/profiles.ts';
 import type { ProfileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import type { ProfileAdministration } from '#adapters/postgres/profile-administration.ts';
+import { reaches, type Reach } from '#domain/access/grant.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 import { CaError } from '#domain/error.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
@@ -25,14 +26,20 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
     return show(profile);
   };
   return [
-    serve(listProfiles, async () => ({ items: (await ports.store.list()).map(show) })),
-    serve(getProfile, async ({ params }) => show(await existing(ports.store, params.id))),
+    serve(listProfiles, async ({ reach }) => ({
+      items: (await ports.store.list()).filter(({ id }) => reaches(reach, { profile: id })).map(show),
+    })),
+    serve(getProfile, async ({ params, reach }) => {
+      assertReached(reach, params.id);
+      return show(await existing(ports.store, params.id));
+    }),
     serve(createProfile, async ({ body, caller }) => {
       assertTrustAcknowledged(body);
       assertSelectable(body);
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
-    serve(replaceProfile, async ({ params, body, caller }) => {
+    serve(replaceProfile, async ({ params, body, caller, reach }) => {
+      assertReached(reach, params.id);
       assertTrustAcknowledged(body);
       assertSelectable(body);
       const replaced = await ports.store.replace(profileOf(params.id, body, body.version), caller?.id ?? '');
@@ -41,6 +48,10 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
       throw new CaError('conflict', `the profile is at version ${now.version} by now; read it again`);
     }),
   ];
+}
+
+function assertReached(reach: Reach, id: string): void {
+  if (!reaches(reach, { profile: id })) throw new CaError('notFound', 'no such profile');
 }
 
 async function existing(store: ProfileAdministration, id: string): Promise<Profile> {

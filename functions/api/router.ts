@@ -1,16 +1,18 @@
 import * as z from 'zod';
 import type { Route } from '#contract/route.ts';
-import { isAllowed, type Caller, type Permission } from '#domain/access/permission.ts';
+import { reachOf, type Caller, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { parseObject } from '#domain/json/strict.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
 
-/** What an operation gets: parsed by the contract's schemas, and who asks (undefined on a public route). */
+/** What an operation gets: parsed by the contract's schemas, who asks (undefined on a public route), and how far the permission reaches. */
 export interface Input<R extends Route> {
   readonly params: z.output<R['params']>;
   readonly query: z.output<R['query']>;
   readonly body: z.output<R['body']>;
   readonly caller: Caller | undefined;
+  /** `all`, unless the route's scope is `rows`: then what lies outside does not exist for the caller. */
+  readonly reach: Reach;
 }
 
 /** A route bound to the operation that serves it. */
@@ -22,6 +24,7 @@ export interface Served {
     query: unknown;
     body: unknown;
     caller: Caller | undefined;
+    reach: Reach;
   }) => Promise<{ readonly status?: number; readonly body: object }>;
 }
 
@@ -62,13 +65,14 @@ export function router(
         allow: candidates.map(({ route }) => route.method),
       });
     }
-    const { permission } = found.route;
-    const caller = permission === 'public' ? undefined : await permitted(await authenticate(request), permission);
+    const caller = found.route.permission === 'public' ? undefined : await authenticate(request);
+    const reach = permitted(caller, found.route);
     const input = {
       params: parse(found.route.params, found.params, 'the path'),
       query: parse(found.route.query, Object.fromEntries(new URLSearchParams(request.query)), 'the query'),
       body: parse(found.route.body, readBody(request), 'the body'),
       caller,
+      reach,
     };
     const { status, body } = await found.run(input);
     return {
@@ -79,9 +83,13 @@ export function router(
   };
 }
 
-async function permitted(caller: Caller, permission: Permission): Promise<Caller> {
-  if (!isAllowed(caller, permission)) throw new CaError('unauthorized', `the permission ${permission} is missing`);
-  return caller;
+function permitted(caller: Caller | undefined, { permission, scope }: Route): Reach {
+  if (caller === undefined || permission === 'public' || permission === 'authenticated') return 'all';
+  const reach = reachOf(caller, permission);
+  if (reach === undefined) throw new CaError('unauthorized', `the permission ${permission} is missing`);
+  if (reach !== 'all' && scope !== 'rows')
+    throw new CaError('unauthorized', `the permission ${permission} is needed for the whole platform; the grant is for a part of it`);
+  return reach;
 }
 
 function readBody(request: HttpRequest): unknown {

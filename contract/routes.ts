@@ -1,0 +1,37 @@
+import * as access from './access.ts';
+import * as certificates from './certificates.ts';
+import * as crossCertificates from './cross-certificates.ts';
+import * as eabKeys from './eab-keys.ts';
+import * as health from './health.ts';
+import * as issuers from './issuers.ts';
+import * as jobs from './jobs.ts';
+import * as loops from './loops.ts';
+import * as notifications from './notifications.ts';
+import * as profiles from './profiles.ts';
+import type { Route } from './route.ts';
+
+const resources = {
+  access: access,
+  certificates: certificates,
+  'cross-certificates': crossCertificates,
+  'eab-keys': eabKeys,
+  health: health,
+  issuers: issuers,
+  jobs: jobs,
+  loops: loops,
+  notifications: notifications,
+  profiles: profiles,
+} as const;
+
+/** A route and the resource whose file declares it. */
+export interface Listed {
+  readonly resource: string;
+  readonly route: Route;
+}
+
+/** Every route there is, found in the files of the resources: who declares one there has added it everywhere. */
+export const routes: readonly Listed[] = Object.entries(resources).flatMap(([resource, file]) =>
+  Object.values(file)
+    .filter((value): value is Route & typeof value => 'operation' in value && 'permission' in value)
+    .map((route) => ({ resource, route })),
+);
