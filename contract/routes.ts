@@ -31,7 +31,11 @@ export interface Listed {
 
 /** Every route there is, found in the files of the resources: who declares one there has added it everywhere. */
 export const routes: readonly Listed[] = Object.entries(resources).flatMap(([resource, file]) =>
-  Object.values(file)
-    .filter((value): value is Route & typeof value => 'operation' in value && 'permission' in value)
+  Object.values<unknown>(file)
+    .filter(isRoute)
     .map((route) => ({ resource, route })),
 );
+
+function isRoute(value: unknown): value is Route {
+  return typeof value === 'object' && value !== null && 'operation' in value && 'permission' in value;
+}

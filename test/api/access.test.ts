@@ -38,7 +38,7 @@ test('the secret of a key is shown once, works at once, and is kept as a hash on
   expect(key.token.startsWith(key.token_prefix)).toBe(true);
   expect(await status('GET', '/api/v1/certificates', key.token)).toBe(200);
   expect((await api(platform, 'GET', '/api/v1/auth/keys')).text).not.toContain(key.token);
-  expect((await api(platform, 'GET', `/api/v1/auth/keys/${key.id}`)).json()).toMatchObject({ last_used_at: expect.any(String) });
+  expect((await api(platform, 'GET', `/api/v1/auth/keys/${key.id}`)).json()).toHaveProperty('last_used_at', expect.any(String));
   const database = await platform.database();
   try {
     const { rows } = await database.query<{ row: string }>('SELECT k::text AS row FROM api_keys k WHERE id = $1', [key.id]);
@@ -83,7 +83,7 @@ test('a key that expired, or was ended, is refused like one that never was', asy
   } finally {
     await database.end();
   }
-  expect((await api(platform, 'DELETE', `/api/v1/auth/keys/${ended.id}`)).json()).toMatchObject({ ended_at: expect.any(String) });
+  expect((await api(platform, 'DELETE', `/api/v1/auth/keys/${ended.id}`)).json()).toHaveProperty('ended_at', expect.any(String));
   const answers = await Promise.all(
     [expired.token, ended.token, `ck_00000000_${'A'.repeat(43)}`].map((token) => call('GET', '/api/v1/jobs', undefined, token)),
   );
