@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { mutatedBytes } from '../../test/mutated-bytes.ts';
 import { CaError } from '../error.ts';
 import { decodeOcspGetPath, OcspError, parseOcspRequest } from '../revocation/ocsp-request.ts';
 import { parseCertificate } from '../x509/certificate.ts';
@@ -15,22 +16,9 @@ const csr = sequence(info, sequence(oid('1.2.840.10045.4.3.2')), bitString(sign(
 const certId = sequence(sequence(oid('1.3.14.3.2.26')), octetString(Buffer.alloc(20)), octetString(Buffer.alloc(20)), integer(7));
 const ocspRequest = sequence(sequence(sequence(sequence(certId))));
 
-/** Valid bytes with a few octets changed, cut or added. */
-const mutated = (valid: Buffer): fc.Arbitrary<Buffer> =>
-  fc
-    .array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255), fc.constantFrom('set', 'cut', 'insert')), { minLength: 1, maxLength: 6 })
-    .map((edits) => {
-      let bytes = Buffer.from(valid);
-      for (const [at, value, kind] of edits) {
-        if (kind === 'set' && at < bytes.length) bytes[at] = value;
-        else if (kind === 'cut') bytes = bytes.subarray(0, Math.min(at, bytes.length));
-        else bytes = Buffer.concat([bytes.subarray(0, at), Buffer.of(value), bytes.subarray(at)]);
-      }
-      return bytes;
-    });
 const hostile = (valid: Buffer): fc.Arbitrary<Buffer> =>
   fc.oneof(
-    mutated(valid),
+    mutatedBytes(valid),
     fc.uint8Array({ maxLength: 512 }).map((bytes) => Buffer.from(bytes)),
   );
 

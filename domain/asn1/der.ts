@@ -33,12 +33,12 @@ export interface Element {
 
 const maxDepth = 16;
 
-/** Reads the one element that `bytes` are. @throws {DerError} */
-export function readDer(bytes: Uint8Array): Element {
+/** Reads the one element that `bytes` are. @param max elements side by side, at any depth @throws {DerError} */
+export function readDer(bytes: Uint8Array, max?: number): Element {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const element = elementAt(buffer, 0);
   if (element.raw.length !== buffer.length) throw new DerError('trailing bytes');
-  checkNesting(element, 0);
+  checkNesting(element, 0, max);
   return element;
 }
 
@@ -75,13 +75,13 @@ function elementAt(buffer: Buffer, at: number): Element {
 }
 
 /** Walks all constructed elements once, so that nothing read later can be malformed deep inside. */
-function checkNesting(element: Element, depth: number): void {
+function checkNesting(element: Element, depth: number, max: number | undefined): void {
   if (depth > maxDepth) throw new DerError('nested too deeply');
   if ((element.tag & 0x20) === 0) {
     checkPrimitive(element);
     return;
   }
-  for (const child of children(element)) checkNesting(child, depth + 1);
+  for (const child of children(element, max)) checkNesting(child, depth + 1, max);
 }
 
 function checkPrimitive({ tag, content }: Element): void {

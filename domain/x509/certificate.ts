@@ -1,4 +1,4 @@
-import { children, cursor, DerError, oidText, readDer, Tag, timeOf, type Element } from '../asn1/der.ts';
+import { bitStringOctets, children, cursor, DerError, oidText, readDer, Tag, timeOf, type Element } from '../asn1/der.ts';
 import { CaError } from '../error.ts';
 import { extensionElement, readExtensions, type Extension } from './extension.ts';
 import { readGeneralName, type GeneralName } from './general-name.ts';
@@ -31,6 +31,8 @@ export interface TbsCertificate {
 export interface Certificate extends TbsCertificate {
   /** DER of the part that is signed. */
   readonly tbs: Buffer;
+  /** The signature's octets, as they stand in the BIT STRING. */
+  readonly signatureValue: Buffer;
   readonly subjectAltNames: readonly GeneralName[];
   readonly isCa: boolean;
   readonly keyIdentifier: Buffer | undefined;
@@ -51,11 +53,11 @@ export function parseCertificate(der: Uint8Array): Certificate {
     const outer = cursor(readDer(der), Tag.sequence);
     const tbs = outer.next(Tag.sequence);
     const algorithm = outer.next(Tag.sequence);
-    outer.next(Tag.bitString);
+    const signatureValue = bitStringOctets(outer.next(Tag.bitString));
     outer.end();
     const parsed = readTbs(tbs);
     if (!parsed.signature.equals(algorithm.raw)) throw new DerError('the two signature algorithms differ');
-    return { ...parsed, tbs: tbs.raw, ...readUsual(parsed.extensions) };
+    return { ...parsed, tbs: tbs.raw, signatureValue, ...readUsual(parsed.extensions) };
   } catch (cause) {
     throw new CaError('malformed', 'the certificate is not strict DER of an X.509 certificate', { cause });
   }

@@ -8,19 +8,35 @@ export function writeName(attributes: { readonly commonName?: string; readonly o
   return sequence(...rdn(Oid.organization, attributes.organization), ...rdn(Oid.commonName, attributes.commonName));
 }
 
+/** One attribute of a relative distinguished name. */
+export interface Attribute {
+  /** OBJECT IDENTIFIER, dotted. */
+  readonly type: string;
+  readonly value: Element;
+}
+
+/** A Name's relative distinguished names in order, each its attributes. @throws {DerError} */
+export function rdnsOf(name: Element): readonly (readonly Attribute[])[] {
+  return children(checked(name, Tag.sequence)).map((rdn) => attributesOf(checked(rdn, Tag.set)));
+}
+
+/** The attributes of one relative distinguished name, whatever its tag. @throws {DerError} */
+export function attributesOf(rdn: Element): readonly Attribute[] {
+  return children(rdn).map((attribute) => {
+    const parts = cursor(attribute, Tag.sequence);
+    const type = oidText(parts.next(Tag.oid));
+    const value = parts.next();
+    parts.end();
+    return { type, value };
+  });
+}
+
 /** The common names in a Name, in order. */
 export function commonNamesOf(name: Element): string[] {
-  const found: string[] = [];
-  for (const rdn of children(checked(name, Tag.sequence))) {
-    for (const attribute of children(checked(rdn, Tag.set))) {
-      const parts = cursor(attribute, Tag.sequence);
-      const type = oidText(parts.next(Tag.oid));
-      const value = parts.next();
-      parts.end();
-      if (type === Oid.commonName) found.push(text(value));
-    }
-  }
-  return found;
+  return rdnsOf(name)
+    .flat()
+    .filter(({ type }) => type === Oid.commonName)
+    .map(({ value }) => attributeText(value));
 }
 
 function checked(element: Element, tag: number): Element {
@@ -30,7 +46,8 @@ function checked(element: Element, tag: number): Element {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function text(value: Element): string {
+/** The text of a DirectoryString or IA5String (RFC 5280 §4.1.2.4). @throws {DerError} for another type */
+export function attributeText(value: Element): string {
   switch (value.tag) {
     case Tag.utf8String:
       try {
@@ -42,6 +59,13 @@ function text(value: Element): string {
     case Tag.ia5String:
     case Tag.teletexString:
       return value.content.toString('latin1');
+    case Tag.universalString: {
+      const { content } = value;
+      if (content.length % 4 !== 0) throw new DerError('a malformed UniversalString');
+      const points = Array.from({ length: content.length / 4 }, (_, index) => content.readUInt32BE(index * 4));
+      if (points.some((point) => point > 0x10ffff)) throw new DerError('a malformed UniversalString');
+      return String.fromCodePoint(...points);
+    }
     case Tag.bmpString:
       if (value.content.length % 2 !== 0) throw new DerError('a malformed BMPString');
       return Buffer.from(value.content).swap16().toString('utf16le');

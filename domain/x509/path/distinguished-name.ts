@@ -1,0 +1,53 @@
+import { DerError, type Element } from '../../asn1/der.ts';
+import { attributeText, rdnsOf, type Attribute } from '../name.ts';
+
+/** A Name in the form in which two are compared: one text for each relative distinguished name (RFC 5280 §7.1). */
+export type CanonicalName = readonly string[];
+
+/**
+ * Prepares a Name for comparison: string types do not matter, nor case, nor white space at the ends or repeated (RFC 5280 §7.1, RFC 4518 §2). Attributes
+ * that are no character strings are compared octet by octet.
+ *
+ * @throws {DerError}
+ */
+export function canonicalName(name: Element): CanonicalName {
+  return rdnsOf(name).map(canonicalRdn);
+}
+
+/** One relative distinguished name, its attributes in any order. */
+export function canonicalRdn(attributes: readonly Attribute[]): string {
+  return attributes.map(canonicalAttribute).sort().join('\u0000');
+}
+
+export function sameName(one: CanonicalName, other: CanonicalName): boolean {
+  return one.length === other.length && startsWith(one, other);
+}
+
+/** Whether a name lies at or below another in the directory's tree. */
+export function startsWith(name: CanonicalName, prefix: CanonicalName): boolean {
+  return prefix.length <= name.length && prefix.every((rdn, index) => name[index] === rdn);
+}
+
+function canonicalAttribute({ type, value }: Attribute): string {
+  let text: string;
+  try {
+    text = attributeText(value);
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    return `${type}#${value.raw.toString('hex')}`;
+  }
+  return `${type}=${prepare(text)}`;
+}
+
+// RFC 4518 §2.2 maps control and format characters to nothing and all spaces to one; lower case after upper case folds what has two lower cases (ß, ς).
+function prepare(text: string): string {
+  return text
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .normalize('NFKC')
+    .replace(/[\t\n\v\f\r\u0085]/g, ' ')
+    .replace(/[\p{Cc}\p{Cf}]/gu, '')
+    .replace(/\p{Z}+/gu, ' ')
+    .trim();
+}
