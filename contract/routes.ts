@@ -6,6 +6,7 @@ import * as health from './health.ts';
 import * as issuers from './issuers.ts';
 import * as jobs from './jobs.ts';
 import * as loops from './loops.ts';
+import * as meta from './meta.ts';
 import * as notifications from './notifications.ts';
 import * as profiles from './profiles.ts';
 import type { Route } from './route.ts';
@@ -19,6 +20,7 @@ const resources = {
   issuers: issuers,
   jobs: jobs,
   loops: loops,
+  meta: meta,
   notifications: notifications,
   profiles: profiles,
 } as const;
@@ -33,8 +35,15 @@ export interface Listed {
 export const routes: readonly Listed[] = Object.entries(resources).flatMap(([resource, file]) =>
   Object.values<unknown>(file)
     .filter(isRoute)
-    .map((route) => ({ resource, route })),
+    .map((route) => ({ resource, route }))
+    .sort((a, b) => order(a.route, b.route)),
 );
+
+/** By path, then by method: files do not agree on the order of what they export. */
+function order(a: Route, b: Route): number {
+  const [left, right] = [a, b].map(({ path, method }) => `${path} ${method}`) as [string, string];
+  return left < right ? -1 : 1;
+}
 
 function isRoute(value: unknown): value is Route {
   return typeof value === 'object' && value !== null && 'operation' in value && 'permission' in value;

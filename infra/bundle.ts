@@ -35,6 +35,7 @@ const inputs = [
   'connectors',
   'adapters',
   'functions',
+  'docs/reference/openapi.json',
   'migrations',
   'package-lock.json',
   'infra/bundle.ts',

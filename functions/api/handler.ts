@@ -34,6 +34,7 @@ import { healthOperations } from './health.ts';
 import { issuerOperations } from './issuers.ts';
 import { jobOperations } from './jobs.ts';
 import { loopOperations } from './loops.ts';
+import { metaOperations } from './meta.ts';
 import { notificationOperations } from './notifications.ts';
 import { problemOf } from './problem.ts';
 import { profileOperations } from './profiles.ts';
@@ -75,6 +76,7 @@ const route = router(
       wanted: settings.SCHEMA_HEAD,
       chance,
     }),
+    ...metaOperations({ publicBaseUrl: settings.PUBLIC_BASE_URL }),
     ...accessOperations({ store: apiKeys(database), chance, newId }),
     ...profileOperations({
       store: profiles,

@@ -22,7 +22,8 @@ const reportOf = (name: string): BundleReport => reports.find((report) => report
 /** Those that strangers wait for. */
 const protocols = functionSpecs.filter((spec) => spec.routes !== undefined && spec.name !== 'api').map((spec) => spec.name);
 // The goal for what strangers wait for is 600 kB; revocation is above it since it asks the limiter, which brings DynamoDB's client.
-const budgets: Readonly<Record<string, number>> = { prober: 150_000, revocation: 620_000, worker: 800_000, default: 700_000 };
+// The control plane has its own description with it, read when somebody asks.
+const budgets: Readonly<Record<string, number>> = { prober: 150_000, api: 900_000, revocation: 620_000, worker: 800_000, default: 700_000 };
 
 test.each(functionSpecs.map((spec) => spec.name))('the bundle of %s keeps its budget', (name) => {
   const budget = budgets[name] ?? (protocols.includes(name) ? 600_000 : budgets['default']!);
@@ -147,7 +148,18 @@ const startEnvironment = {
 
 test('the same sources give the same bytes, wherever they are built', async () => {
   const elsewhere = join(folder, 'elsewhere');
-  const sources = ['contract', 'connectors', 'adapters', 'domain', 'functions', 'infra', 'migrations', 'package.json', 'package-lock.json'];
+  const sources = [
+    'contract',
+    'connectors',
+    'adapters',
+    'domain',
+    'functions',
+    'infra',
+    'migrations',
+    'docs/reference/openapi.json',
+    'package.json',
+    'package-lock.json',
+  ];
   for (const source of sources) cpSync(join(root, source), join(elsewhere, source), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(elsewhere, 'node_modules'));
   const again = await bundleFunctions(elsewhere);

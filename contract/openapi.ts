@@ -1,0 +1,114 @@
+import * as z from 'zod';
+import type { Route } from './route.ts';
+import { routes } from './routes.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const problem = {
+  type: 'object',
+  description: 'What went wrong (RFC 9457)',
+  required: ['type', 'title', 'status'],
+  properties: {
+    type: { type: 'string', description: '`urn:certctl:error:` and a stable code' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    instance: { type: 'string', description: '`urn:certctl:request:` and the id of the request' },
+  },
+} as const;
+
+const refusals: Readonly<Record<number, string>> = {
+  400: 'Malformed; the detail names the member',
+  401: 'No valid key',
+  403: 'The key does not have the permission, or not for the whole platform',
+  404: 'There is none, or none that the key may see',
+  409: 'The resource has changed, or exists',
+  413: 'The body is too large',
+  415: 'The body is no JSON',
+  422: 'The policy refuses it',
+  429: 'Too many requests; Retry-After says when to come back',
+  500: 'Something went wrong on our side',
+  503: 'Not available at the moment; Retry-After says when to come back',
+};
+
+/**
+ * The OpenAPI 3.1 document of every route.
+ *
+ * @param release the version that it says of itself
+ */
+export function openApi(release: string): Json {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const { resource, route } of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(resource, route);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'certctl on Lambda',
+      version: release,
+      description:
+        'The control plane. ACME (`/acme/directory`), CRL and OCSP (`/.well-known/pki/`) are protocols of their own and not described here.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ key: [] }],
+    tags: [...new Set(routes.map(({ resource }) => resource))].map((name) => ({ name })),
+    paths,
+    components: {
+      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer ck_…`' } },
+      responses: Object.fromEntries(Object.entries(refusals).map(([status, description]) => [status, refusal(description)])),
+      schemas: { Problem: problem },
+    },
+  };
+}
+
+function operation(resource: string, route: Route): Json {
+  const params = parameters(route.params, 'path');
+  const query = parameters(route.query, 'query');
+  const body = schema(route.body, 'input');
+  const hasBody = Object.keys((body['properties'] as Json | undefined) ?? {}).length > 0;
+  const isPublic = route.permission === 'public';
+  const refused = [
+    ...(params.length + query.length > 0 || hasBody || route.method !== 'GET' ? [400] : []),
+    ...(isPublic ? [] : [401, 403]),
+    ...(params.length > 0 ? [404] : []),
+    ...(route.method === 'GET' ? [] : [409, 413, 415, 422]),
+    429,
+    500,
+    ...(route.otherwise === undefined ? [503] : []),
+  ];
+  const answer = { 'application/json': { schema: schema(route.answer, 'output') } };
+  return {
+    operationId: route.operation,
+    tags: [resource],
+    summary: route.summary,
+    ...(isPublic && { security: [] }),
+    'x-certctl-permission': route.permission,
+    ...(route.scope !== undefined && { 'x-certctl-scope': route.scope }),
+    parameters: [...params, ...query],
+    ...(hasBody && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    responses: {
+      [route.status]: { description: route.summary, content: answer },
+      ...(route.otherwise !== undefined && { [route.otherwise]: { description: 'The same, and all is not well', content: answer } }),
+      ...Object.fromEntries(refused.map((status) => [status, { $ref: `#/components/responses/${status}` }])),
+    },
+  };
+}
+
+function refusal(description: string): Json {
+  return { description, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
+}
+
+function parameters(of: z.ZodType, where: 'path' | 'query'): readonly Json[] {
+  const { properties = {}, required = [] } = schema(of, 'input') as { properties?: Record<string, Json>; required?: string[] };
+  return Object.entries(properties).map(([name, shape]) => ({
+    name,
+    in: where,
+    required: where === 'path' || required.includes(name),
+    schema: shape,
+  }));
+}
+
+/** JSON Schema (draft 2020-12) of a schema of the contract. */
+export function schema(of: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(of, { io, target: 'draft-2020-12' });
+  return rest;
+}

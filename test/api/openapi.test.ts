@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { Validator, type SpecData } from '@seriousme/openapi-schema-validator';
+import { expect, test } from 'vitest';
+import { openApi } from '#contract/openapi.ts';
+import { routes } from '#contract/routes.ts';
+import { apiPages } from '../../docs/reference/api-pages.ts';
+
+test('the OpenAPI document is valid by a validator that knows nothing of it', async () => {
+  const result = await new Validator().validate(openApi('1.0.0') as SpecData);
+  expect([result.valid, result.errors]).toEqual([true, undefined]);
+});
+
+test('the pages that the contract makes are fresh: run node docs/reference/api-pages.ts', async () => {
+  for (const [file, text] of Object.entries(await apiPages())) expect(readFileSync(file, 'utf8')).toBe(text);
+});
+
+test('no two routes share an operation, a command, or a method and path', () => {
+  for (const key of ['operation', 'command', 'place'] as const) {
+    const values = routes.map(({ route }) => (key === 'place' ? `${route.method} ${route.path.replace(/\{\w+\}/g, '{}')}` : route[key]));
+    expect(values.filter((value, index) => values.indexOf(value) !== index)).toEqual([]);
+  }
+});
