@@ -55,6 +55,13 @@ module.exports = {
       from: { path: '^infra/local/', pathNot: '\\.test\\.ts$' },
       to: { path: '^infra/(?!local/|bundle)' },
     },
+    {
+      name: 'clients-know-the-contract-only',
+      severity: 'error',
+      comment: 'What a client knows of the platform is the contract; between clients, only how to call it is shared.',
+      from: { path: '^clients/([^/]+)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(domain|connectors|adapters|functions|infra|test)/|^clients/', pathNot: '^clients/(http|$1)/' },
+    },
     { name: 'nothing-imports-clients', severity: 'error', from: { pathNot: '^(clients|test)/' }, to: { path: '^clients/' } },
     {
       name: 'production-imports-no-test',

@@ -1,0 +1,159 @@
+import { Command, Option } from 'commander';
+import { schema } from '#contract/openapi.ts';
+import type { Route } from '#contract/route.ts';
+import { routes } from '#contract/routes.ts';
+import { call } from '../http/call.ts';
+import { completion, shells } from './completion.ts';
+import { optionOf, valueOf, type Shape } from './option.ts';
+import { formats, render, type Format } from './output.ts';
+import { configurationFile, connect, saveProfile, type Given } from '../http/settings.ts';
+import { UsageError } from '../http/usage-error.ts';
+import { waitForJob } from './wait.ts';
+
+/** How the program ends. */
+export const exitCodes = {
+  0: 'it is done',
+  1: 'the server refused; the line says why',
+  2: 'the command line is wrong; nothing was sent',
+  3: 'the server could not be reached',
+  4: 'the job that was waited for did not complete',
+} as const;
+
+export interface Terminal {
+  /** In characters; what is no terminal has no end. */
+  readonly width: number;
+  readonly env: NodeJS.ProcessEnv;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+/** A job that was waited for did not complete. */
+export class JobFailed extends Error {
+  override readonly name = 'JobFailed';
+}
+
+interface Globals extends Given {
+  readonly output: Format;
+}
+
+const nouns: Readonly<Record<string, string>> = {
+  auth: 'who the caller is',
+  cas: 'certificate authorities',
+  certs: 'managed certificates',
+  channels: 'where notifications go',
+  eab: 'external account binding keys, which invite ACME accounts',
+  issuers: 'who signs',
+  jobs: 'issuances and renewals under way',
+  keys: 'API keys and their roles',
+  loops: 'background loops',
+  notifications: 'what was or will be told',
+  permissions: 'what may be granted',
+  profiles: 'certificate profiles',
+  roles: 'sets of permissions',
+};
+
+/** The command tree: a command for each route of the contract, and the three that are about the program itself. */
+export function makeProgram(terminal: Terminal): Command {
+  const program = new Command('certctl')
+    .description('Runs a certctl platform from the command line.')
+    .option('--server <url>', 'https address of the platform (CERTCTL_SERVER)')
+    .option('--token-file <file>', 'file with the API key (or CERTCTL_TOKEN)')
+    .option('--ca-file <file>', 'PEM file of authorities to trust besides the system’s (CERTCTL_CA_FILE)')
+    .option('--profile <name>', 'connection saved with certctl configure (CERTCTL_PROFILE)')
+    .addOption(new Option('-o, --output <format>', 'how answers are shown').choices(formats).default('table'))
+    .configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: (text) => terminal.err(text.trimEnd()) })
+    .showHelpAfterError('(add --help to see what there is)')
+    .addHelpText(
+      'after',
+      `\nExit codes:\n${Object.entries(exitCodes)
+        .map(([code, text]) => `  ${code}  ${text}`)
+        .join('\n')}\n\nWithout further settings the platform that npm start runs in this folder is spoken to.`,
+    );
+  for (const { route } of routes) addRoute(program, route, terminal);
+  program
+    .command('configure')
+    .description('Saves a connection under a name, for --profile; the name default is used when none is named')
+    .argument('[name]', 'name of the profile', 'default')
+    .action((name: string) => {
+      const { server, tokenFile, caFile } = program.opts<Globals>();
+      if (server === undefined) throw new UsageError('say where the server is: certctl --server https://… configure');
+      const file = saveProfile(terminal.env, name, {
+        server,
+        ...(tokenFile !== undefined && { token_file: tokenFile }),
+        ...(caFile !== undefined && { ca_file: caFile }),
+      });
+      terminal.out(`saved ${name} in ${file}`);
+    });
+  program
+    .command('completion')
+    .description(`Prints a completion script, e.g. for bash: source <(certctl completion bash)`)
+    .argument('<shell>', shells.join(', '))
+    .action((shell: string) => {
+      const known = shells.find((one) => one === shell);
+      if (known === undefined) throw new UsageError(`${shell}: one of ${shells.join(', ')}`);
+      terminal.out(completion(program, known));
+    });
+  program
+    .command('where')
+    .description('Says which platform would be spoken to, and where connections are saved')
+    .action(() => {
+      const { server, token } = connect(program.opts<Globals>(), terminal.env);
+      terminal.out(
+        `${server} ${token === undefined ? 'without a key' : `with the key ${token.slice(0, 11)}…`}; connections: ${configurationFile(terminal.env)}`,
+      );
+    });
+  return program;
+}
+
+interface Members {
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
+}
+
+function addRoute(program: Command, route: Route, terminal: Terminal): void {
+  const command = commandAt(program, route.command.split(' ')).description(route.summary);
+  const params = Object.keys((schema(route.params, 'input') as Members).properties ?? {});
+  for (const name of params) command.argument(`<${name}>`);
+  const given = { query: members(route.query), body: members(route.body) };
+  for (const part of [given.query, given.body])
+    for (const [name, shape] of Object.entries(part.properties ?? {}))
+      command.addOption(optionOf(name, shape, part.required?.includes(name) === true));
+  const makesJob = 'job' in ((schema(route.answer, 'output') as Members).properties ?? {});
+  if (makesJob) command.option('--wait', 'wait until the job has ended, and say how');
+  command.action(async (...all: unknown[]) => {
+    const said = command.opts<Record<string, unknown>>();
+    const { output, ...where } = program.opts<Globals>();
+    const pick = (part: Members): Record<string, unknown> =>
+      Object.fromEntries(
+        Object.entries(part.properties ?? {}).flatMap(([name, shape]) => {
+          const value = said[camel(name)];
+          return value === undefined ? [] : [[name, valueOf(shape, value)]];
+        }),
+      );
+    const connection = connect(where, terminal.env);
+    const positional = Object.fromEntries(params.map((name, index) => [name, all[index]]));
+    const answer = await call(connection, route, { params: positional, query: pick(given.query), body: pick(given.body) });
+    if (said['wait'] === true) {
+      // What was there before the job is no news when it has ended.
+      const job = await waitForJob(connection, (answer as { job: string }).job, terminal.err);
+      if (job.status !== 'completed') throw new JobFailed(job.last_error ?? job.status);
+      terminal.out(render(job, output, terminal.width));
+      return;
+    }
+    terminal.out(render(answer, output, terminal.width));
+  });
+}
+
+function commandAt(program: Command, [noun = '', verb]: readonly string[]): Command {
+  if (verb === undefined) return program.command(noun);
+  const parent = program.commands.find((one) => one.name() === noun) ?? program.command(noun).description(nouns[noun] ?? '');
+  return parent.command(verb);
+}
+
+function members(of: Route['body']): Members {
+  return schema(of, 'input');
+}
+
+function camel(name: string): string {
+  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import type { Route } from '#contract/route.ts';
+import { ApiProblem, problemBody } from './problem.ts';
+
+/** Where a deployment is, and as whom to speak to it. */
+export interface Connection {
+  /** Base URL, e.g. `https://localhost:8443`. */
+  readonly server: string;
+  /** An API key; undefined for what is public. */
+  readonly token: string | undefined;
+  /** Does the exchange: the built-in `fetch`, or one that trusts another authority. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+/** What a route takes. */
+export interface Arguments<R extends Route> {
+  readonly params?: z.input<R['params']>;
+  readonly query?: z.input<R['query']>;
+  readonly body?: z.input<R['body']>;
+}
+
+/**
+ * Calls a route of the contract. What is given is checked by the contract's schemas before anything is sent, and so is the answer.
+ *
+ * @throws {z.ZodError} when an argument is not valid
+ * @throws {ApiProblem} when the server refuses, or cannot be reached
+ */
+export async function call<R extends Route>(connection: Connection, route: R, given: Arguments<R> = {}): Promise<z.output<R['answer']>> {
+  const params = route.params.parse(given.params ?? {}) as Record<string, string>;
+  route.query.parse(given.query ?? {});
+  route.body.parse(given.body ?? {});
+  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...(given.query as Record<string, string | number | undefined> | undefined) }))
+    if (value !== undefined) query.set(name, value.toString());
+  const url = `${connection.server.replace(/\/$/, '')}${path}${query.size === 0 ? '' : `?${query.toString()}`}`;
+  const hasBody = given.body !== undefined && Object.keys(given.body as object).length > 0;
+  let response: Response;
+  try {
+    response = await connection.fetch(url, {
+      method: route.method,
+      headers: {
+        accept: 'application/json, application/problem+json',
+        ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
+        ...(hasBody && { 'content-type': 'application/json' }),
+      },
+      ...(hasBody && { body: JSON.stringify(given.body) }),
+    });
+  } catch (error) {
+    throw new ApiProblem(0, 'unreachable', `${connection.server} does not answer: ${reasonOf(error)}`);
+  }
+  const answer: unknown = await response.json().catch(() => undefined);
+  if (response.status === route.status || response.status === route.otherwise) return route.answer.parse(answer) as z.output<R['answer']>;
+  const problem = problemBody.safeParse(answer).data;
+  const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${response.status}`;
+  const detail = problem?.detail ?? problem?.title ?? `the answer is no problem document; is ${connection.server} a certctl server?`;
+  throw new ApiProblem(response.status, code, detail, Number(response.headers.get('retry-after') ?? Number.NaN), problem?.instance);
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
+  return cause?.code ?? cause?.message ?? message;
+}

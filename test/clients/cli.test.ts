@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { routes } from '#contract/routes.ts';
+import { makeCsr } from '../lifecycle/csr.ts';
+import { startPlatform, type Platform } from '../platform.ts';
+import { certctl } from './command.ts';
+
+let platform: Platform;
+const folder = mkdtempSync(join(tmpdir(), 'certctl-cli-'));
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(async () => {
+  await platform.stop();
+  rmSync(folder, { recursive: true });
+});
+
+test('a certificate is made from a CSR in a file, waited for, and listed as table, JSON and YAML', async () => {
+  writeFileSync(join(folder, 'one.csr'), makeCsr(['cli.example.com']).csr);
+  const made = await certctl(platform, ['certs', 'create', '--name', 'one', '--csr', `@${join(folder, 'one.csr')}`, '--wait']);
+  expect([made.code, made.err]).toEqual([0, expect.stringMatching(/job-\S+ completed/)]);
+  expect((await certctl(platform, ['certs', 'list'])).out).toMatch(/^ID +NAME +STATE[^]*\n\S+ +one +active/);
+  const json = JSON.parse((await certctl(platform, ['certs', 'list', '-o', 'json'])).out) as { items: { name: string }[] };
+  const yaml = parse((await certctl(platform, ['-o', 'yaml', 'certs', 'list'])).out) as unknown;
+  expect(json.items.map(({ name }) => name)).toContain('one');
+  expect(yaml).toEqual(json);
+});
+
+test('a CSR comes through standard input, and a second certificate of the same name is refused with the server’s words', async () => {
+  const create = ['certs', 'create', '--name', 'two', '--csr', '@-'];
+  expect((await certctl(platform, create, {}, makeCsr(['two.example.com']).csr)).code).toBe(0);
+  const again = await certctl(platform, create, {}, makeCsr(['two.example.com']).csr);
+  expect([again.code, again.err]).toEqual([1, expect.stringMatching(/^certctl: conflict: .*\[urn:certctl:request:/)]);
+});
+
+test('a job that fails ends a wait with 4 and its reason', async () => {
+  // The issuer is switched off, so its jobs fail.
+  await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'false']);
+  try {
+    const made = await certctl(
+      platform,
+      ['certs', 'create', '--name', 'three', '--csr', '@-', '--wait'],
+      {},
+      makeCsr(['three.example.com']).csr,
+    );
+    expect([made.code, made.err]).toEqual([4, expect.stringContaining('failed')]);
+  } finally {
+    expect((await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'true'])).code).toBe(0);
+  }
+});
+
+test.each([
+  [['nonsense'], 2, /unknown command/],
+  [['keys', 'create', '--name', 'BAD', '--roles', '{"role":"r-viewer"}'], 2, /--name: lower-case/],
+  [['keys', 'create', '--name', 'x', '--roles', 'r-viewer'], 2, /no JSON/],
+  [['jobs', 'list', '--status', 'odd'], 2, /Allowed choices/],
+  [['certs', 'get'], 2, /missing required argument 'id'/],
+  [['certs', 'create', '--name', 'x', '--csr', '@/nonexistent'], 2, /cannot be read/],
+  [['--server', 'http://localhost', 'ready'], 2, /no https/],
+  [['--server', 'https://127.0.0.1:9', 'ready'], 3, /does not answer/],
+  [['certs', 'get', 'mc-nothing'], 1, /notFound/],
+])('certctl %j ends with %i and says so', async (args, code, line) => {
+  const ended = await certctl(platform, args);
+  expect([ended.code, ended.out]).toEqual([code, '']);
+  expect(ended.err).toMatch(line);
+});
+
+test('a key that is wrong is told to come from somewhere', async () => {
+  expect((await certctl(platform, ['certs', 'list'], { CERTCTL_TOKEN: 'ck_00000000_nothing' })).err).toMatch(
+    /unauthenticated.*--token-file/,
+  );
+});
+
+test('without settings nothing is guessed; a saved connection, and a platform in its home, are found', async () => {
+  expect(await certctl(undefined, ['ready'])).toMatchObject({ code: 2, err: expect.stringContaining('say where the server is') as string });
+  const saved = { XDG_CONFIG_HOME: folder };
+  const where = ['--server', platform.url, '--ca-file', join(platform.home, 'ca.pem'), '--token-file', join(platform.home, 'admin-token')];
+  expect((await certctl(undefined, [...where, 'configure', 'lab'], saved)).code).toBe(0);
+  expect(statSync(join(folder, 'certctl/config.yaml')).mode & 0o777).toBe(0o600);
+  expect(readFileSync(join(folder, 'certctl/config.yaml'), 'utf8')).not.toContain(platform.token);
+  expect((await certctl(undefined, ['--profile', 'lab', 'auth', 'me'], saved)).out).toContain('ak-bootstrap');
+  expect((await certctl(undefined, ['--profile', 'other', 'auth', 'me'], saved)).err).toContain('there is no profile other');
+  const home = { CERTCTL_HOME: platform.home, CERTCTL_PORT: new URL(platform.url).port };
+  expect((await certctl(undefined, ['auth', 'me'], home)).out).toContain('ak-bootstrap');
+});
+
+test('every route has its command, and its help says what the contract says', async () => {
+  for (const noun of new Set(routes.map(({ route }) => route.command.split(' ')[0]!))) {
+    const help = (await certctl(undefined, [noun, '--help'])).out.replace(/\s+/g, ' ');
+    for (const { route } of routes.filter(({ route: { command } }) => command.split(' ')[0] === noun))
+      expect(help).toContain(route.summary.replace(/\s+/g, ' '));
+  }
+});
+
+test('what completion offers in bash follows the tree', async () => {
+  const script = (await certctl(undefined, ['completion', 'bash'])).out;
+  const offered = (line: string): string => {
+    const words = line.split(' ');
+    const run = `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _certctl; printf '%s ' "\${COMPREPLY[@]}"`;
+    return spawnSync('bash', ['-c', run]).stdout.toString().trim();
+  };
+  expect(offered('certctl cer')).toBe('certs');
+  expect(offered('certctl certs arch')).toBe('archive');
+  expect(offered('certctl certs create --keep')).toBe('--keep-csr');
+  expect(offered('certctl -o json jobs can')).toBe('cancel');
+  for (const shell of ['zsh', 'fish']) expect((await certctl(undefined, ['completion', shell])).out).toContain('archive');
+});
