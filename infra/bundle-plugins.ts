@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
 
 /** Modules that no function runs, each with what takes its place. */
@@ -28,17 +28,21 @@ const leftOut: readonly { readonly module: RegExp; readonly importer: RegExp; re
   { module: /^\.\/native$/, importer: /node_modules.pg.lib/, instead: 'export default undefined;' },
 ];
 
-/** Puts the replacements above into the bundles. */
+/**
+ * Puts the replacements above into the bundles. Each folder that asks gets one of its own: what a replacement imports is found from there, and
+ * two releases of a package must not share it by who came first.
+ */
 export const leaveOut: Plugin = {
   name: 'leave-out',
   setup(build) {
+    const root = build.initialOptions.absWorkingDir ?? process.cwd();
     for (const [index, { module, importer, instead }] of leftOut.entries()) {
       build.onResolve({ filter: module }, (found) =>
-        importer.test(found.importer) ? { path: String(index), namespace: 'left-out', pluginData: dirname(found.importer) } : undefined,
+        importer.test(found.importer) ? { path: `${index}/${relative(root, dirname(found.importer))}`, namespace: 'left-out' } : undefined,
       );
-      build.onLoad({ filter: new RegExp(`^${index}$`), namespace: 'left-out' }, ({ pluginData }) => ({
+      build.onLoad({ filter: new RegExp(`^${index}/`), namespace: 'left-out' }, ({ path }) => ({
         contents: instead,
-        resolveDir: pluginData as string,
+        resolveDir: join(root, path.slice(`${index}/`.length)),
       }));
     }
   },
