@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { nonces } from '#adapters/dynamodb/nonces.ts';
@@ -37,10 +37,10 @@ const settings = z
     ...environment.envelope,
     ...environment.queue,
     ...environment.urls,
-    ACME_ENABLED: z.stringbool().default(true),
+    ACME_ENABLED: z._default(z.stringbool(), true),
     /** Empty: the shorthand stands for no profile. */
-    ACME_DEFAULT_PROFILE: z.string().default('default'),
-    ACME_RENEWAL_INFO: z.stringbool().default(true),
+    ACME_DEFAULT_PROFILE: z._default(z.string(), 'default'),
+    ACME_RENEWAL_INFO: z._default(z.stringbool(), true),
   })
   .parse(process.env);
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
@@ -26,7 +26,7 @@ const settings = z
     ...environment.artifacts,
     ...environment.envelope,
     /** What the distribution adds to its requests; undefined: there is none. */
-    ORIGIN_TOKEN: z.string().min(1).optional(),
+    ORIGIN_TOKEN: z.optional(z.string().check(z.minLength(1))),
   })
   .parse(process.env);
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { limitClock } from '#adapters/dynamodb/limit-clock.ts';
 import { limiter, type RateDecision } from '#adapters/dynamodb/limiter.ts';
@@ -15,7 +15,7 @@ import type { HttpRequest } from './http.ts';
 import { log } from './log.ts';
 import { count } from './metrics.ts';
 
-const milliseconds = (value: number): z.ZodType<number> => z.coerce.number().int().positive().default(value);
+const milliseconds = (value: number) => z._default(z.coerce.number().check(z.int(), z.positive()), value);
 
 const settingsSchema = z.object({
   ...environment.rates,
@@ -83,11 +83,7 @@ function countsOf(fn: LimitedFunction, variables: NodeJS.ProcessEnv): Readonly<R
   const shape = Object.fromEntries(
     own.map((name) => [
       variableOf(limits[name].setting),
-      z.coerce
-        .number()
-        .int()
-        .min(limits[name].mayBeOff ? 0 : 1)
-        .default(limits[name].count),
+      z._default(z.coerce.number().check(z.int(), z.minimum(limits[name].mayBeOff ? 0 : 1)), limits[name].count),
     ]),
   );
   const read = z.object(shape).parse(variables);

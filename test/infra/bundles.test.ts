@@ -21,9 +21,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const reportOf = (name: string): BundleReport => reports.find((report) => report.function === name)!;
 /** Those that strangers wait for. */
 const protocols = functionSpecs.filter((spec) => spec.routes !== undefined && spec.name !== 'api').map((spec) => spec.name);
-// The goal for what strangers wait for is 600 kB; revocation is above it since it asks the limiter, which brings DynamoDB's client.
 // The control plane has its own description with it, read when somebody asks.
-const budgets: Readonly<Record<string, number>> = { prober: 150_000, api: 900_000, revocation: 620_000, worker: 800_000, default: 700_000 };
+const budgets: Readonly<Record<string, number>> = { prober: 150_000, api: 900_000, worker: 800_000, default: 700_000 };
 
 test.each(functionSpecs.map((spec) => spec.name))('the bundle of %s keeps its budget', (name) => {
   const budget = budgets[name] ?? (protocols.includes(name) ? 600_000 : budgets['default']!);
@@ -52,6 +51,11 @@ test.each([...functionSpecs])('before its first answer $name loads a client of w
   // One of the two proofs of identity, once it is known which.
   const later = Object.keys(reportOf(spec.name).onDemand).filter((name) => heavy.test(name));
   expect(later.sort()).toEqual(spec.database === undefined ? [] : ['@aws-sdk/client-secrets-manager', '@aws-sdk/rds-signer']);
+});
+
+test.each(protocols)('%s has the half of zod without methods, and none of the other', (name) => {
+  const { atStart, onDemand } = reportOf(name);
+  expect((atStart['zod'] ?? 0) + (onDemand['zod'] ?? 0)).toBeLessThan(35_000);
 });
 
 test('the packages that run before the first answer are those of this list', () => {
