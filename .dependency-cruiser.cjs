@@ -45,7 +45,7 @@ module.exports = {
       from: { path: '^infra/' },
       to: {
         path: '^(domain|contract|connectors|adapters|functions|clients|test)/',
-        pathNot: '^domain/(schedule/loops|limit/limits)\\.ts$',
+        pathNot: '^domain/(schedule/loops|limit/limits|metric/series)\\.ts$',
       },
     },
     {

@@ -9,7 +9,7 @@ import { isDailyWindow } from '#domain/schedule/daily-window.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
-import { measure } from '../shared/metrics.ts';
+import { measureAges } from '../shared/metrics.ts';
 
 const settings = z
   .object({
@@ -52,7 +52,7 @@ export async function handler(raw: unknown, _context: Context): Promise<{ readon
       }),
   );
   const overdue = ages.filter(({ intervals }) => intervals > 3);
-  measure('WorstLoopAge', Math.max(0, ...ages.map(({ intervals }) => intervals)));
+  measureAges(ages);
   if (overdue.length > 0) log.error('loops are overdue', { overdue });
   if (isDailyWindow(now, self.everyMinutes)) await warmUp();
   await store.drained(self.name, { nextDue: 0, drainedSeq: before.seq, drainedFrom: now }, chance.now());

@@ -11,7 +11,7 @@ import { runTick, type Drain, type Run, type TickResult } from '#domain/schedule
 import { chance } from './chance.ts';
 import { environment } from './environment.ts';
 import { log } from './log.ts';
-import { count, measureLoop } from './metrics.ts';
+import { measureLoop } from './metrics.ts';
 import { newId } from './new-id.ts';
 import { waker, type Wake } from './wake.ts';
 
@@ -64,7 +64,6 @@ export function loopHandler(
     if (result.outcome === 'failed') log.error('tick', { ...facts, error: result.error as Error });
     else if (result.outcome !== 'idle') log.info('tick', facts);
     measureLoop(name, result, performance.now() - began);
-    if (result.outcome === 'lease_lost') count('LeaseLost');
     // Lambda counts the error and keeps the event with the failures; the next tick is the retry.
     if (result.outcome === 'failed') throw new Error(`the tick of ${name} failed`, { cause: result.error });
     return result;

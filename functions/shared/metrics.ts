@@ -1,18 +1,5 @@
+import { commonDimensions, loopSeries, namespace, series, type LoopSeries, type Series, type Unit } from '#domain/metric/series.ts';
 import type { TickResult } from '#domain/schedule/tick.ts';
-
-/** The series of the default setting, one each and without a dimension that multiplies them: each costs money every month. */
-export type Series =
-  | 'WorstLoopAge'
-  | 'OutboxAgeSeconds'
-  | 'PendingJobAgeSeconds'
-  | 'CrlValidityLeft'
-  | 'LeaseLost'
-  | 'ItemsFailed'
-  | 'LimiterFailOpen'
-  | 'AuditBreak'
-  | 'MigrationsPending';
-
-type Unit = 'Count' | 'None' | 'Milliseconds';
 
 const full = process.env['CERTCTL_METRICS'] === 'full';
 
@@ -21,30 +8,42 @@ const full = process.env['CERTCTL_METRICS'] === 'full';
  * each bundle that a stranger waits for.
  */
 function emit(name: string, unit: Unit, value: number, dimensions: Readonly<Record<string, string>> = {}): void {
-  const all = { service: 'certctl', ...dimensions };
-  const described = { Namespace: 'certctl', Dimensions: [Object.keys(all)], Metrics: [{ Name: name, Unit: unit }] };
+  const all = { ...commonDimensions, ...dimensions };
+  const described = { Namespace: namespace, Dimensions: [Object.keys(all)], Metrics: [{ Name: name, Unit: unit }] };
   process.stdout.write(`${JSON.stringify({ _aws: { Timestamp: Date.now(), CloudWatchMetrics: [described] }, ...all, [name]: value })}\n`);
 }
 
 /** Adds to a counter. */
-export function count(series: Series, value = 1): void {
-  if (value !== 0) emit(series, 'Count', value);
+export function count(name: Series, value = 1): void {
+  if (value !== 0) emit(name, series[name], value);
 }
 
 /** States a measured value, in the unit that the series' name says. */
-export function measure(series: Series, value: number): void {
-  emit(series, 'None', value);
+export function measure(name: Series, value: number): void {
+  emit(name, series[name], value);
 }
 
-/** What a tick came to: in the default setting only failed items, in `full` a set of series per loop. */
+/** What a tick came to: in the default setting only what failed or was lost, in `full` a set of series per loop. */
 export function measureLoop(loop: string, result: TickResult, milliseconds: number): void {
   count('ItemsFailed', result.failed);
+  if (result.outcome === 'lease_lost') count('LeaseLost');
   if (!full) return;
-  emit('TickStarted', 'Count', 1, { loop });
-  if (result.outcome === 'succeeded' || result.outcome === 'idle') emit('TickSucceeded', 'Count', 1, { loop });
-  else if (result.outcome === 'failed') emit('TickFailed', 'Count', 1, { loop });
-  else emit('TickSkipped', 'Count', 1, { loop, reason: result.outcome });
-  emit('TickDurationMs', 'Milliseconds', milliseconds, { loop });
-  emit('ItemsProcessed', 'Count', result.processed, { loop });
-  emit('ItemsFailedOfLoop', 'Count', result.failed, { loop });
+  ofLoop('TickStarted', loop, 1);
+  if (result.outcome === 'succeeded' || result.outcome === 'idle') ofLoop('TickSucceeded', loop, 1);
+  else if (result.outcome === 'failed') ofLoop('TickFailed', loop, 1);
+  else ofLoop('TickSkipped', loop, 1, { reason: result.outcome });
+  if (result.outcome === 'lease_lost') ofLoop('LeaseLostOfLoop', loop, 1);
+  ofLoop('TickDurationMs', loop, milliseconds);
+  ofLoop('ItemsProcessed', loop, result.processed);
+  ofLoop('ItemsFailedOfLoop', loop, result.failed);
+}
+
+/** How many of its intervals ago each loop succeeded: the worst of them, and in `full` every one. */
+export function measureAges(ages: readonly { readonly loop: string; readonly intervals: number }[]): void {
+  measure('WorstLoopAge', Math.max(0, ...ages.map(({ intervals }) => intervals)));
+  if (full) for (const { loop, intervals } of ages) ofLoop('LastSuccessAge', loop, intervals);
+}
+
+function ofLoop(name: LoopSeries, loop: string, value: number, more: Readonly<Record<string, string>> = {}): void {
+  emit(name, loopSeries[name], value, { loop, ...more });
 }

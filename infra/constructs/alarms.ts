@@ -1,12 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import { commonDimensions, namespace, type LoopSeries, type Series } from '#domain/metric/series.ts';
 
 type Comparison = 'above' | 'below' | 'atLeast';
 
 /** When a person should look. */
 interface AlarmRow {
-  readonly series: string;
+  readonly series: Series;
   readonly is: Comparison;
   readonly threshold: number;
   readonly statistic: 'Maximum' | 'Minimum' | 'Sum';
@@ -17,7 +18,10 @@ interface AlarmRow {
   readonly meaning: string;
 }
 
-/** Each is about a series that the functions write; a test holds the two together. */
+/**
+ * Each is about a series that functions write. MigrationsPending has none: a deployment whose migration fails is rolled back, and says so to
+ * whoever deploys.
+ */
 export const alarmRows: readonly AlarmRow[] = [
   {
     series: 'WorstLoopAge',
@@ -31,20 +35,20 @@ export const alarmRows: readonly AlarmRow[] = [
   {
     series: 'OutboxAgeSeconds',
     is: 'above',
-    threshold: 600,
+    threshold: 300,
     statistic: 'Maximum',
     minutes: 15,
     silence: 'fine',
-    meaning: 'Notifications wait for more than ten minutes: look at loop-outbox-dispatch and the worker',
+    meaning: 'Notifications wait for more than five minutes: look at loop-outbox-dispatch and the worker',
   },
   {
     series: 'PendingJobAgeSeconds',
     is: 'above',
-    threshold: 900,
+    threshold: 600,
     statistic: 'Maximum',
     minutes: 15,
     silence: 'fine',
-    meaning: 'Jobs wait for more than a quarter of an hour: look at the worker’s errors and concurrency',
+    meaning: 'Jobs wait for more than ten minutes: look at the worker’s errors and concurrency',
   },
   {
     series: 'CrlValidityLeft',
@@ -91,8 +95,13 @@ const operators: Readonly<Record<Comparison, cloudwatch.ComparisonOperator>> = {
 };
 
 /** A series as the functions write it. */
-export function seriesMetric(name: string, statistic: string, dimensions: Readonly<Record<string, string>> = {}): cloudwatch.Metric {
-  return new cloudwatch.Metric({ namespace: 'certctl', metricName: name, statistic, dimensionsMap: { service: 'certctl', ...dimensions } });
+export function seriesMetric(name: Series, statistic: string): cloudwatch.Metric {
+  return new cloudwatch.Metric({ namespace, metricName: name, statistic, dimensionsMap: commonDimensions });
+}
+
+/** A series of one loop as the functions write it under the setting `full`. */
+export function loopMetric(name: LoopSeries, loop: string, statistic: string): cloudwatch.Metric {
+  return new cloudwatch.Metric({ namespace, metricName: name, statistic, dimensionsMap: { ...commonDimensions, loop } });
 }
 
 /** The alarms of every deployment. */

@@ -1,3 +1,5 @@
+import { loopSeries, series } from '#domain/metric/series.ts';
+import { scheduledLoops } from '#domain/schedule/loops.ts';
 import type { Config } from '../config.ts';
 import { functionSpecs } from '../functions.ts';
 import { allowances, prices } from './prices.ts';
@@ -67,12 +69,14 @@ export function estimate(templates: Templates, config: Config, usage: Usage): Es
 }
 
 function atRest(count: (type: string) => number, config: Config): readonly CostLine[] {
-  const loops = functionSpecs.filter((spec) => spec.everyMinutes !== undefined).length;
+  const always = Object.keys(series).length;
+  // Some of a loop's series have no value in a quiet month; they are counted, so that the estimate is on the safe side.
+  const ofLoops = config.metrics === 'full' ? Object.keys(loopSeries).length * scheduledLoops.length : 0;
   return [
     { what: 'keys', price: 'kmsKeyMonth', quantity: count('AWS::KMS::Key') },
     { what: 'secrets', price: 'secretMonth', quantity: count('AWS::SecretsManager::Secret') },
     { what: 'alarms', price: 'alarmMonth', quantity: count('AWS::CloudWatch::Alarm') },
-    { what: 'series', price: 'seriesMonth', quantity: config.metrics === 'minimal' ? 9 : 9 + 6 * loops },
+    { what: 'series', price: 'seriesMonth', quantity: always + ofLoops },
     { what: 'dashboard', price: 'dashboardMonth', quantity: count('AWS::CloudWatch::Dashboard') },
     { what: 'NAT gateway', price: 'natHour', quantity: count('AWS::EC2::NatGateway') * hours },
     { what: 'address of the NAT gateway', price: 'publicAddressHour', quantity: count('AWS::EC2::EIP') * hours },

@@ -37,6 +37,8 @@ export class ServicesStack extends Stack {
   readonly functions: ReadonlyMap<string, lambda.Function>;
   readonly jobs: sqs.Queue;
   readonly deadJobs: sqs.Queue;
+  /** Ticks that ended in an error. */
+  readonly failedTicks: sqs.Queue;
   readonly schema: CustomResource;
   readonly #props: ServicesProps;
 
@@ -50,8 +52,8 @@ export class ServicesStack extends Stack {
       visibilityTimeout: Duration.seconds((worker?.timeoutSeconds ?? 0) * visibilityTimeouts),
       deadLetterQueue: { queue: this.deadJobs, maxReceiveCount: 5 },
     });
-    const failures = new sqs.Queue(this, 'LoopFailures', { enforceSSL: true, retentionPeriod: Duration.days(14) });
-    for (const queue of [this.deadJobs, failures]) {
+    this.failedTicks = new sqs.Queue(this, 'LoopFailures', { enforceSSL: true, retentionPeriod: Duration.days(14) });
+    for (const queue of [this.deadJobs, this.failedTicks]) {
       Validations.of(queue).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'This is where dead letters go.' });
     }
     const made = new Map<string, lambda.Function>();
@@ -59,7 +61,7 @@ export class ServicesStack extends Stack {
     // Who is called comes before who calls.
     const rank = (spec: FunctionSpec): number =>
       spec.startsLoops === true || spec.warms === true ? 2 : spec.consumesJobs === true ? 1 : 0;
-    for (const spec of [...functionSpecs].sort((a, b) => rank(a) - rank(b))) made.set(spec.name, this.#function(spec, failures));
+    for (const spec of [...functionSpecs].sort((a, b) => rank(a) - rank(b))) made.set(spec.name, this.#function(spec));
     this.schema = this.#migrations();
     for (const [name, fn] of made) if (name !== 'migrate') fn.node.addDependency(this.schema);
     for (const spec of functionSpecs) this.#triggers(spec);
@@ -76,7 +78,7 @@ export class ServicesStack extends Stack {
     return fn;
   }
 
-  #function(spec: FunctionSpec, failures: sqs.Queue): lambda.Function {
+  #function(spec: FunctionSpec): lambda.Function {
     const { config, bundles, data } = this.#props;
     const id = pascal(spec.name);
     const logs = logGroup(this, `${id}Log`, config);
@@ -112,7 +114,7 @@ export class ServicesStack extends Stack {
         // A late tick is worthless, the next one does its work: no retry, and only what failed is kept.
         maxEventAge: Duration.seconds(60),
         retryAttempts: 0,
-        onFailure: new destinations.SqsDestination(failures),
+        onFailure: new destinations.SqsDestination(this.failedTicks),
       }),
     });
   }

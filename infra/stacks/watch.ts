@@ -4,8 +4,9 @@ import * as actions from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
+import { scheduledLoops } from '#domain/schedule/loops.ts';
 import type { Config } from '../config.ts';
-import { alarmRows, seriesMetric, standardAlarms } from '../constructs/alarms.ts';
+import { alarmRows, loopMetric, seriesMetric, standardAlarms } from '../constructs/alarms.ts';
 import { functionSpecs } from '../functions.ts';
 import type { EdgeStack } from './edge.ts';
 import type { ServicesStack } from './services.ts';
@@ -24,15 +25,11 @@ export class WatchStack extends Stack {
     super(scope, id, { ...props, description: 'certctl: alarms and dashboard' });
     const { config, services } = props;
     const topic = this.#topic(config.alarms);
-    const dead = new cloudwatch.Alarm(this, 'DeadJobs', {
-      alarmDescription: 'certctl: a job’s message failed five times and lies with the dead: its log lines say why',
-      metric: services.deadJobs.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: Duration.minutes(5) }),
-      threshold: 0,
-      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-      evaluationPeriods: 1,
-      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
-    });
-    this.alarms = [...standardAlarms(this), dead, ...(config.metrics === 'full' ? this.#fullAlarms(services) : [])];
+    this.alarms = [
+      ...standardAlarms(this),
+      ...this.#queueAlarms(services),
+      ...(config.metrics === 'full' ? this.#fullAlarms(services) : []),
+    ];
     for (const alarm of this.alarms) alarm.addAlarmAction(new actions.SnsAction(topic));
     if (config.dashboard) this.#dashboard(props);
     new CfnOutput(this, 'AlarmTopic', { value: topic.topicArn });
@@ -49,32 +46,63 @@ export class WatchStack extends Stack {
     return topic;
   }
 
-  /** One per loop that fails, and one per function that strangers wait for and that is throttled. */
+  #queueAlarms({ deadJobs, failedTicks }: ServicesStack): readonly cloudwatch.Alarm[] {
+    const dead = deadJobs.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: Duration.minutes(5) });
+    // By what arrives, not by what lies there: a failed tick is mended by the next, and lies there for two weeks.
+    const failed = failedTicks.metricNumberOfMessagesSent({ statistic: 'Sum', period: Duration.minutes(15) });
+    return [
+      this.#alarm('DeadJobs', 'a job’s message failed five times and lies with the dead: its log lines say why', dead, 1),
+      this.#alarm('FailedTicks', 'three ticks of loops ended in an error within a quarter of an hour: their log lines say why', failed, 3),
+    ];
+  }
+
+  /** Per loop: overdue, failing, near its time-out. Per function that strangers wait for: throttled. */
   #fullAlarms(services: ServicesStack): readonly cloudwatch.Alarm[] {
-    const usual = { evaluationPeriods: 1, threshold: 3, treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING } as const;
-    return functionSpecs.flatMap((spec) => {
+    const ofFunctions = functionSpecs.flatMap((spec) => {
       const fn = services.functions.get(spec.name);
       if (fn === undefined) return [];
       if (spec.everyMinutes !== undefined) {
         const period = Duration.minutes(Math.max(15, spec.everyMinutes * 3));
         return [
-          new cloudwatch.Alarm(this, `${spec.name}-errors`, {
-            ...usual,
-            alarmDescription: `certctl: ${spec.name} failed three times in three intervals`,
-            metric: fn.metricErrors({ period }),
-          }),
+          this.#alarm(`${spec.name}-errors`, `${spec.name} failed three times in three intervals`, fn.metricErrors({ period }), 3),
+          this.#alarm(
+            `${spec.name}-duration`,
+            `${spec.name} took four fifths of its time-out`,
+            fn.metricDuration({ statistic: 'Maximum', period }),
+            spec.timeoutSeconds * 800,
+          ),
         ];
       }
-      return spec.routes === undefined
-        ? []
-        : [
-            new cloudwatch.Alarm(this, `${spec.name}-throttles`, {
-              ...usual,
-              alarmDescription: `certctl: ${spec.name} is throttled: raise the account’s concurrency`,
-              metric: fn.metricThrottles({ period: Duration.minutes(5) }),
-            }),
-          ];
+      if (spec.routes === undefined) return [];
+      const throttles = fn.metricThrottles({ period: Duration.minutes(5) });
+      return [this.#alarm(`${spec.name}-throttles`, `${spec.name} is throttled: raise the account’s concurrency`, throttles, 3)];
     });
+    const overdue = scheduledLoops
+      .filter((loop) => loop.name !== 'monitor')
+      .map((loop) => {
+        const intervals = loop.everyMinutes >= 360 ? 2 : 3;
+        const age = loopMetric('LastSuccessAge', loop.name, 'Maximum').with({ period: Duration.minutes(15) });
+        return this.#alarm(
+          `${loop.function}-age`,
+          `${loop.name} has not succeeded for ${intervals} of its intervals`,
+          age,
+          intervals,
+          cloudwatch.TreatMissingData.BREACHING,
+        );
+      });
+    return [...ofFunctions, ...overdue];
+  }
+
+  #alarm(
+    id: string,
+    meaning: string,
+    metric: cloudwatch.IMetric,
+    threshold: number,
+    treatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+  ): cloudwatch.Alarm {
+    const comparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD;
+    const description = { alarmDescription: `certctl: ${meaning}`, evaluationPeriods: 1, comparisonOperator };
+    return new cloudwatch.Alarm(this, id, { ...description, metric, threshold, treatMissingData });
   }
 
   #dashboard({ services, edge }: WatchProps): void {
@@ -91,6 +119,7 @@ export class WatchStack extends Stack {
       graph('Jobs', [
         services.jobs.metricApproximateNumberOfMessagesVisible(),
         services.deadJobs.metricApproximateNumberOfMessagesVisible(),
+        services.failedTicks.metricNumberOfMessagesSent(),
       ]),
     );
     dashboard.addWidgets(
