@@ -16,7 +16,8 @@ const batchSize = 10;
 const atOnce = 8;
 
 export function jobQueue(url: string): JobQueue {
-  const client = new SQSClient({ maxAttempts: 2 });
+  // The host in a queue's address has no IPv6; the client's own endpoint has it where the subnet has nothing else.
+  const client = new SQSClient({ maxAttempts: 2, useQueueUrlAsEndpoint: false });
   return {
     async send(jobId) {
       await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: JSON.stringify({ jobId }) }));
