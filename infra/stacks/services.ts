@@ -1,4 +1,4 @@
-import { type CfnElement, CfnOutput, CustomResource, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import { Annotations, type CfnElement, CfnOutput, CustomResource, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
 import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -31,6 +31,8 @@ export interface ServicesProps extends StackProps {
 
 // A message must not come back while its worker may still be at it: AWS asks for six times the function's timeout.
 const visibilityTimeouts = 6;
+// What Lambda keeps for functions that reserve nothing.
+const unreservedMinimum = 100;
 
 /** What is replaced by every deployment: functions and what starts them. The schema comes first. */
 export class ServicesStack extends Stack {
@@ -66,6 +68,7 @@ export class ServicesStack extends Stack {
     for (const [name, fn] of made) if (name !== 'migrate') fn.node.addDependency(this.schema);
     for (const spec of functionSpecs) this.#triggers(spec);
     this.#acknowledgeSchedulerRoles();
+    this.#sayWhatIsReserved();
     new CfnOutput(this, 'AdminToken', {
       value: `aws lambda invoke --function-name ${this.#get('migrate').functionName} --cli-binary-format raw-in-base64-out --payload '{"action":"admin-token"}' /dev/stdout`,
       description: 'Shows the admin token, once',
@@ -204,6 +207,17 @@ export class ServicesStack extends Stack {
     });
     schema.node.addDependency(...data.database.ready);
     return schema;
+  }
+
+  /** New accounts have fewer copies than this, and CloudFormation's own error does not say what to do. */
+  #sayWhatIsReserved(): void {
+    if (!this.#props.config.reserveConcurrency) return;
+    const reserved = functionSpecs.filter((spec) => isLoop(spec.name)).length;
+    const needed = reserved + unreservedMinimum;
+    Annotations.of(this).addInfoV2(
+      'certctl:reservedConcurrency',
+      `reserves ${reserved} concurrent executions, one for each loop: an account with fewer than ${needed} refuses that; there set "reserveConcurrency": false`,
+    );
   }
 
   /** The scheduler's own roles may invoke any version of the one function that they start; functions here have no versions. */

@@ -22,14 +22,34 @@ export interface Synthesized {
   readonly templates: Readonly<Record<'data' | 'keys' | 'edge' | 'services' | 'watch', Template>>;
   readonly ofType: (type: string) => readonly Resource[];
   readonly types: () => ReadonlySet<string>;
+  /** Names of the stacks that are whole before one begins. */
+  readonly before: (stack: string) => readonly string[];
+  /** What synthesis says about a stack, without being an error. */
+  readonly remarks: (stack: string) => readonly string[];
 }
 
 const context = (JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { context: Record<string, unknown> }).context;
 
+/** A function's logical id and resource by its name in the tree. */
+export function functionOf({ resources }: Synthesized, name: string): readonly [string, Resource] {
+  const found = Object.entries(resources).find(
+    ([, resource]) => resource.Type === 'AWS::Lambda::Function' && variablesOf(resource)['CERTCTL_FUNCTION'] === name,
+  );
+  if (found === undefined) throw new Error(`there is no function ${name}`);
+  return found;
+}
+
+/** The environment of a function. */
+export function variablesOf(fn: Resource): Readonly<Record<string, unknown>> {
+  return (fn.Properties['Environment'] as { Variables: Record<string, unknown> } | undefined)?.Variables ?? {};
+}
+
 export async function synthesize(config: object): Promise<Synthesized> {
   const outdir = mkdtempSync(join(tmpdir(), 'certctl-cdk-'));
   try {
-    const stacks = addPlatform(new App({ context, outdir }), readConfig(config), await bundleFunctions(root));
+    const app = new App({ context, outdir });
+    const stacks = addPlatform(app, readConfig(config), await bundleFunctions(root));
+    const assembly = app.synth();
     const templates = Object.fromEntries(
       Object.entries(stacks).map(([name, stack]) => [name, Template.fromStack(stack)]),
     ) as Synthesized['templates'];
@@ -42,6 +62,8 @@ export async function synthesize(config: object): Promise<Synthesized> {
       templates,
       ofType: (type) => Object.values(resources).filter((resource) => resource.Type === type),
       types: () => new Set(Object.values(resources).map((resource) => resource.Type)),
+      before: (stack) => assembly.getStackByName(stack).dependencies.map((dependency) => dependency.id),
+      remarks: (stack) => assembly.getStackByName(stack).messages.map((message) => message.entry.data as string),
     };
   } finally {
     rmSync(outdir, { recursive: true, force: true });
