@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'invalidProfile'
   | 'badRevocationReason'
   | 'policyViolation'
+  | 'nameConstraintViolation'
   // what validation found
   | 'caa'
   | 'dns'

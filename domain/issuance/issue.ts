@@ -3,8 +3,10 @@ import { CaError } from '../error.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { signCertificate, buildTbsLeaf, issuerInfo, type IssuerInfo } from '../x509/leaf.ts';
 import { lintTbsCertificate } from '../x509/lint.ts';
+import { Oid } from '../x509/oids.ts';
 import type { GeneralName } from '../x509/general-name.ts';
 import type { Signer } from '../x509/signer.ts';
+import { assertIssuableBelow, issuingState, type IssuingPath } from './issuing-path.ts';
 import type { Profile } from './profile.ts';
 import type { IssuedCertificate, SigningIntent } from './store.ts';
 
@@ -14,6 +16,8 @@ export interface SigningAuthority {
   readonly issuer: IssuerInfo;
   /** DER, this CA first, then its issuers without the root. */
   readonly chain: readonly Uint8Array[];
+  /** The whole path that its certificates will be validated by. */
+  readonly path: IssuingPath;
   readonly signer: Signer;
 }
 
@@ -27,7 +31,8 @@ export function statusUrls(pkiBaseUrl: string, caId: string): { crl: string; ocs
  * Builds what the CA will sign for an order, and lints it: the key has signed nothing yet when a rule refuses.
  *
  * @param now milliseconds since the epoch; validity begins a minute earlier, for clocks that lag
- * @throws {CaError} `internal` when the result breaks a rule of RFC 5280, which is a defect of ours and not of the CSR
+ * @throws {CaError} `nameConstraintViolation` or `policyViolation` when the CAs above do not allow it, `unavailable` when one of them has expired,
+ * `internal` when the result breaks a rule of RFC 5280, which is a defect of ours and not of the CSR
  */
 export function prepareLeaf(input: {
   readonly authority: SigningAuthority;
@@ -44,7 +49,8 @@ export function prepareLeaf(input: {
   const { authority, profile } = input;
   const notBefore = input.notBefore ?? wholeSeconds(input.now - 60_000);
   const wanted = input.notAfter ?? new Date(notBefore.getTime() + profile.validitySeconds * 1000 - 1000);
-  const notAfter = wanted < authority.issuer.notAfter ? wanted : authority.issuer.notAfter;
+  const end = issuingState(authority.path, input.now).notAfter;
+  const notAfter = wanted < end ? wanted : end;
   if (notAfter.getTime() <= input.now) throw new CaError('unavailable', 'the issuing CA has expired');
   const urls = statusUrls(input.pkiBaseUrl, authority.id);
   const commonName = input.names.find(
@@ -66,6 +72,12 @@ export function prepareLeaf(input: {
   const findings = lintTbsCertificate(tbs, { kind: 'leaf', issuer: authority.issuer, maxValiditySeconds: profile.validitySeconds });
   const [finding] = findings;
   if (finding !== undefined) throw new CaError('internal', `the certificate would break rule ${finding.rule}`, { cause: findings });
+  assertIssuableBelow(
+    authority.path,
+    tbs,
+    profile.extendedKeyUsages.map((usage) => Oid[usage]),
+    input.now,
+  );
   return { idempotencyKey: input.idempotencyKey, caId: authority.id, serial: input.serial, tbs };
 }
 
@@ -89,11 +101,17 @@ export async function signIntent(intent: SigningIntent, signer: Signer, id: stri
   };
 }
 
-/** A CA's facts read once from its certificate. */
-export function signingAuthority(id: string, chain: readonly Uint8Array[], signer: Signer): SigningAuthority {
-  const [certificate] = chain;
+/**
+ * A CA's facts read once from its certificate.
+ *
+ * @param path DER from the root down to this CA
+ */
+export function signingAuthority(id: string, path: IssuingPath, signer: Signer): SigningAuthority {
+  const certificate = path.at(-1);
   if (certificate === undefined) throw new CaError('internal', 'a CA has no certificate');
-  return { id, issuer: issuerInfo(certificate), chain, signer };
+  // A root that issues by itself still heads its own chain.
+  const chain = path.length === 1 ? path : path.slice(1).reverse();
+  return { id, issuer: issuerInfo(certificate), chain, path, signer };
 }
 
 function wholeSeconds(milliseconds: number): Date {

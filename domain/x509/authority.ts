@@ -1,15 +1,13 @@
-import { boolean, integer, namedBits, nothing, oid, sequence } from '../asn1/der.ts';
+import { boolean, explicit, integer, namedBits, nothing, oid, sequence } from '../asn1/der.ts';
 import { writeExtension } from './extension.ts';
 import { assemble, authorityKey, distributionPoints, informationAccess, subjectKey, type IssuerInfo } from './leaf.ts';
-import { writeName } from './name.ts';
+import { writeAuthorityName, writeName, type AuthorityName } from './name.ts';
 import { Oid } from './oids.ts';
 import type { SignatureAlgorithm } from './signer.ts';
 
-export interface AuthorityTemplate {
+export interface AuthorityTemplate extends AuthorityName {
   /** Canonical hex. */
   readonly serial: string;
-  readonly commonName: string;
-  readonly organization?: string;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
   readonly notBefore: Date;
@@ -19,27 +17,35 @@ export interface AuthorityTemplate {
   readonly crlDistributionPoints?: readonly string[];
   readonly caIssuerUrls?: readonly string[];
   readonly ocspUrls?: readonly string[];
+  /** GeneralNames, DER (§4.2.1.10). */
+  readonly nameConstraints?: { readonly permitted: readonly Uint8Array[]; readonly excluded: readonly Uint8Array[] };
+  /** Dotted; undefined: any (§4.2.1.12). */
+  readonly extendedKeyUsages?: readonly string[];
+  /** Dotted (§4.2.1.4). */
+  readonly policies?: readonly string[];
 }
 
 const certSignAndCrlSign = writeExtension(Oid.keyUsage, true, namedBits([5, 6]));
 
 /** TBSCertificate of a self-signed root, DER. */
 export function buildTbsRoot(algorithm: SignatureAlgorithm, template: AuthorityTemplate): Uint8Array {
-  const subject = nameOf(template);
+  const subject = writeAuthorityName(template);
   return assemble(subject, algorithm, { ...template, subject }, [
     constraints(template.pathLength),
     certSignAndCrlSign,
     subjectKey(template.spki),
+    ...limits(template),
   ]);
 }
 
 /** TBSCertificate of a CA under another, DER. */
 export function buildTbsIntermediate(issuer: IssuerInfo, algorithm: SignatureAlgorithm, template: AuthorityTemplate): Uint8Array {
-  return assemble(issuer.subject, algorithm, { ...template, subject: nameOf(template) }, [
+  return assemble(issuer.subject, algorithm, { ...template, subject: writeAuthorityName(template) }, [
     constraints(template.pathLength),
     certSignAndCrlSign,
     subjectKey(template.spki),
     authorityKey(issuer.keyIdentifier),
+    ...limits(template),
     ...distributionPoints(template.crlDistributionPoints ?? []),
     ...informationAccess(template.ocspUrls ?? [], template.caIssuerUrls ?? []),
   ]);
@@ -70,9 +76,19 @@ function constraints(pathLength: number | undefined): Buffer {
   return writeExtension(Oid.basicConstraints, true, sequence(boolean(true), ...(pathLength === undefined ? [] : [integer(pathLength)])));
 }
 
-function nameOf(template: AuthorityTemplate): Buffer {
-  return writeName({
-    commonName: template.commonName,
-    ...(template.organization !== undefined && { organization: template.organization }),
-  });
+/** Extensions by which a CA is held to names, usages and policies. */
+function limits({ nameConstraints, extendedKeyUsages, policies }: AuthorityTemplate): Buffer[] {
+  const subtrees = (n: number, bases: readonly Uint8Array[]): Buffer[] =>
+    bases.length === 0 ? [] : [explicit(n, ...bases.map((base) => sequence(base)))];
+  const written =
+    nameConstraints === undefined ? [] : [...subtrees(0, nameConstraints.permitted), ...subtrees(1, nameConstraints.excluded)];
+  return [
+    ...(written.length === 0 ? [] : [writeExtension(Oid.nameConstraints, true, sequence(...written))]),
+    ...(policies === undefined || policies.length === 0
+      ? []
+      : [writeExtension(Oid.certificatePolicies, false, sequence(...policies.map((policy) => sequence(oid(policy)))))]),
+    ...(extendedKeyUsages === undefined || extendedKeyUsages.length === 0
+      ? []
+      : [writeExtension(Oid.extKeyUsage, false, sequence(...extendedKeyUsages.map(oid)))]),
+  ];
 }

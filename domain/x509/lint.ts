@@ -27,6 +27,7 @@ type Rule = (tbs: TbsCertificate, context: LintContext) => string | undefined;
 const known = new Set<string>([
   Oid.subjectKeyIdentifier, Oid.keyUsage, Oid.subjectAltName, Oid.basicConstraints, Oid.cRLDistributionPoints, Oid.certificatePolicies,
   Oid.authorityKeyIdentifier, Oid.extKeyUsage, Oid.authorityInfoAccess, Oid.tlsFeature, Oid.ocspNoCheck,
+  Oid.nameConstraints,
 ]); // prettier-ignore
 const signatures = Object.values(algorithmIdentifier);
 const caKinds = new Set(['root', 'intermediate']);
@@ -99,7 +100,8 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   extended_key_usage: (tbs, { kind }) => {
     const extension = extensionOf(tbs, Oid.extKeyUsage);
-    if (caKinds.has(kind)) return extension ? 'a CA of ours has no extended key usage' : undefined;
+    if (kind === 'root') return extension ? 'a root has no extended key usage (CA/Browser Forum BR §7.1.2.1.2)' : undefined;
+    if (kind === 'intermediate') return undefined;
     const usages = extension ? usagesOf(extension) : [];
     if (usages.length === 0) return 'the extended key usage is missing (§4.2.1.12)';
     const signing = usages.includes(Oid.ocspSigning);
@@ -113,6 +115,12 @@ const rules: Readonly<Record<string, Rule>> = {
     const ca = parts[0]?.tag === Tag.boolean;
     if (!caKinds.has(kind)) return ca ? 'only a CA says CA:TRUE (§4.2.1.9)' : undefined;
     return ca && extension?.critical === true ? undefined : 'a CA has critical basic constraints with CA:TRUE (§4.2.1.9)';
+  },
+  name_constraints_of_ca: (tbs, { kind }) => {
+    const extension = extensionOf(tbs, Oid.nameConstraints);
+    if (extension === undefined) return undefined;
+    if (!caKinds.has(kind)) return 'name constraints are for CAs alone (§4.2.1.10)';
+    return extension.critical ? undefined : 'name constraints must be critical (§4.2.1.10)';
   },
   no_check: (tbs, { kind }) =>
     (kind === 'ocspResponder') === (extensionOf(tbs, Oid.ocspNoCheck) !== undefined)

@@ -8,6 +8,32 @@ export function writeName(attributes: { readonly commonName?: string; readonly o
   return sequence(...rdn(Oid.organization, attributes.organization), ...rdn(Oid.commonName, attributes.commonName));
 }
 
+/** Attributes of a CA's subject (X.520). */
+export interface AuthorityName {
+  readonly commonName: string;
+  readonly organization?: string;
+  readonly organizationalUnit?: string;
+  /** ISO 3166, two letters. */
+  readonly country?: string;
+  readonly locality?: string;
+  readonly province?: string;
+}
+
+/** A CA's Name, country first, common name last, each attribute a set of one (RFC 5280 §4.1.2.4, §4.1.2.6). */
+export function writeAuthorityName(name: AuthorityName): Buffer {
+  const attributes: readonly (readonly [type: string, tag: number, value: string | undefined])[] = [
+    [Oid.country, Tag.printableString, name.country],
+    [Oid.province, Tag.utf8String, name.province],
+    [Oid.locality, Tag.utf8String, name.locality],
+    [Oid.organization, Tag.utf8String, name.organization],
+    [Oid.organizationalUnit, Tag.utf8String, name.organizationalUnit],
+    [Oid.commonName, Tag.utf8String, name.commonName],
+  ];
+  return sequence(
+    ...attributes.flatMap(([type, tag, value]) => (value === undefined ? [] : [setOf(sequence(oid(type), der(tag, Buffer.from(value))))])),
+  );
+}
+
 /** One attribute of a relative distinguished name. */
 export interface Attribute {
   /** OBJECT IDENTIFIER, dotted. */

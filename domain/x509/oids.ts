@@ -1,7 +1,12 @@
 /** OBJECT IDENTIFIERs by their RFC names. */
 export const Oid = {
   commonName: '2.5.4.3',
+  country: '2.5.4.6',
+  locality: '2.5.4.7',
+  province: '2.5.4.8',
   organization: '2.5.4.10',
+  organizationalUnit: '2.5.4.11',
+  domainComponent: '0.9.2342.19200300.100.1.25',
   emailAddress: '1.2.840.113549.1.9.1',
   rsaEncryption: '1.2.840.113549.1.1.1',
   sha256WithRSA: '1.2.840.113549.1.1.11',

@@ -6,6 +6,8 @@ import type { Envelope } from '#adapters/kms/envelope.ts';
 
 export type AuthoritySource = Pick<IssuanceStore, 'authority'>;
 
+const maxDepth = 10;
+
 /** The seal of a CA's key names the CA, so that no row can lend its key to another. */
 export function caKeyContext(caId: string): string {
   return `ca-key:${caId}`;
@@ -30,16 +32,14 @@ export function authorities(source: AuthoritySource, envelope: Envelope): (caId:
 }
 
 async function open(source: AuthoritySource, envelope: Envelope, caId: string): Promise<SigningAuthority> {
-  const chain: Uint8Array[] = [];
   const first = await load(source, caId);
+  const path = [first.certificate];
   let current = first;
-  while (current.parentId !== undefined && chain.length < 8) {
-    chain.push(current.certificate);
+  while (current.parentId !== undefined && path.length <= maxDepth) {
     current = await load(source, current.parentId);
+    path.unshift(current.certificate);
   }
-  // A root that issues by itself still heads its own chain.
-  if (chain.length === 0) chain.push(first.certificate);
-  return signingAuthority(caId, chain, await openSigner(envelope, first.sealedKey, caKeyContext(caId)));
+  return signingAuthority(caId, path, await openSigner(envelope, first.sealedKey, caKeyContext(caId)));
 }
 
 async function load(source: AuthoritySource, id: string): Promise<CertificateAuthority> {

@@ -34,13 +34,19 @@ function readSubtrees(element: Element | undefined): readonly Subtree[] {
   if (element === undefined) return [];
   const subtrees = children(element, maxSubtrees).map((subtree) => {
     const parts = cursor(subtree, Tag.sequence);
-    const base = readFormedName(parts.next());
+    const base = parts.next();
     parts.end();
-    if (!isWellFormed(base)) throw new DerError('a malformed subtree');
-    return base;
+    return readSubtree(base);
   });
   if (subtrees.length === 0) throw new DerError('an empty list of subtrees');
   return subtrees;
+}
+
+/** Reads the base of a subtree. @throws {DerError} */
+export function readSubtree(base: Element): Subtree {
+  const subtree = { ...readFormedName(base), der: base.raw };
+  if (!isWellFormed(subtree)) throw new DerError('a malformed subtree');
+  return subtree;
 }
 
 /** What is left after one more CA (RFC 5280 §6.1.4 (g)). */

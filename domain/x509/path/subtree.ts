@@ -2,8 +2,8 @@ import { isDnsName } from '../dns-name.ts';
 import { startsWith } from './distinguished-name.ts';
 import type { FormedName } from './name-form.ts';
 
-/** A base of name constraints, as {@link FormedName}; an ip base is a network and its mask. */
-export type Subtree = FormedName;
+/** A base of name constraints, as {@link FormedName} and as the GeneralName that it was, DER; an ip base is a network and its mask. */
+export type Subtree = FormedName & { readonly der: Buffer };
 
 /**
  * Whether a constraint's base is well formed. An empty dns, email, uri or upn base stands for all names of its form; a dns base has no leading dot
