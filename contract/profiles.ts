@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { challengeTypes } from '#domain/issuance/profile.ts';
+import { isNetwork } from '#domain/x509/ip-address.ts';
 import { route } from './route.ts';
 
 const nothing = z.strictObject({});
@@ -26,7 +27,9 @@ const profileFields = {
   allow_single_label: z.boolean(),
   allowed_challenges: z.array(z.enum(challengeTypes)).min(1),
   /** Private ranges that challenges may reach. */
-  allowed_cidrs: z.array(z.union([z.cidrv4(), z.cidrv6()])).max(100),
+  allowed_cidrs: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]).refine(isNetwork, 'bits beyond the prefix must be zero, as in 10.0.0.0/8'))
+    .max(100),
   key_rules: z
     .array(z.strictObject({ algorithm: z.enum(['RSA', 'ECDSA', 'Ed25519']), min_size: z.number().int().min(256).max(4096) }))
     .min(1),
@@ -86,7 +89,7 @@ const defaults = {
 const acknowledgement = { acknowledge_trust: z.boolean().optional() };
 
 export const createProfileBody = z.strictObject({ id, name: profileFields.name, ...defaults, ...acknowledgement });
-export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement, version: z.number().int() });
+export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement, version: z.int32().min(1) });
 
 export const listProfiles = route({
   operation: 'listProfiles',

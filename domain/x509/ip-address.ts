@@ -38,3 +38,9 @@ export function reverseName(text: string): string {
   if (octets.length === 4) return `${[...octets].reverse().join('.')}.in-addr.arpa`;
   return `${Array.from(octets.toString('hex')).reverse().join('.')}.ip6.arpa`;
 }
+
+/** Whether a range such as `10.0.0.0/8` names the network itself: no bit beyond the prefix is set. */
+export function isNetwork(cidr: string): boolean {
+  const [address = '', prefix = ''] = cidr.split('/');
+  return ipOctets(address).every((octet, index) => (octet & (0xff >> Math.min(8, Math.max(0, Number(prefix) - 8 * index)))) === 0);
+}

@@ -41,6 +41,8 @@ test.each([
   ['a bad id', { id: 'Not An Id' }, 400],
   ['an unknown CA', { ca_id: 'nobody' }, 400],
   ['a range that is none', { allowed_cidrs: ['10.0.0.0/99'] }, 400],
+  ['a range with bits beyond its prefix', { allowed_cidrs: ['10.1.2.3/8'] }, 400],
+  ['an IPv6 range with bits beyond its prefix', { allowed_cidrs: ['fd00::1/64'] }, 400],
   ['a validity of a century', { validity_seconds: 3_153_600_000 }, 400],
 ])('a profile with %s is refused with a reason', async (_, fields, status) => {
   const answer = await api(platform, 'POST', '/api/v1/profiles', { id: 'refused', name: 'Refused', ...fields });
@@ -57,6 +59,7 @@ test('a profile is replaced only by who read its newest version, and each change
   );
   expect(changes.map((answer) => answer.status).sort()).toEqual([200, 409, 409]);
   expect((await api(platform, 'POST', '/api/v1/profiles', { id: 'team', name: 'Again' })).status).toBe(409);
+  expect((await api(platform, 'PUT', '/api/v1/profiles/team', { name: 'Far', version: 9_007_199_254_740_990 })).status).toBe(400);
   const database = await platform.database();
   try {
     const { rows } = await database.query(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs certbot and lego from Debian where that is possible, then drives them against a platform of the tests' own.
+# Installs certbot and lego from Debian and schemathesis from PyPI where that is possible, then drives them against a platform of the tests' own.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,4 +11,12 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
+if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
+  echo 'installing schemathesis'
+  if python3 -m venv "$venv" 2>/dev/null || { apt-get install -y -qq python3-venv >/dev/null && python3 -m venv "$venv"; }; then
+    "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+  fi
+fi
+export PATH="$PWD/$venv/bin:$PATH"
 exec node_modules/.bin/vitest run --config vitest.interop.config.ts "$@"
