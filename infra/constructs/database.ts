@@ -54,7 +54,13 @@ export function newDatabase(scope: Construct, config: Config, artifacts: s3.Buck
     backup: { retention: Duration.days(35) },
     deletionProtection: config.deletionProtection,
     removalPolicy: config.deletionProtection ? RemovalPolicy.RETAIN : RemovalPolicy.SNAPSHOT,
-    parameters: { idle_session_timeout: '60000', 'rds.force_ssl': '1' },
+    parameters: {
+      idle_session_timeout: '60000',
+      'rds.force_ssl': '1',
+      // Statements and details of errors hold values of rows.
+      log_min_error_statement: 'panic',
+      log_error_verbosity: 'terse',
+    },
   });
   cluster.connections.allowDefaultPortFrom(functions, 'functions');
   const secret = cluster.secret;

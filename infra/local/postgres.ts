@@ -136,6 +136,8 @@ function serverArguments(dataFolder: string, socketFolder: string, more: Readonl
     max_wal_size: '512MB',
     log_min_messages: 'warning',
     log_min_error_statement: 'panic',
+    // Details of an error are values of rows.
+    log_error_verbosity: 'terse',
     timezone: 'UTC',
     ...more,
   };

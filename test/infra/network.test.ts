@@ -51,9 +51,9 @@ test('the subnets have IPv6 out, nothing in, and free endpoints for what is aske
   expect(endpoints).toHaveLength(2);
 });
 
-test('the database sleeps after five minutes, lets go of forgotten sessions, speaks TLS only, and has one secret: its owner’s', () => {
+test('the database sleeps after five minutes, lets go of forgotten sessions, speaks TLS only, logs no rows, and has one secret: its owner’s', () => {
   expect(properties('AWS::RDS::DBClusterParameterGroup').map((group) => group['Parameters'])).toEqual([
-    { idle_session_timeout: '60000', 'rds.force_ssl': '1' },
+    { idle_session_timeout: '60000', 'rds.force_ssl': '1', log_min_error_statement: 'panic', log_error_verbosity: 'terse' },
   ]);
   expect(properties('AWS::RDS::DBCluster')).toMatchObject([
     { ServerlessV2ScalingConfiguration: { MinCapacity: 0, SecondsUntilAutoPause: 300 }, EnableIAMDatabaseAuthentication: true },
