@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { allowedIdentifier } from './profiles.ts';
 import { route } from './route.ts';
+import { timestamp } from './timestamp.ts';
 
 const nothing = z.strictObject({});
 const params = z.strictObject({ key_id: z.string().max(64) });
@@ -65,7 +66,7 @@ export const createEabKey = route({
     /** Names that its accounts may have certified; null: what the profile allows. */
     allowed_names: z.array(allowedIdentifier).max(1000).nullable().default(null),
     max_uses: z.number().int().min(1).max(1_000_000).default(1),
-    expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+    expires_at: timestamp.nullable().default(null),
   }),
   answer: eabKey.extend({ hmac_key: z.string() }),
   status: 201,

@@ -75,7 +75,7 @@ function operation(resource: string, route: Route): Json {
     500,
     ...(route.otherwise === undefined ? [503] : []),
   ];
-  const answer = { 'application/json': { schema: schema(route.answer, 'output') } };
+  const answer = { [route.media ?? 'application/json']: { schema: schema(route.answer, 'output') } };
   return {
     operationId: route.operation,
     tags: [resource],

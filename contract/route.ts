@@ -28,6 +28,8 @@ export interface Route<
   readonly body: Body;
   readonly answer: Answer;
   readonly status: 200 | 201 | 202;
+  /** The answer is a text of this type instead of JSON. */
+  readonly media?: 'application/x-ndjson';
   /** Another status that has the same answer. */
   readonly otherwise?: 503;
 }

@@ -1,4 +1,5 @@
 import * as access from './access.ts';
+import * as audit from './audit.ts';
 import * as certificates from './certificates.ts';
 import * as crossCertificates from './cross-certificates.ts';
 import * as eabKeys from './eab-keys.ts';
@@ -13,6 +14,7 @@ import type { Route } from './route.ts';
 
 const resources = {
   access: access,
+  audit: audit,
   certificates: certificates,
   'cross-certificates': crossCertificates,
   'eab-keys': eabKeys,

@@ -45,6 +45,7 @@ const loopNeeds = {
   'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
   'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'] },
   'loop-acme-gc': readsGate,
+  'loop-audit-chain': { ...readsGate, artifacts: ['audit/*'] },
   'loop-monitor': { tables: { state: ['UpdateItem', 'GetItem'] }, warms: true },
 } as const satisfies Readonly<Record<(typeof scheduledLoops)[number]['function'], Partial<FunctionSpec>>>;
 
@@ -60,6 +61,8 @@ export const functionSpecs: readonly FunctionSpec[] = [
     database: 'runtime',
     tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], rates },
     envelope: ['encrypt'],
+    // Anchors of the audit chain.
+    artifacts: ['audit/*'],
     sendsJobs: true,
     startsLoops: true,
     urls: true,

@@ -9,6 +9,7 @@ export type Format = (typeof formats)[number];
  * @param width of the terminal, in characters: a table shows the columns that fit
  */
 export function render(answer: unknown, format: Format, width: number): string {
+  if (typeof answer === 'string') return answer.trimEnd();
   if (format === 'json') return JSON.stringify(answer, null, 2);
   if (format === 'yaml') return stringify(answer).trimEnd();
   const { items, next_cursor: cursor } = answer as { items?: unknown; next_cursor?: string | null };

@@ -40,7 +40,7 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
     response = await connection.fetch(url, {
       method: route.method,
       headers: {
-        accept: 'application/json, application/problem+json',
+        accept: `${route.media ?? 'application/json'}, application/problem+json`,
         ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
         ...(hasBody && { 'content-type': 'application/json' }),
       },
@@ -49,7 +49,8 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
   } catch (error) {
     throw new ApiProblem(0, 'unreachable', `${connection.server} does not answer: ${reasonOf(error)}`);
   }
-  const answer: unknown = await response.json().catch(() => undefined);
+  const isText = route.media !== undefined && response.status === route.status;
+  const answer: unknown = isText ? await response.text() : await response.json().catch(() => undefined);
   if (response.status === route.status || response.status === route.otherwise) return route.answer.parse(answer) as z.output<R['answer']>;
   const problem = problemBody.safeParse(answer).data;
   const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${response.status}`;

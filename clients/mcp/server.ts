@@ -23,6 +23,7 @@ const withheld = new Set([
   'createEabKey',
   'createChannel',
   'getOpenApi',
+  'exportAudit',
 ]);
 const destructive = new Set(['archiveCertificate', 'cancelJob', 'disableEabKey']);
 

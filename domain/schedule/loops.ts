@@ -113,6 +113,17 @@ export const loops = [
     guarantee: 'Chunked updates with SKIP LOCKED that name the state they end; readers judge expiry themselves',
   },
   {
+    name: 'auditChainVerify',
+    function: 'loop-audit-chain',
+    everyMinutes: 1,
+    timeoutSeconds: 50,
+    memoryMb: 256,
+    referenceClass: 'HA-safe',
+    work: 'Seals new audit events into the hash chain, walks the chain once a day, and anchors its head outside of the database each hour',
+    guarantee:
+      'The head’s row lock: two sealers take turns, and an event has one place in the chain; an anchor is written once and never replaced',
+  },
+  {
     name: 'monitor',
     function: 'loop-monitor',
     everyMinutes: 5,

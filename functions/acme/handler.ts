@@ -61,6 +61,8 @@ const tell = async (subjectIds: readonly string[]): Promise<void> => {
 const limits = connectLimiter('acme', process.env);
 const defaultProfile = settings.ACME_DEFAULT_PROFILE === '' ? undefined : settings.ACME_DEFAULT_PROFILE;
 
+const spent = nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance);
+
 const ports: AcmePorts = {
   chance,
   accounts: accountStore(database),
@@ -91,7 +93,15 @@ const ports: AcmePorts = {
   renewals: renewalInfoStore(database, chance),
   sharedProfile: defaultProfile,
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
-  nonces: nonces(dynamodb, { nonces: settings.NONCE_TABLE, state: settings.STATE_TABLE }, sealed, chance),
+  nonces: {
+    ...spent,
+    // Who has spent a nonce is about to do something; its audit row wants to be sealed.
+    spend: async (nonce) => {
+      const isSpent = await spent.spend(nonce);
+      if (isSpent) await wake();
+      return isSpent;
+    },
+  },
   limiter: limits.limiter,
   authority: authorities(issuance, sealed),
   alternateChains: alternateChains(crossCertificateStore(database), chance),

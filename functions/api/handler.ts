@@ -6,6 +6,7 @@ import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
 import { apiKeys } from '#adapters/postgres/api-keys.ts';
+import { auditTrail } from '#adapters/postgres/audit.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
@@ -17,6 +18,8 @@ import { managedCertificates } from '#adapters/postgres/managed-certificates.ts'
 import { notificationAdministration } from '#adapters/postgres/notification-administration.ts';
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
+import { anchorStore } from '#adapters/s3/anchors.ts';
+import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
@@ -26,6 +29,7 @@ import { newId } from '../shared/new-id.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { accessOperations } from './access.ts';
+import { auditOperations } from './audit.ts';
 import { authentication } from './authentication.ts';
 import { crossCertificateOperations } from './cross-certificates.ts';
 import { eabKeyOperations } from './eab-keys.ts';
@@ -46,6 +50,7 @@ const settings = z
     ...environment.state,
     ...environment.envelope,
     ...environment.queue,
+    ...environment.artifacts,
     PUBLIC_BASE_URL: environment.urls.PUBLIC_BASE_URL,
     /** File name of the newest migration in this release. */
     SCHEMA_HEAD: z.string().min(1),
@@ -77,6 +82,7 @@ const route = router(
       chance,
     }),
     ...metaOperations({ publicBaseUrl: settings.PUBLIC_BASE_URL }),
+    ...auditOperations({ trail: auditTrail(database), anchors: anchorStore(artifacts(settings.ARTIFACT_BUCKET)), now }),
     ...accessOperations({ store: apiKeys(database), chance, newId }),
     ...profileOperations({
       store: profiles,
@@ -117,6 +123,7 @@ const route = router(
     await limits.of(request).take('api-principal', caller.id);
     return caller;
   },
+  () => wake(),
 );
 
 /** The control plane. */

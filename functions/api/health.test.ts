@@ -7,7 +7,7 @@ async function ready(
   seen: Awaited<ReturnType<HealthPorts['seen']['read']>>,
   head?: string,
   deep = false,
-): Promise<{ status?: number; body: object }> {
+): Promise<{ status?: number; body: object | string }> {
   const operations = healthOperations({
     wanted,
     chance: { now: () => 0, random: () => new Uint8Array() },

@@ -25,7 +25,7 @@ export interface Served {
     body: unknown;
     caller: Caller | undefined;
     reach: Reach;
-  }) => Promise<{ readonly status?: number; readonly body: object }>;
+  }) => Promise<{ readonly status?: number; readonly body: object | string }>;
 }
 
 /** Binds an operation to its declaration; the answer's status may differ where the contract says so in its schema (readiness). */
@@ -42,16 +42,21 @@ export function serve<R extends Route>(
       const wrapped = typeof result === 'object' && result !== null && 'answer' in result && 'status' in result;
       const answer = wrapped ? (result as { answer: unknown }).answer : result;
       // The answer is held to the contract too: a field that slipped in is a defect, not a feature.
-      const body = route.answer.parse(answer) as object;
+      const body = route.answer.parse(answer) as object | string;
       return wrapped ? { status: (result as { status: number }).status, body } : { body };
     },
   };
 }
 
-/** Finds the route, the caller and the input, checks the permission, runs the operation. */
+/**
+ * Finds the route, the caller and the input, checks the permission, runs the operation.
+ *
+ * @param changing called before an operation that changes something: its audit row wants to be sealed
+ */
 export function router(
   served: readonly Served[],
   authenticate: (request: HttpRequest) => Promise<Caller>,
+  changing: () => Promise<void>,
 ): (request: HttpRequest) => Promise<HttpResponse> {
   return async (request) => {
     const candidates = served.flatMap((candidate) => {
@@ -74,11 +79,12 @@ export function router(
       caller,
       reach,
     };
+    if (found.route.method !== 'GET') await changing();
     const { status, body } = await found.run(input);
     return {
       status: status ?? found.route.status,
-      headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-      body: request.method === 'HEAD' ? '' : JSON.stringify(body),
+      headers: { 'content-type': found.route.media ?? 'application/json', 'cache-control': 'no-store' },
+      body: request.method === 'HEAD' ? '' : typeof body === 'string' ? body : JSON.stringify(body),
     };
   };
 }

@@ -23,7 +23,7 @@ export async function grantRuntime(client: pg.Client, role: string): Promise<voi
   // The ledger of releases until now.
   const { rows: former } = await client.query<{ there: boolean }>(`SELECT to_regclass('public.migrations') IS NOT NULL AS there`);
   if (former[0]?.there === true) await client.query(`REVOKE ALL ON public.migrations FROM ${role}`);
-  await client.query(`REVOKE UPDATE, DELETE ON audit_events, signing_log FROM ${role}`);
+  await client.query(`REVOKE UPDATE, DELETE ON audit_events, audit_seals, signing_log FROM ${role}`);
   await client.query(`GRANT UPDATE (certificate_id) ON signing_log TO ${role}`);
   await client.query('COMMIT');
 }

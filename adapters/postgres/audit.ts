@@ -1,0 +1,199 @@
+import type { Break, Link, SealedRow } from '#domain/audit/chain.ts';
+import { seal } from '#domain/audit/chain.ts';
+import type { AuditCategory, AuditEvent } from '#domain/audit/event.ts';
+import type { Database } from './database.ts';
+
+/** What to look for; undefined members mean everything. */
+export interface AuditFilter {
+  readonly before: string | undefined;
+  readonly limit: number;
+  readonly category: AuditCategory | undefined;
+  readonly actor: string | undefined;
+  readonly action: string | undefined;
+  readonly resourceType: string | undefined;
+  readonly resourceId: string | undefined;
+  readonly since: Date | undefined;
+  readonly until: Date | undefined;
+}
+
+/** The chain's own row. */
+export interface AuditHead {
+  readonly head: Link;
+  readonly verified: Link;
+  readonly verifiedAt: Date | undefined;
+  /** When the walk that goes on now set out from the beginning. */
+  readonly walkBeganAt: Date | undefined;
+  readonly firstBreak: Break | undefined;
+  readonly anchoredSeq: number;
+  readonly anchoredAt: Date | undefined;
+}
+
+export interface AuditTrail {
+  /** Newest first. */
+  list(filter: AuditFilter): Promise<readonly (AuditEvent & { readonly seal: Link | undefined })[]>;
+  /** Seals at most `limit` events under the head's lock; returns how many. Two sealers take turns. */
+  seal(limit: number): Promise<number>;
+  head(): Promise<AuditHead>;
+  /** Sealed rows after one, in the order of the chain. */
+  rows(after: number, limit: number): Promise<readonly SealedRow[]>;
+  /** Hash of one sealed row. */
+  linkAt(seq: number): Promise<Link | undefined>;
+  /** How far the walk came; `begins` when it set out from the beginning. */
+  noteVerified(to: Link, firstBreak: Break | undefined, begins: boolean): Promise<void>;
+  noteAnchored(seq: number): Promise<void>;
+  /** How many events wait to be sealed, and since when the oldest. */
+  unsealed(): Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
+}
+
+const fields = `e.id::text AS id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, e.actor, e.actor_type, e.action,
+  e.resource_type, e.resource_id, e.details, e.category`;
+const list = {
+  name: 'audit-list',
+  text: `SELECT ${fields}, s.seq::text AS seq, s.row_hash FROM audit_events e LEFT JOIN audit_seals s ON s.event_id = e.id
+    WHERE ($1::bigint IS NULL OR e.id < $1) AND ($3::text IS NULL OR e.category = $3) AND ($4::text IS NULL OR e.actor = $4)
+      AND ($5::text IS NULL OR e.action = $5) AND ($6::text IS NULL OR e.resource_type = $6) AND ($7::text IS NULL OR e.resource_id = $7)
+      AND ($8::timestamptz IS NULL OR e.at >= $8) AND ($9::timestamptz IS NULL OR e.at < $9)
+    ORDER BY e.id DESC LIMIT $2`,
+};
+const lockHead = { name: 'audit-head-lock', text: `SELECT seq::text AS seq, hash FROM audit_head FOR UPDATE` };
+// No transaction lives as long as a quarter of an hour: what is older and visible is all there is.
+const settledAfter = `interval '15 minutes'`;
+const unsealedIds = `e.id > (SELECT settled_id FROM audit_head) AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.event_id = e.id)`;
+const unsealed = { name: 'audit-unsealed', text: `SELECT ${fields} FROM audit_events e WHERE ${unsealedIds} ORDER BY e.id LIMIT $1` };
+const unsealedAge = {
+  name: 'audit-unsealed-age',
+  text: `SELECT count(*)::int AS n, min(e.at) AS oldest FROM audit_events e WHERE ${unsealedIds}`,
+};
+const insertSeals = {
+  name: 'audit-seal',
+  text: `INSERT INTO audit_seals (seq, event_id, row_hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])`,
+};
+const moveHead = { name: 'audit-head-move', text: `UPDATE audit_head SET seq = $1, hash = $2` };
+const settle = {
+  name: 'audit-settle',
+  text: `UPDATE audit_head SET settled_id = greatest(settled_id, coalesce(
+           (SELECT max(id) FROM audit_events WHERE id > settled_id AND at < now() - ${settledAfter}), 0))`,
+};
+const head = {
+  name: 'audit-head',
+  text: `SELECT *, seq::text AS seq_text, verified_seq::text AS verified_text, anchored_seq::text AS anchored_text FROM audit_head`,
+};
+const rows = {
+  name: 'audit-rows',
+  text: `SELECT s.seq::text AS seq, s.row_hash, ${fields} FROM audit_seals s LEFT JOIN audit_events e ON e.id = s.event_id WHERE s.seq > $1 ORDER BY s.seq LIMIT $2`,
+};
+const linkAt = { name: 'audit-link', text: `SELECT seq::text AS seq, row_hash FROM audit_seals WHERE seq = $1` };
+const noteVerified = {
+  name: 'audit-verified',
+  text: `UPDATE audit_head SET verified_seq = $1, verified_hash = $2, first_break = $3, verified_at = now(),
+           walk_began_at = CASE WHEN $4 THEN now() ELSE walk_began_at END`,
+};
+const noteAnchored = {
+  name: 'audit-anchored',
+  text: `UPDATE audit_head SET anchored_seq = greatest(anchored_seq, $1), anchored_at = now()`,
+};
+
+interface EventRow {
+  id: string | null;
+  at: string;
+  actor: string;
+  actor_type: string;
+  action: string;
+  resource_type: string;
+  resource_id: string;
+  details: object;
+  category: AuditCategory;
+  seq: string | null;
+  row_hash: Buffer | null;
+}
+interface HeadRow {
+  seq_text: string;
+  hash: Buffer;
+  verified_text: string;
+  verified_hash: Buffer;
+  verified_at: Date | null;
+  walk_began_at: Date | null;
+  first_break: Break | null;
+  anchored_text: string;
+  anchored_at: Date | null;
+}
+
+export function auditTrail(database: Database): AuditTrail {
+  return {
+    async list(filter) {
+      const { before, limit, category, actor, action, resourceType, resourceId, since, until } = filter;
+      const given = [before, limit, category, actor, action, resourceType, resourceId, since, until].map((value) => value ?? null);
+      return (await database.query<EventRow>(list, given)).map((row) => ({
+        ...eventOf(row),
+        seal: row.seq === null || row.row_hash === null ? undefined : { seq: Number(row.seq), hash: row.row_hash },
+      }));
+    },
+    seal: (limit) =>
+      database.transaction(async (session) => {
+        const [last] = await session.query<{ seq: string; hash: Buffer }>(lockHead, []);
+        if (last === undefined) throw new Error('the audit chain has no head');
+        const events = (await session.query<EventRow>(unsealed, [limit])).map(eventOf);
+        const sealed = seal({ seq: Number(last.seq), hash: last.hash }, events);
+        const end = sealed.at(-1);
+        if (end !== undefined) {
+          await session.query(insertSeals, [
+            sealed.map(({ seq }) => seq),
+            sealed.map(({ event }) => event.id),
+            sealed.map(({ hash }) => hash),
+          ]);
+          await session.query(moveHead, [end.seq, end.hash]);
+        }
+        // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
+        if (events.length < limit) await session.query(settle, []);
+        return events.length;
+      }),
+    async head() {
+      const [row] = await database.query<HeadRow>(head, []);
+      if (row === undefined) throw new Error('the audit chain has no head');
+      return {
+        head: { seq: Number(row.seq_text), hash: row.hash },
+        verified: { seq: Number(row.verified_text), hash: row.verified_hash },
+        verifiedAt: row.verified_at ?? undefined,
+        walkBeganAt: row.walk_began_at ?? undefined,
+        firstBreak: row.first_break ?? undefined,
+        anchoredSeq: Number(row.anchored_text),
+        anchoredAt: row.anchored_at ?? undefined,
+      };
+    },
+    async rows(after, limit) {
+      return (await database.query<EventRow>(rows, [after, limit])).map((row) => ({
+        seq: Number(row.seq),
+        hash: row.row_hash ?? Buffer.alloc(0),
+        event: row.id === null ? undefined : eventOf(row),
+      }));
+    },
+    async linkAt(seq) {
+      const [row] = await database.query<{ seq: string; row_hash: Buffer }>(linkAt, [seq]);
+      return row && { seq: Number(row.seq), hash: row.row_hash };
+    },
+    async noteVerified(to, firstBreak, begins) {
+      await database.query(noteVerified, [to.seq, to.hash, firstBreak ?? null, begins]);
+    },
+    async noteAnchored(seq) {
+      await database.query(noteAnchored, [seq]);
+    },
+    async unsealed() {
+      const [row] = await database.query<{ n: number; oldest: Date | null }>(unsealedAge, []);
+      return { count: row?.n ?? 0, oldest: row?.oldest ?? undefined };
+    },
+  };
+}
+
+function eventOf(row: EventRow): AuditEvent {
+  return {
+    id: row.id ?? '',
+    at: row.at,
+    actor: row.actor,
+    actorType: row.actor_type,
+    action: row.action,
+    resourceType: row.resource_type,
+    resourceId: row.resource_id,
+    details: row.details,
+    category: row.category,
+  };
+}

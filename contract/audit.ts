@@ -1,0 +1,113 @@
+import * as z from 'zod';
+import { auditCategories } from '#domain/audit/event.ts';
+import { route } from './route.ts';
+import { timestamp } from './timestamp.ts';
+
+const nothing = z.strictObject({});
+const cursor = z.string().regex(/^[0-9]{1,18}$/, 'the cursor of an answer');
+const time = timestamp.optional();
+
+export const auditEvent = z.strictObject({
+  id: z.string(),
+  at: z.string(),
+  actor: z.string(),
+  actor_type: z.string(),
+  action: z.string(),
+  resource_type: z.string(),
+  resource_id: z.string(),
+  details: z.record(z.string(), z.unknown()),
+  category: z.enum(auditCategories),
+  /** Its place in the chain; null until it is sealed. */
+  seq: z.number().int().nullable(),
+  /** SHA-256, hex. */
+  hash: z.string().nullable(),
+});
+export type AuditEventBody = z.infer<typeof auditEvent>;
+
+const filters = {
+  category: z.enum(auditCategories).optional(),
+  actor: z.string().min(1).max(128).optional(),
+  action: z.string().min(1).max(128).optional(),
+  resource_type: z.string().min(1).max(128).optional(),
+  resource_id: z.string().min(1).max(256).optional(),
+  since: time,
+  until: time,
+  cursor: cursor.optional(),
+};
+const chainBreak = z.strictObject({ seq: z.number().int(), kind: z.enum(['gap', 'deleted', 'altered', 'truncated', 'rewritten']) });
+const link = z.strictObject({ seq: z.number().int().min(0), hash: z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256, hex') });
+
+export const listAudit = route({
+  operation: 'listAudit',
+  command: 'audit list',
+  method: 'GET',
+  path: '/api/v1/audit',
+  summary: 'Who did what, newest first',
+  permission: 'audit.read',
+  params: nothing,
+  query: z.strictObject({ ...filters, limit: z.coerce.number().int().min(1).max(100).default(100) }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(auditEvent), next_cursor: cursor.nullable() }),
+  status: 200,
+});
+
+export const exportAudit = route({
+  operation: 'exportAudit',
+  command: 'audit export',
+  method: 'GET',
+  path: '/api/v1/audit/export',
+  summary: 'Audit events of a time as NDJSON, newest first, at most 5000; the last line’s id is the cursor of what follows',
+  permission: 'audit.export',
+  params: nothing,
+  query: z.strictObject({ ...filters, limit: z.coerce.number().int().min(1).max(5000).default(5000) }),
+  body: nothing,
+  answer: z.string(),
+  media: 'application/x-ndjson',
+  status: 200,
+});
+
+export const getAuditChain = route({
+  operation: 'getAuditChain',
+  command: 'audit chain',
+  method: 'GET',
+  path: '/api/v1/audit/chain',
+  summary: 'Where the chain over the audit trail ends, and what its last walk found',
+  permission: 'audit.read',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({
+    head: link,
+    verified: link,
+    verified_at: z.string().nullable(),
+    broken: chainBreak.nullable(),
+    anchored_seq: z.number().int(),
+    anchored_at: z.string().nullable(),
+    unsealed: z.number().int(),
+    oldest_unsealed_at: z.string().nullable(),
+  }),
+  status: 200,
+});
+
+export const verifyAudit = route({
+  operation: 'verifyAudit',
+  command: 'audit verify',
+  method: 'POST',
+  path: '/api/v1/audit/verify',
+  summary: 'Walks the chain from its beginning, or from a link that is known to hold, up to its head and the newest anchor',
+  permission: 'audit.read',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    /** A link that held, e.g. of a walk that did not finish. */
+    from: link.optional(),
+  }),
+  answer: z.strictObject({
+    state: z.enum(['whole', 'broken', 'unfinished']),
+    broken: chainBreak.nullable(),
+    verified: link,
+    /** The newest that is kept outside of the database. */
+    anchor: link.extend({ at: z.string() }).nullable(),
+  }),
+  status: 200,
+});

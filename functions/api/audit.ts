@@ -1,0 +1,89 @@
+import { exportAudit, getAuditChain, listAudit, verifyAudit, type AuditEventBody } from '#contract/audit.ts';
+import type { AuditFilter, AuditTrail } from '#adapters/postgres/audit.ts';
+import type { AnchorStore } from '#adapters/s3/anchors.ts';
+import { genesis, type Link } from '#domain/audit/chain.ts';
+import { walk } from '#domain/audit/walk.ts';
+import { serve, type Input, type Served } from './router.ts';
+
+export interface AuditPorts {
+  readonly trail: AuditTrail;
+  readonly anchors: AnchorStore;
+  readonly now: () => number;
+}
+
+const walkMs = 20_000;
+const sealPage = 2000;
+
+/** The operations of `contract/audit.ts`. */
+export function auditOperations(ports: AuditPorts): readonly Served[] {
+  return [
+    serve(listAudit, async ({ query }) => {
+      const items = (await ports.trail.list(filterOf(query))).map(show);
+      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+    }),
+    serve(exportAudit, async ({ query }) => {
+      const events = await ports.trail.list(filterOf(query));
+      return events.map((event) => `${JSON.stringify(show(event))}\n`).join('');
+    }),
+    serve(getAuditChain, async () => {
+      const [chain, unsealed] = await Promise.all([ports.trail.head(), ports.trail.unsealed()]);
+      return {
+        head: linkOf(chain.head),
+        verified: linkOf(chain.verified),
+        verified_at: chain.verifiedAt?.toISOString() ?? null,
+        broken: chain.firstBreak ?? null,
+        anchored_seq: chain.anchoredSeq,
+        anchored_at: chain.anchoredAt?.toISOString() ?? null,
+        unsealed: unsealed.count,
+        oldest_unsealed_at: unsealed.oldest?.toISOString() ?? null,
+      };
+    }),
+    serve(verifyAudit, async ({ body }) => {
+      const end = ports.now() + walkMs;
+      // What committed a moment ago is part of what the caller asks about.
+      while ((await ports.trail.seal(sealPage)) === sealPage && ports.now() < end);
+      const from = body.from === undefined ? { seq: 0, hash: genesis } : { seq: body.from.seq, hash: Buffer.from(body.from.hash, 'hex') };
+      const { to, broken, whole } = await walk(ports.trail, ports.anchors, from, () => ports.now() < end);
+      return {
+        state: broken !== undefined ? ('broken' as const) : whole ? ('whole' as const) : ('unfinished' as const),
+        broken: broken ?? null,
+        verified: linkOf(to),
+        anchor: (await ports.anchors.latest()) ?? null,
+      };
+    }),
+  ];
+}
+
+function filterOf(query: Input<typeof listAudit>['query']): AuditFilter {
+  return {
+    before: query.cursor,
+    limit: query.limit,
+    category: query.category,
+    actor: query.actor,
+    action: query.action,
+    resourceType: query.resource_type,
+    resourceId: query.resource_id,
+    since: query.since === undefined ? undefined : new Date(query.since),
+    until: query.until === undefined ? undefined : new Date(query.until),
+  };
+}
+
+function linkOf({ seq, hash }: Link): { readonly seq: number; readonly hash: string } {
+  return { seq, hash: Buffer.from(hash).toString('hex') };
+}
+
+function show(event: Awaited<ReturnType<AuditTrail['list']>>[number]): AuditEventBody {
+  return {
+    id: event.id,
+    at: event.at,
+    actor: event.actor,
+    actor_type: event.actorType,
+    action: event.action,
+    resource_type: event.resourceType,
+    resource_id: event.resourceId,
+    details: { ...event.details },
+    category: event.category,
+    seq: event.seal?.seq ?? null,
+    hash: event.seal === undefined ? null : Buffer.from(event.seal.hash).toString('hex'),
+  };
+}

@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type pg from 'pg';
+import { invoke } from '../cloud.ts';
+import { api, request, startPlatform, until, type Platform } from '../platform.ts';
+
+let platform: Platform;
+let database: pg.Client;
+let made = 0;
+beforeAll(async () => {
+  platform = await startPlatform({ args: ['--copies', '2'] });
+  database = await platform.database();
+});
+afterAll(async () => {
+  await database.end();
+  await platform.stop();
+});
+
+interface Event {
+  readonly id: string;
+  readonly action: string;
+  readonly resource_id: string;
+  readonly seq: number | null;
+  readonly hash: string | null;
+}
+interface Verdict {
+  readonly state: string;
+  readonly broken: { readonly seq: number; readonly kind: string } | null;
+  readonly verified: { readonly seq: number; readonly hash: string };
+  readonly anchor: { readonly seq: number } | null;
+}
+
+const list = async (query = ''): Promise<{ items: Event[]; next_cursor: string | null }> =>
+  (await api(platform, 'GET', `/api/v1/audit${query}`)).json() as { items: Event[]; next_cursor: string | null };
+const verify = async (body: object = {}): Promise<Verdict> =>
+  (await api(platform, 'POST', '/api/v1/audit/verify', body)).json() as unknown as Verdict;
+const change = (): Promise<unknown> => api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal', description: `n ${made++}` });
+const seal = (): Promise<unknown> => invoke(platform, 'loop-audit-chain', { loop: 'auditChainVerify', run: `test-${made++}` });
+
+/** What only somebody with the owner's rights can do to the trail. */
+async function asOwner(...statements: string[]): Promise<void> {
+  for (const table of ['audit_events', 'audit_seals']) await database.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+  try {
+    for (const statement of statements) await database.query(statement);
+  } finally {
+    for (const table of ['audit_events', 'audit_seals']) await database.query(`ALTER TABLE ${table} ENABLE TRIGGER USER`);
+  }
+}
+
+/** Spoils the trail, looks, and mends it again. */
+async function spoilt(spoil: string[], mend: string[]): Promise<Verdict> {
+  await asOwner(...spoil);
+  try {
+    return await verify();
+  } finally {
+    await asOwner(...mend);
+    expect((await verify()).state).toBe('whole');
+  }
+}
+
+test('what changed is listed newest first, filtered and paged', async () => {
+  for (let i = 0; i < 5; i++) await change();
+  const all = await list('?action=createEabKey&category=auth&actor=ak-bootstrap&limit=2');
+  expect(all.items).toHaveLength(2);
+  expect(BigInt(all.items[0]!.id)).toBeGreaterThan(BigInt(all.items[1]!.id));
+  const next = await list(`?action=createEabKey&limit=2&cursor=${all.next_cursor!}`);
+  expect(BigInt(next.items[0]!.id)).toBeLessThan(BigInt(all.items[1]!.id));
+  expect((await list('?until=2020-01-01T00:00:00Z')).items).toEqual([]);
+  for (const wrong of ['category=nonsense', 'since=yesterday', 'since=0000-01-01T00:00:00Z', 'cursor=x', 'colour=green'])
+    expect([wrong, (await api(platform, 'GET', `/api/v1/audit?${wrong}`)).status]).toEqual([wrong, 400]);
+});
+
+test('a change is sealed by the loop that the change woke, without anybody asking', async () => {
+  await change();
+  const [event] = (await list('?action=createEabKey&limit=1')).items;
+  await until(
+    'the event is sealed',
+    async () => (await list(`?action=createEabKey&resource_id=${event!.resource_id}`)).items[0]?.seq ?? undefined,
+    90,
+  );
+});
+
+test('many writers and two sealers at once leave one chain without a gap, and every event in it once', async () => {
+  await Promise.all([...Array.from({ length: 30 }, change), ...Array.from({ length: 6 }, () => verify())]);
+  const verdict = await verify();
+  expect([verdict.state, verdict.broken]).toEqual(['whole', null]);
+  const { rows } = await database.query<{ sealed: string; events: string }>(
+    `SELECT (SELECT max(seq) FROM audit_seals) AS sealed, (SELECT count(*) FROM audit_events) AS events`,
+  );
+  expect(rows[0]!.sealed).toBe(rows[0]!.events);
+  expect(verdict.verified.seq).toBe(Number(rows[0]!.sealed));
+  // What held needs not be walked again.
+  await change();
+  expect((await verify({ from: verdict.verified })).state).toBe('whole');
+});
+
+test('a row that the owner of the database altered, deleted or moved is found where it is', async () => {
+  for (let i = 0; i < 4; i++) await change();
+  const { verified } = await verify();
+  const at = verified.seq - 2;
+  const id = `(SELECT event_id FROM audit_seals WHERE seq = ${at})`;
+  expect(
+    (
+      await spoilt(
+        [`UPDATE audit_events SET actor = actor || '!' WHERE id = ${id}`],
+        [`UPDATE audit_events SET actor = rtrim(actor, '!') WHERE id = ${id}`],
+      )
+    ).broken,
+  ).toEqual({ seq: at, kind: 'altered' });
+  expect(
+    (
+      await spoilt(
+        [
+          `ALTER TABLE audit_seals DROP CONSTRAINT audit_seals_event_id_fkey`,
+          `CREATE TABLE kept AS SELECT * FROM audit_events WHERE id = ${id}`,
+          `DELETE FROM audit_events WHERE id = ${id}`,
+        ],
+        [
+          `INSERT INTO audit_events OVERRIDING SYSTEM VALUE SELECT * FROM kept`,
+          `DROP TABLE kept`,
+          `ALTER TABLE audit_seals ADD FOREIGN KEY (event_id) REFERENCES audit_events`,
+        ],
+      )
+    ).broken,
+  ).toEqual({ seq: at, kind: 'deleted' });
+  const swap = [
+    `UPDATE audit_seals SET seq = -1 WHERE seq = ${at}`,
+    `UPDATE audit_seals SET seq = ${at} WHERE seq = ${at + 1}`,
+    `UPDATE audit_seals SET seq = ${at + 1} WHERE seq = -1`,
+  ];
+  expect((await spoilt(swap, swap)).broken).toEqual({ seq: at, kind: 'altered' });
+});
+
+test('a tail that was cut off is found by the head; with the head rewritten too, by the anchor outside', async () => {
+  await change();
+  await seal();
+  await database.query(`UPDATE audit_head SET anchored_at = NULL`);
+  await change();
+  await seal();
+  const { anchor, verified } = await verify();
+  expect(anchor!.seq).toBeGreaterThan(0);
+  // The last row is hidden from the chain, and its event from the sealer.
+  const cut = [
+    'CREATE TABLE cut AS SELECT * FROM audit_seals ORDER BY seq DESC LIMIT 1',
+    'DELETE FROM audit_seals WHERE seq = (SELECT seq FROM cut)',
+    'UPDATE audit_head SET settled_id = settled_id + 1000000',
+  ];
+  const back = ['INSERT INTO audit_seals SELECT * FROM cut', 'DROP TABLE cut', 'UPDATE audit_head SET settled_id = settled_id - 1000000'];
+  expect((await spoilt(cut, back)).broken).toEqual({ seq: verified.seq, kind: 'truncated' });
+  const rewritten = await spoilt(
+    [
+      'CREATE TABLE cut AS SELECT * FROM audit_seals',
+      'CREATE TABLE old AS SELECT * FROM audit_head',
+      `DELETE FROM audit_seals WHERE seq >= ${anchor!.seq}`,
+      `UPDATE audit_head SET settled_id = settled_id + 1000000, seq = ${anchor!.seq - 1}, hash = (SELECT row_hash FROM audit_seals WHERE seq = ${anchor!.seq - 1})`,
+    ],
+    [
+      `INSERT INTO audit_seals SELECT * FROM cut WHERE seq >= ${anchor!.seq}`,
+      'UPDATE audit_head SET settled_id = old.settled_id, seq = old.seq, hash = old.hash FROM old',
+      'DROP TABLE cut',
+      'DROP TABLE old',
+    ],
+  );
+  expect(rewritten.broken).toEqual({ seq: anchor!.seq, kind: 'truncated' });
+});
+
+test('the loop says that the chain is broken, and goes on saying so until it is mended', async () => {
+  await change();
+  await seal();
+  const chain = async (): Promise<{ broken: { kind: string } | null; verified: { seq: number } }> =>
+    (await api(platform, 'GET', '/api/v1/audit/chain')).json() as never;
+  const { verified } = await chain();
+  await change();
+  await asOwner(`UPDATE audit_seals SET row_hash = sha256(row_hash) WHERE seq = ${verified.seq}`);
+  for (let i = 0; i < 2; i++) {
+    await seal();
+    expect((await chain()).broken).toMatchObject({ kind: 'rewritten' });
+  }
+  await asOwner(`UPDATE audit_seals SET row_hash = (SELECT verified_hash FROM audit_head) WHERE seq = ${verified.seq}`);
+  await seal();
+  expect((await chain()).broken).toBeNull();
+});
+
+test('the auditor exports a time as NDJSON, a line an event, and sees nothing else', async () => {
+  const answer = await api(platform, 'POST', '/api/v1/auth/keys', { name: 'auditor', roles: [{ role: 'r-auditor' }] });
+  const headers = { authorization: `Bearer ${(answer.json() as { token: string }).token}` };
+  const exported = await request(platform, `${platform.url}/api/v1/audit/export?category=auth&limit=3`, { headers });
+  expect([exported.status, exported.headers['content-type']]).toEqual([200, 'application/x-ndjson']);
+  const events = exported.text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Event);
+  expect(events.map(({ action }) => action)).toEqual(['grantRole', 'createApiKey', expect.any(String)]);
+  expect((await request(platform, `${platform.url}/api/v1/certificates`, { headers })).status).toBe(403);
+});
