@@ -29,7 +29,8 @@ export interface MigrationManifest {
   readonly head: string;
 }
 
-const inputs = [
+/** Everything that a build reads, but the packages. */
+export const bundleInputs = [
   'domain',
   'contract',
   'connectors',
@@ -156,7 +157,7 @@ function entry(root: string, name: string): string {
 
 function digestOf(root: string): string {
   const hash = createHash('sha256');
-  for (const input of inputs) {
+  for (const input of bundleInputs) {
     const path = join(root, input);
     if (existsSync(path))
       for (const file of files(path)) hash.update(relative(root, file)).update('\0').update(readFileSync(file)).update('\0');

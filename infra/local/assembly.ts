@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { bundleInputs } from '../bundle.ts';
 
 export interface Resource {
   readonly Type: string;
@@ -24,7 +25,7 @@ export interface Assembly {
   readonly synthesized: boolean;
 }
 
-const sources = ['cdk.json', 'package-lock.json', 'infra', 'functions', 'domain', 'contract', 'connectors', 'adapters', 'migrations'];
+const sources = ['cdk.json', 'infra', ...bundleInputs.filter((input) => !input.startsWith('infra/'))];
 
 /**
  * The synthesized CDK app, made in a child process that exits, once per content of the sources.

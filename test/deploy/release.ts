@@ -1,6 +1,7 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { copyCheckout } from '../checkout.ts';
 import { run, type Outcome } from '../interop/tool.ts';
 import { root } from '../platform.ts';
 
@@ -17,9 +18,6 @@ export interface NextRelease extends Release {
   addMigration(name: string, sql: string): void;
 }
 
-const sources = ['contract', 'connectors', 'adapters', 'domain', 'functions', 'infra', 'migrations', 'cdk.json', 'package.json'];
-const more = ['package-lock.json', 'tsconfig.json'];
-
 /**
  * This checkout, or a copy of it with one more migration: the next release.
  *
@@ -27,10 +25,7 @@ const more = ['package-lock.json', 'tsconfig.json'];
  */
 export function nextRelease(sql: string, name = 'next_release'): NextRelease {
   const folder = mkdtempSync(join(tmpdir(), 'release-'));
-  const present = new Set(readdirSync(root));
-  for (const source of [...sources, ...more].filter((candidate) => present.has(candidate)))
-    cpSync(join(root, source), join(folder, source), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  copyCheckout(folder);
   const migrations = join(folder, 'migrations');
   const addMigration = (called: string, text: string): void =>
     writeFileSync(join(migrations, `${nextNumber(migrations)}_${called}.up.sql`), text);

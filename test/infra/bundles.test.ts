@@ -1,10 +1,11 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleFunctions, bundleReports, type BundleReport, type Bundles } from '#infra/bundle.ts';
 import { connectorName, functionSpecs, type FunctionSpec } from '#infra/functions.ts';
+import { copyCheckout } from '../checkout.ts';
 import { root } from '../platform.ts';
 
 let bundles: Bundles;
@@ -115,20 +116,7 @@ test('the prober has no code that could read a secret, a database or a key: its 
 
 test('the same sources give the same bytes, wherever they are built', async () => {
   const elsewhere = join(folder, 'elsewhere');
-  const sources = [
-    'contract',
-    'connectors',
-    'adapters',
-    'domain',
-    'functions',
-    'infra',
-    'migrations',
-    'docs/reference/openapi.json',
-    'package.json',
-    'package-lock.json',
-  ];
-  for (const source of sources) cpSync(join(root, source), join(elsewhere, source), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(elsewhere, 'node_modules'));
+  copyCheckout(elsewhere);
   const again = await bundleFunctions(elsewhere);
   expect([again.built, again.digest]).toEqual([true, bundles.digest]);
   expect(contents(again.folder)).toEqual(contents(bundles.folder));
