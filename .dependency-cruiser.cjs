@@ -62,7 +62,7 @@ module.exports = {
       from: { path: '^clients/([^/]+)/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(domain|connectors|adapters|functions|infra|test)/|^clients/', pathNot: '^clients/(http|$1)/' },
     },
-    { name: 'nothing-imports-clients', severity: 'error', from: { pathNot: '^(clients|test)/' }, to: { path: '^clients/' } },
+    { name: 'nothing-imports-clients', severity: 'error', from: { pathNot: '^(clients|test|docs)/' }, to: { path: '^clients/' } },
     {
       name: 'production-imports-no-test',
       severity: 'error',
