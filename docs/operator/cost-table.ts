@@ -8,7 +8,7 @@ import { templatesOf } from '#infra/report/templates.ts';
 
 export const costPage = join(import.meta.dirname, 'cost.md');
 
-const rest: Usage = { certificates: 0, renewals: 0, ocspRequests: 0 };
+const rest: Usage = { certificates: 0, renewals: 0, ocspRequests: 0, apiCalls: 0 };
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 const head = (cells: readonly string[]): readonly string[] => [row(cells), row(cells.map(() => '---'))];
 const dollars = (value: number): string => value.toFixed(2);
@@ -30,10 +30,10 @@ const certificateArn = 'arn:aws:acm:us-east-1:111122223333:certificate/0';
 const forms: readonly (readonly [string, object, Usage])[] = [
   ['nothing happens', {}, rest],
   ['nothing happens, no dashboard', { dashboard: false }, rest],
-  ['100 certificates, 50 renewals', {}, { certificates: 100, renewals: 50, ocspRequests: 0 }],
-  ['10,000 certificates, 5,000 renewals', {}, { certificates: 10_000, renewals: 5000, ocspRequests: 0 }],
-  ['the same, 1 million OCSP requests', {}, { certificates: 10_000, renewals: 5000, ocspRequests: 1_000_000 }],
-  ['1 million certificates, 500,000 renewals', { minCapacity: 2, maxCapacity: 16 }, { certificates: 1e6, renewals: 5e5, ocspRequests: 0 }],
+  ['100 certificates, 50 renewals', {}, { ...rest, certificates: 100, renewals: 50 }],
+  ['10,000 certificates, 5,000 renewals', {}, { ...rest, certificates: 10_000, renewals: 5000 }],
+  ['the same, 1 million OCSP requests', {}, { ...rest, certificates: 10_000, renewals: 5000, ocspRequests: 1_000_000 }],
+  ['1 million certificates, 500,000 renewals', { minCapacity: 2, maxCapacity: 16 }, { ...rest, certificates: 1e6, renewals: 5e5 }],
   ['at rest, full metrics', { metrics: 'full' }, rest],
   ['at rest, a load balancer', { loadBalancer: { domain: 'pki.example.com', certificateArn } }, rest],
   ['at rest, NAT', { egress: 'nat' }, rest],
@@ -55,11 +55,13 @@ async function millionsTable(): Promise<string> {
   const awake = { minCapacity: 0.5 };
   const base = await monthOf(awake, rest);
   const million = 1e6;
-  const issued = await monthOf(awake, { certificates: 0, renewals: million, ocspRequests: 0 });
-  const asked = await monthOf(awake, { certificates: 0, renewals: 0, ocspRequests: million });
+  const issued = await monthOf(awake, { ...rest, renewals: million });
+  const asked = await monthOf(awake, { ...rest, ocspRequests: million });
+  const called = await monthOf(awake, { ...rest, apiCalls: million });
   const rows = [
     row(['certificates issued by ACME', dollars(issued.listed - base.listed)]),
     row(['OCSP requests that no cache answers', dollars(asked.listed - base.listed)]),
+    row(['calls of the control plane', dollars(called.listed - base.listed)]),
   ];
   return [...head(['a million', 'dollars at list']), ...rows].join('\n');
 }

@@ -10,6 +10,7 @@ const help = `What a month costs, from the resources of the synthesized template
   --certificates N         valid certificates                    (0)
   --renewals-per-month N   issued by ACME                        (half of the certificates: every 60 days)
   --ocsp-per-month N       questions that no cache answers       (0)
+  --api-calls-per-month N  of the control plane                  (0)
   --context JSON           the deployment's own settings, as for cdk deploy -c certctl=…
 `;
 
@@ -19,6 +20,7 @@ try {
       certificates: { type: 'string', default: '0' },
       'renewals-per-month': { type: 'string' },
       'ocsp-per-month': { type: 'string', default: '0' },
+      'api-calls-per-month': { type: 'string', default: '0' },
       context: { type: 'string', default: '{}' },
       help: { type: 'boolean', default: false },
     },
@@ -29,7 +31,11 @@ try {
     const renewals =
       values['renewals-per-month'] === undefined ? Math.ceil(certificates / 2) : whole('renewals-per-month', values['renewals-per-month']);
     const config = readConfig(values.context);
-    const usage = { certificates, renewals, ocspRequests: whole('ocsp-per-month', values['ocsp-per-month']) };
+    const usage = {
+      ...{ certificates, renewals },
+      ocspRequests: whole('ocsp-per-month', values['ocsp-per-month']),
+      apiCalls: whole('api-calls-per-month', values['api-calls-per-month']),
+    };
     process.stdout.write(table(estimate(await templatesOf(config), config, usage)));
   }
 } catch (error) {

@@ -11,6 +11,8 @@ export interface Usage {
   readonly renewals: number;
   /** Questions about status that no cache answers. */
   readonly ocspRequests: number;
+  /** Calls of the control plane. */
+  readonly apiCalls: number;
 }
 
 export interface CostLine {
@@ -57,6 +59,8 @@ const issuance = {
   logKb: 6,
 };
 const ocsp = { seconds: 0.02, writes: 1, io: 4, logKb: 0.6 };
+/** Two limits and when the key was last seen. */
+const call = { seconds: 0.03, writes: 3, io: 8, logKb: 0.6 };
 
 /** The month of a deployment, from the resources of its templates: what is there costs at rest, what is used costs by use. */
 export function estimate(templates: Templates, config: Config, usage: Usage): Estimate {
@@ -112,7 +116,7 @@ function database(count: (type: string) => number, config: Config, usage: Usage)
   const clusters = count('AWS::RDS::DBCluster');
   if (clusters === 0) return [];
   const gb = emptyDatabaseGb + (usage.certificates * certificateBytes) / 1e9;
-  const io = usage.renewals * issuance.io + usage.ocspRequests * ocsp.io + 100_000;
+  const io = usage.renewals * issuance.io + usage.ocspRequests * ocsp.io + usage.apiCalls * call.io + 100_000;
   return [
     { what: 'Aurora, awake', price: 'auroraCapacityHour', quantity: awakeHours(config, usage) },
     { what: 'Aurora, storage', price: 'auroraGbMonth', quantity: gb },
@@ -129,38 +133,47 @@ function database(count: (type: string) => number, config: Config, usage: Usage)
 function awakeHours(config: Config, usage: Usage): number {
   if (config.minCapacity > 0) return hours * config.minCapacity;
   const windows = minutes / wakeMinutes;
-  const events = usage.renewals + usage.ocspRequests;
+  const events = usage.renewals + usage.ocspRequests + usage.apiCalls;
   const hit = windows * (1 - Math.exp(-events / windows));
   return ((Math.min(windows, hit + hours / 24) * wakeMinutes) / 60) * leastCapacity;
 }
 
-function byUse(count: (type: string) => number, config: Config, { renewals, ocspRequests }: Usage): readonly CostLine[] {
+function byUse(count: (type: string) => number, config: Config, { renewals, ocspRequests, apiCalls }: Usage): readonly CostLine[] {
   const gb = (name: string): number => (config.memoryMb[name] ?? functionSpecs.find((spec) => spec.name === name)?.memoryMb ?? 0) / 1024;
   const seconds =
     renewals *
       (issuance.requests * issuance.acmeSeconds * gb('acme') +
         issuance.workerSeconds * gb('worker') +
         issuance.proberSeconds * gb('prober')) +
-    ocspRequests * ocsp.seconds * gb('revocation');
+    ocspRequests * ocsp.seconds * gb('revocation') +
+    apiCalls * call.seconds * gb('api');
   const api = count('AWS::ApiGatewayV2::Api');
   return [
-    { what: 'requests at API Gateway', price: 'httpApiMillion', quantity: (api * (renewals * issuance.requests + ocspRequests)) / 1e6 },
+    {
+      what: 'requests at API Gateway',
+      price: 'httpApiMillion',
+      quantity: (api * (renewals * issuance.requests + ocspRequests + apiCalls)) / 1e6,
+    },
     {
       what: 'requests at CloudFront',
       price: 'cloudfrontMillionHttp',
       quantity: (count('AWS::CloudFront::Distribution') * ocspRequests) / 1e6,
     },
-    { what: 'functions: requests', price: 'lambdaMillionRequests', quantity: (renewals * (issuance.requests + 2) + ocspRequests) / 1e6 },
+    {
+      what: 'functions: requests',
+      price: 'lambdaMillionRequests',
+      quantity: (renewals * (issuance.requests + 2) + ocspRequests + apiCalls) / 1e6,
+    },
     { what: 'functions: run time', price: 'lambdaGbSecond', quantity: seconds },
     {
       what: 'nonces and limits',
       price: 'dynamodbMillionWrites',
-      quantity: (renewals * issuance.writes + ocspRequests * ocsp.writes) / 1e6,
+      quantity: (renewals * issuance.writes + ocspRequests * ocsp.writes + apiCalls * call.writes) / 1e6,
     },
     { what: 'profiles and nonce keys', price: 'dynamodbMillionReads', quantity: (renewals * issuance.reads) / 1e6 },
     { what: 'queue', price: 'sqsMillion', quantity: (renewals * issuance.messages) / 1e6 + 0.15 },
     { what: 'CRLs: writes', price: 's3MillionWrites', quantity: 1500 / 1e6 },
-    { what: 'log lines', price: 'logsGb', quantity: (renewals * issuance.logKb + ocspRequests * ocsp.logKb) / 1e6 },
+    { what: 'log lines', price: 'logsGb', quantity: (renewals * issuance.logKb + ocspRequests * ocsp.logKb + apiCalls * call.logKb) / 1e6 },
   ];
 }
 

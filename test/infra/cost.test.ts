@@ -9,7 +9,7 @@ import { root } from '../platform.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const rest = { certificates: 0, renewals: 0, ocspRequests: 0 };
+const rest = { certificates: 0, renewals: 0, ocspRequests: 0, apiCalls: 0 };
 const month = async (context: object, usage = rest): Promise<Estimate> => {
   const config = readConfig(context);
   return estimate(await templatesOf(config), config, usage);
@@ -36,8 +36,10 @@ test('every dear option shows in the sum, from its resource in the template', as
 });
 
 test('use costs more, never less, and a database that is always asked never sleeps', async () => {
-  const some = await month({}, { certificates: 1000, renewals: 500, ocspRequests: 0 });
-  const more = await month({}, { certificates: 10_000, renewals: 5000, ocspRequests: 1_000_000 });
+  const some = await month({}, { ...rest, certificates: 1000, renewals: 500 });
+  const more = await month({}, { ...rest, certificates: 10_000, renewals: 5000, ocspRequests: 1_000_000 });
+  const called = await month({}, { ...rest, apiCalls: 10_000 });
+  expect((await month({})).paid).toBeLessThan(called.paid);
   expect((await month({})).paid).toBeLessThan(some.paid);
   expect(some.paid).toBeLessThan(more.paid);
   expect(line(more, 'Aurora, awake')).toBeCloseTo(0.5 * 730 * 0.12, 0);
