@@ -4,12 +4,14 @@ import * as certificates from './certificates.ts';
 import * as crossCertificates from './cross-certificates.ts';
 import * as eabKeys from './eab-keys.ts';
 import * as health from './health.ts';
+import * as intermediates from './intermediates.ts';
 import * as issuers from './issuers.ts';
 import * as jobs from './jobs.ts';
 import * as loops from './loops.ts';
 import * as meta from './meta.ts';
 import * as notifications from './notifications.ts';
 import * as profiles from './profiles.ts';
+import * as signerKeys from './signer-keys.ts';
 import type { Route } from './route.ts';
 
 const resources = {
@@ -19,12 +21,14 @@ const resources = {
   'cross-certificates': crossCertificates,
   'eab-keys': eabKeys,
   health: health,
+  intermediates: intermediates,
   issuers: issuers,
   jobs: jobs,
   loops: loops,
   meta: meta,
   notifications: notifications,
   profiles: profiles,
+  'signer-keys': signerKeys,
 } as const;
 
 /** A route and the resource whose file declares it. */

@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'badRevocationReason'
   | 'policyViolation'
   | 'nameConstraintViolation'
+  | 'hierarchyViolation'
   // what validation found
   | 'caa'
   | 'dns'

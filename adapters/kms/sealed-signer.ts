@@ -1,4 +1,6 @@
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import type { Signer } from '#domain/x509/signer.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
 import type { Envelope } from './envelope.ts';
@@ -13,13 +15,45 @@ export async function openSigner(envelope: Envelope, sealed: Uint8Array, context
   }
 }
 
-/** Makes a P-256 key and seals it. */
-export async function createSigner(envelope: Envelope, context: string): Promise<{ readonly signer: Signer; readonly sealed: Uint8Array }> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const makePair = promisify(generateKeyPair);
+const curves = { 'ECDSA-P256': 'P-256', 'ECDSA-P384': 'P-384', 'ECDSA-P521': 'P-521' } as const;
+const bits = { 'RSA-2048': 2048, 'RSA-3072': 3072, 'RSA-4096': 4096 } as const;
+
+/** A software key and its seal. */
+export interface SealedSigner {
+  readonly signer: Signer;
+  readonly sealed: Uint8Array;
+}
+
+/** Makes a key and seals it. */
+export async function createSigner(envelope: Envelope, context: string, algorithm: CaKeyAlgorithm = 'ECDSA-P256'): Promise<SealedSigner> {
+  const { privateKey } = isRsa(algorithm)
+    ? await makePair('rsa', { modulusLength: bits[algorithm] })
+    : await makePair('ec', { namedCurve: curves[algorithm] });
+  return sealSigner(envelope, context, privateKey);
+}
+
+/** Seals a key that is there already. @throws {TypeError} for a kind of key that no algorithm of ours has */
+export async function sealSigner(envelope: Envelope, context: string, privateKey: KeyObject): Promise<SealedSigner> {
+  const signer = softwareSigner(privateKey);
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
   try {
-    return { signer: softwareSigner(privateKey), sealed: await envelope.seal(pkcs8, context) };
+    return { signer, sealed: await envelope.seal(pkcs8, context) };
   } finally {
     pkcs8.fill(0);
   }
+}
+
+/** Seals for another context what was sealed for one. */
+export async function resealSigner(envelope: Envelope, sealed: Uint8Array, from: string, to: string): Promise<Uint8Array> {
+  const pkcs8 = Buffer.from(await envelope.unseal(sealed, from));
+  try {
+    return await envelope.seal(pkcs8, to);
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+function isRsa(algorithm: CaKeyAlgorithm): algorithm is keyof typeof bits {
+  return algorithm in bits;
 }

@@ -1,8 +1,24 @@
 import { createHash } from 'node:crypto';
+import { CaError } from '#domain/error.ts';
 import type { CertificateAuthority, IssuanceStore } from '#domain/issuance/store.ts';
 import type { Database } from './database.ts';
 
-const authority = { name: 'ca', text: `SELECT id, name, parent_id, certificate, sealed_key FROM certificate_authorities WHERE id = $1` };
+const authority = {
+  name: 'ca',
+  text: `SELECT c.id, c.name, c.parent_id, c.certificate, c.chain_above, c.sealed_key, k.ref, k.algorithm, k.spki
+         FROM certificate_authorities c LEFT JOIN signer_keys k ON k.id = c.key_id AND k.driver = 'kms' WHERE c.id = $1`,
+};
+interface AuthorityRow {
+  id: string;
+  name: string;
+  parent_id: string | null;
+  certificate: Buffer;
+  chain_above: Buffer[];
+  sealed_key: Buffer;
+  ref: string | null;
+  algorithm: string | null;
+  spki: Buffer | null;
+}
 
 const begin = {
   name: 'acme-finalize-begin',
@@ -13,11 +29,12 @@ const begin = {
       WHERE o.id = $4 AND o.status = 'ready' AND o.expires_at > now() AND o.account_id = a.id
         AND a.id = $1 AND a.profile_id = $2 AND a.jwk_thumbprint = $3 AND a.status = 'valid' AND a.blocked_at IS NULL
         AND EXISTS (SELECT FROM profiles WHERE id = o.profile_id AND version = $7)
+        AND EXISTS (SELECT FROM certificate_authorities WHERE id = $8 AND signs_leaves)
       RETURNING o.id),
     s AS (INSERT INTO signing_log (idempotency_key, ca_id, serial, tbs) SELECT o.id, $8, $9, $10 FROM o),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'acme:' || $1, 'ACME', 'acme_order_processing', 'acme_order', o.id, jsonb_build_object('serial', $9::text), 'cert_lifecycle' FROM o)
-  SELECT count(*)::int AS begun FROM o`,
+  SELECT count(*)::int AS begun, (SELECT signs_leaves FROM certificate_authorities WHERE id = $8) AS signs_leaves FROM o`,
 };
 
 const complete = {
@@ -59,10 +76,7 @@ const claim = {
 export function issuanceStore(database: Database): IssuanceStore {
   return {
     async authority(id) {
-      const [row] = await database.query<{ id: string; name: string; parent_id: string | null; certificate: Buffer; sealed_key: Buffer }>(
-        authority,
-        [id],
-      );
+      const [row] = await database.query<AuthorityRow>(authority, [id]);
       return (
         row &&
         ({
@@ -70,12 +84,17 @@ export function issuanceStore(database: Database): IssuanceStore {
           name: row.name,
           parentId: row.parent_id ?? undefined,
           certificate: row.certificate,
+          chainAbove: row.chain_above,
           sealedKey: row.sealed_key,
+          kmsKey:
+            row.ref === null || row.algorithm === null || row.spki === null
+              ? undefined
+              : { arn: row.ref, algorithm: row.algorithm, spki: row.spki },
         } satisfies CertificateAuthority)
       );
     },
     async beginFinalize(who, orderId, csr, intent, limits) {
-      const [row] = await database.query<{ begun: number }>(begin, [
+      const [row] = await database.query<{ begun: number; signs_leaves: boolean | null }>(begin, [
         who.accountId,
         who.profileId,
         who.thumbprint,
@@ -87,7 +106,8 @@ export function issuanceStore(database: Database): IssuanceStore {
         intent.serial,
         intent.tbs,
       ]);
-      return row?.begun === 1;
+      if (row?.begun !== 1 && row?.signs_leaves !== true) throw noLeaves();
+      return row.begun === 1;
     },
     async completeFinalize(orderId, certificate) {
       const [row] = await database.query<{ completed: number }>(complete, [
@@ -121,4 +141,9 @@ export function issuanceStore(database: Database): IssuanceStore {
       );
     },
   };
+}
+
+/** A CA that drains, ended, or lies below a revoked one: the request may be tried again once another CA is chosen. */
+export function noLeaves(): CaError {
+  return new CaError('unavailable', 'the issuing CA signs no certificates any more', { retryAfter: 3600 });
 }

@@ -121,9 +121,10 @@ const versions = {
   name: 'managed-versions',
   text: `SELECT c.id, c.serial, c.not_before, c.not_after, c.orphan, c.certificate, c.chain, c.id = m.current_id AS current,
       ARRAY(WITH RECURSIVE up AS (
-              SELECT a.id, a.parent_id, a.certificate, 0 AS depth FROM certificate_authorities a WHERE a.id = c.ca_id
-              UNION ALL SELECT p.id, p.parent_id, p.certificate, up.depth + 1 FROM certificate_authorities p JOIN up ON p.id = up.parent_id WHERE up.depth < 8)
-            SELECT certificate FROM up WHERE parent_id IS NOT NULL ORDER BY depth) AS issuers
+              SELECT a.id, a.parent_id, a.certificate, a.chain_above, 0 AS depth FROM certificate_authorities a WHERE a.id = c.ca_id
+              UNION ALL SELECT p.id, p.parent_id, p.certificate, p.chain_above, up.depth + 1 FROM certificate_authorities p JOIN up ON p.id = up.parent_id WHERE up.depth < 8)
+            SELECT x.der FROM up, unnest(ARRAY[certificate] || chain_above[1:cardinality(chain_above) - 1]) WITH ORDINALITY AS x (der, place)
+            WHERE parent_id IS NOT NULL OR cardinality(chain_above) > 0 ORDER BY depth, place) AS issuers
     FROM certificates c JOIN managed_certificates m ON m.id = c.managed_id WHERE c.managed_id = $1 ORDER BY c.not_before DESC, c.id DESC LIMIT 100`,
 };
 

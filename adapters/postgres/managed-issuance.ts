@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { ClaimedJob } from '#domain/job/job.ts';
 import type { Managed, ManagedIssuanceStore, NewVersion } from '#domain/lifecycle/managed-issuance.ts';
 import type { Database } from './database.ts';
+import { noLeaves } from './issuance.ts';
 import { held } from './jobs.ts';
 import { notifyFrom } from './notify.ts';
 import { profileColumns, profileOf, type ProfileRow } from './profiles.ts';
 
 const loadManaged = {
   name: 'managed-load',
-  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config,
+  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
       coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr,
       r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days, p.*
     FROM jobs j JOIN managed_certificates m ON m.id = j.subject_id JOIN issuers i ON i.id = m.issuer_id JOIN renewal_policies r ON r.id = m.policy_id,
@@ -19,8 +20,10 @@ const reserve = {
   name: 'managed-reserve',
   text: `WITH h AS (SELECT id FROM jobs WHERE ${held} FOR UPDATE),
     e AS (SELECT s.ca_id, s.serial, s.tbs FROM signing_log s, h WHERE s.idempotency_key = h.id),
-    s AS (INSERT INTO signing_log (idempotency_key, ca_id, serial, tbs) SELECT h.id, $3, $4, $5 FROM h WHERE NOT EXISTS (SELECT FROM e))
-  SELECT h.id, e.ca_id, e.serial, e.tbs FROM h LEFT JOIN e ON true`,
+    s AS (INSERT INTO signing_log (idempotency_key, ca_id, serial, tbs) SELECT h.id, $3, $4, $5 FROM h
+          WHERE NOT EXISTS (SELECT FROM e) AND EXISTS (SELECT FROM certificate_authorities WHERE id = $3 AND signs_leaves))
+  SELECT h.id, e.ca_id, e.serial, e.tbs, (SELECT signs_leaves FROM certificate_authorities WHERE id = $3) AS signs_leaves
+  FROM h LEFT JOIN e ON true`,
 };
 const version = (orphan: boolean, from: string, managedId: string): string => `
       INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, source, not_before, not_after,
@@ -119,7 +122,7 @@ export function managedIssuanceStore(database: Database): ManagedIssuanceStore {
       return row && managedOf(row);
     },
     async reserve(job, intent) {
-      const [row] = await database.query<{ ca_id: string | null; serial: string; tbs: Buffer }>(reserve, [
+      const [row] = await database.query<{ ca_id: string | null; serial: string; tbs: Buffer; signs_leaves: boolean | null }>(reserve, [
         job.id,
         job.leaseToken,
         intent.caId,
@@ -127,6 +130,7 @@ export function managedIssuanceStore(database: Database): ManagedIssuanceStore {
         intent.tbs,
       ]);
       if (row === undefined) return undefined;
+      if (row.ca_id === null && row.signs_leaves !== true) throw noLeaves();
       return row.ca_id === null ? intent : { idempotencyKey: job.id, caId: row.ca_id, serial: row.serial, tbs: row.tbs };
     },
     async complete(job, newVersion) {
@@ -150,6 +154,7 @@ interface ManagedRow extends ProfileRow {
   issuer_type: Managed['issuer']['type'];
   issuer_enabled: boolean;
   config: unknown;
+  issuing_ca_id: string | null;
   csr: Buffer | null;
   renewal_window_days: number;
   retry_interval_seconds: number;
@@ -162,7 +167,13 @@ function managedOf(row: ManagedRow): Managed {
     name: row.managed_name,
     state: row.state,
     profile: profileOf(row),
-    issuer: { id: row.issuer_id, type: row.issuer_type, enabled: row.issuer_enabled, config: row.config },
+    issuer: {
+      id: row.issuer_id,
+      type: row.issuer_type,
+      enabled: row.issuer_enabled,
+      config: row.config,
+      issuingCaId: row.issuing_ca_id ?? undefined,
+    },
     csr: row.csr ?? undefined,
     policy: {
       windowDays: row.renewal_window_days,

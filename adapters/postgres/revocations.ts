@@ -53,6 +53,7 @@ const status = {
          FROM (SELECT $1::text AS ca_id, $2::text AS serial) q
          LEFT JOIN revocations r USING (ca_id, serial)
          WHERE EXISTS (SELECT FROM certificates c WHERE c.ca_id = $1 AND c.serial = $2)
+            OR EXISTS (SELECT FROM certificate_authorities a WHERE a.parent_id = $1 AND a.serial = $2)
             OR EXISTS (SELECT FROM ocsp_responders o WHERE o.ca_id = $1 AND o.serial = $2)
             OR r.serial IS NOT NULL`,
 };

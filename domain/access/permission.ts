@@ -8,7 +8,7 @@ export const permissionTexts = {
   'issuer.read': 'see issuers',
   'issuer.edit': 'add issuers and switch them on and off',
   'ca.hierarchy.read': 'see certificate authorities and their cross-certificates',
-  'ca.hierarchy.manage': 'add cross-certificates to certificate authorities',
+  'ca.hierarchy.manage': 'make, retire and revoke certificate authorities, bring their keys and cross-certificates',
   'acme.eab.read': 'see external account binding keys',
   'acme.eab.edit': 'make, disable and enable external account binding keys',
   'job.read': 'see jobs',

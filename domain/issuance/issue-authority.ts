@@ -21,7 +21,7 @@ export interface ParentAuthority {
  *
  * @param input.now milliseconds since the epoch
  * @returns TBSCertificate, DER, and what it says
- * @throws {CaError} `policyViolation`, `nameConstraintViolation`, `unavailable`; `internal` when the result breaks a rule of RFC 5280
+ * @throws {CaError} `hierarchyViolation`, `unavailable`; `internal` when the result breaks a rule of RFC 5280
  */
 export function prepareSubordinate(input: {
   readonly parent: ParentAuthority;

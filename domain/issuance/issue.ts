@@ -105,13 +105,18 @@ export async function signIntent(intent: SigningIntent, signer: Signer, id: stri
  * A CA's facts read once from its certificate.
  *
  * @param path DER from the root down to this CA
+ * @throws {CaError} `internal` when the key is another's
  */
 export function signingAuthority(id: string, path: IssuingPath, signer: Signer): SigningAuthority {
   const certificate = path.at(-1);
   if (certificate === undefined) throw new CaError('internal', 'a CA has no certificate');
+  const issuer = issuerInfo(certificate);
+  // What another key signs would verify under no chain that we hand out.
+  if (!Buffer.from(signer.publicKeySpki).equals(issuer.spki))
+    throw new CaError('internal', `the key of CA ${id} is not that of its certificate`);
   // A root that issues by itself still heads its own chain.
   const chain = path.length === 1 ? path : path.slice(1).reverse();
-  return { id, issuer: issuerInfo(certificate), chain, path, signer };
+  return { id, issuer, chain, path, signer };
 }
 
 function wholeSeconds(milliseconds: number): Date {

@@ -55,9 +55,9 @@ export function assertIssuableBelow(path: IssuingPath, tbs: Uint8Array, purposes
  * Refuses a CA certificate that could not stand on its path, before the key above signs it.
  *
  * @param tbs TBSCertificate, DER
- * @throws {CaError} `nameConstraintViolation`, `policyViolation`, `unavailable`
+ * @throws {CaError} `hierarchyViolation`, `unavailable`
  */
 export function assertAuthorityBelow(path: IssuingPath, tbs: Uint8Array, now: number): PathState {
   const state = issuingState(path, now);
-  return refusing(() => afterAuthority(state, readUnsigned(tbs), { at: new Date(now) }, newBudget()));
+  return refusing(() => afterAuthority(state, readUnsigned(tbs), { at: new Date(now) }, newBudget()), 'hierarchyViolation');
 }

@@ -13,13 +13,14 @@ const codes: Readonly<Partial<Record<PathFaultCode, ErrorCode>>> = {
 /**
  * Runs a check of the path validator and turns its refusal into the one error of the domain; the fault's code begins the detail.
  *
+ * @param code one for all refusals
  * @throws {CaError} `nameConstraintViolation`, `policyViolation`, `unavailable`, `malformed`
  */
-export function refusing<T>(check: () => T): T {
+export function refusing<T>(check: () => T, code?: ErrorCode): T {
   try {
     return check();
   } catch (cause) {
     if (!(cause instanceof PathFault)) throw cause;
-    throw new CaError(codes[cause.code] ?? 'policyViolation', `${cause.code}: ${cause.message}`, { cause });
+    throw new CaError(code ?? codes[cause.code] ?? 'policyViolation', `${cause.code}: ${cause.message}`, { cause });
   }
 }

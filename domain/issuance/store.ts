@@ -8,7 +8,11 @@ export interface CertificateAuthority {
   readonly parentId: string | undefined;
   /** DER */
   readonly certificate: Uint8Array;
+  /** DER, from the CA above up to the root, where those are not ours. */
+  readonly chainAbove: readonly Uint8Array[];
   readonly sealedKey: Uint8Array;
+  /** Undefined: a software key under the envelope. */
+  readonly kmsKey: { readonly arn: string; readonly algorithm: string; readonly spki: Uint8Array } | undefined;
 }
 
 /** What is about to be signed; written before it is. */
@@ -37,7 +41,11 @@ export interface IssuedCertificate {
 
 export interface IssuanceStore {
   authority(id: string): Promise<CertificateAuthority | undefined>;
-  /** ready → processing with the CSR, a lease and the signing log's row in one commit; false when the order was not ready any more. */
+  /**
+   * ready → processing with the CSR, a lease and the signing log's row in one commit; false when the order was not ready any more.
+   *
+   * @throws {CaError} `unavailable` when the CA signs no leaves any more
+   */
   beginFinalize(
     who: Principal,
     orderId: string,

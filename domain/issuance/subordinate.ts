@@ -38,7 +38,7 @@ const manyLevels = 5;
  *
  * @param state where path validation stands below the parent
  * @param now milliseconds since the epoch
- * @throws {CaError} `policyViolation`, `nameConstraintViolation`, `unavailable`
+ * @throws {CaError} `hierarchyViolation`; its detail begins with the rule's name
  */
 export function subordinateTerms(state: PathState, request: SubordinateRequest, now: number): SubordinateTerms {
   const { nameConstraints, warnings } = constraintsWithin(state.names, request.nameConstraints);
@@ -58,9 +58,9 @@ export function subordinateTerms(state: PathState, request: SubordinateRequest, 
 
 /** RFC 5280 §4.2.1.9. */
 function pathLengthWithin(bound: number, wanted: number | undefined): number | undefined {
-  if (bound < 1) throw new CaError('policyViolation', 'path_length: path length exceeded, a CA above allows no CA below it');
+  if (bound < 1) throw new CaError('hierarchyViolation', 'path_length: path length exceeded, a CA above allows no CA below it');
   if (wanted !== undefined && wanted > bound - 1)
-    throw new CaError('policyViolation', `path_length: path length exceeded, at most ${bound - 1} is left by the CAs above`);
+    throw new CaError('hierarchyViolation', `path_length: path length exceeded, at most ${bound - 1} is left by the CAs above`);
   return wanted ?? (Number.isFinite(bound) ? bound - 1 : undefined);
 }
 
@@ -98,7 +98,8 @@ function inheritedPermitted(space: NameSpace): readonly Subtree[] {
 function usagesWithin(limits: readonly ReadonlySet<string>[], wanted: readonly string[] | undefined): readonly string[] | undefined {
   const allowed = (usage: string): boolean => limits.every((limit) => limit.has(usage) || limit.has(Oid.anyExtendedKeyUsage));
   const refused = wanted?.find((usage) => !allowed(usage));
-  if (refused !== undefined) throw new CaError('policyViolation', `extended_key_usage: ${refused} is more than a CA above may be used for`);
+  if (refused !== undefined)
+    throw new CaError('hierarchyViolation', `extended_key_usage: ${refused} is more than a CA above may be used for`);
   const last = limits.at(-1);
   return wanted ?? (last === undefined ? undefined : [...last].filter(allowed));
 }
@@ -109,7 +110,7 @@ function policiesWithin(state: PathState, wanted: readonly string[] | undefined)
   const above = state.policies?.at(-1);
   const expected = new Set(above === undefined ? [] : Array.from(above.values(), (node) => [...node.expected]).flat());
   const refused = wanted.find((policy) => !expected.has(policy) && !expected.has(Oid.anyPolicy));
-  if (refused !== undefined) throw new CaError('policyViolation', `policy: ${refused} is not asserted by the CAs above`);
+  if (refused !== undefined) throw new CaError('hierarchyViolation', `policy: ${refused} is not asserted by the CAs above`);
   return wanted;
 }
 
@@ -118,7 +119,7 @@ function validityWithin(state: PathState, ttlSeconds: number, now: number): Pick
   const second = Math.floor(now / 1000) * 1000;
   const notBefore = new Date(Math.max(second - backdateMs, state.notBefore.getTime()));
   const notAfter = new Date(Math.min(second + ttlSeconds * 1000, state.notAfter.getTime()));
-  if (notAfter.getTime() - now < shortestMs) throw new CaError('policyViolation', 'expired: less than a day of the CA above is left');
+  if (notAfter.getTime() - now < shortestMs) throw new CaError('hierarchyViolation', 'expired: less than a day of the CA above is left');
   return { notBefore, notAfter };
 }
 
@@ -127,5 +128,5 @@ function unique(subtrees: readonly Subtree[]): readonly Subtree[] {
 }
 
 function violation(detail: string): CaError {
-  return new CaError('nameConstraintViolation', `name_constraint_violation: ${detail}`);
+  return new CaError('hierarchyViolation', `name_constraint_violation: ${detail}`);
 }

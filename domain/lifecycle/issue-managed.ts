@@ -107,7 +107,7 @@ async function local(
   managed: Managed,
   csr: CertificationRequest,
 ): Promise<NewVersion | undefined> {
-  const authority = await ports.authority(managed.profile.caId);
+  const authority = await ports.authority(managed.issuer.issuingCaId ?? managed.profile.caId);
   const intent = await ports.store.reserve(
     job,
     prepareLeaf({

@@ -8,7 +8,14 @@ export interface Managed {
   readonly name: string;
   readonly state: 'pending' | 'active' | 'revoked' | 'archived';
   readonly profile: Profile;
-  readonly issuer: { readonly id: string; readonly type: 'local' | 'aws-private-ca'; readonly enabled: boolean; readonly config: unknown };
+  readonly issuer: {
+    readonly id: string;
+    readonly type: 'local' | 'aws-private-ca';
+    readonly enabled: boolean;
+    readonly config: unknown;
+    /** The CA that signs for a local issuer; undefined: the one that the profile names. */
+    readonly issuingCaId: string | undefined;
+  };
   /** PKCS#10, DER. */
   readonly csr: Uint8Array | undefined;
   readonly policy: RenewalPolicy;
@@ -34,7 +41,7 @@ export interface NewVersion {
 export interface ManagedIssuanceStore {
   /** Undefined when the certificate is gone or the lease is another's. */
   load(job: ClaimedJob): Promise<Managed | undefined>;
-  /** Reserves what will be signed for this job; returns what an earlier attempt reserved, if one did. Undefined: the lease is lost. */
+  /** Reserves what will be signed for this job; returns what an earlier attempt reserved, if one did. Undefined: the lease is lost. @throws {CaError} `unavailable` when the CA signs no leaves any more */
   reserve(job: ClaimedJob, intent: SigningIntent): Promise<SigningIntent | undefined>;
   /** Version, certificate, signing log, notification, audit and job in one commit; false: the lease is lost. */
   complete(job: ClaimedJob, version: NewVersion): Promise<boolean>;

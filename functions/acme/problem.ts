@@ -31,6 +31,7 @@ const problems: Readonly<Record<ErrorCode, readonly [type: string, status: numbe
   invalidProfile: ['invalidProfile', 400],
   badRevocationReason: ['badRevocationReason', 400],
   policyViolation: ['rejectedIdentifier', 400],
+  hierarchyViolation: ['serverInternal', 500],
   nameConstraintViolation: ['rejectedIdentifier', 403],
   caa: ['caa', 403],
   dns: ['dns', 400],

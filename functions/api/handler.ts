@@ -7,20 +7,24 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
 import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
+import { authorityAdministration } from '#adapters/postgres/authority-administration.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
+import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
 import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
 import { managedCertificates } from '#adapters/postgres/managed-certificates.ts';
 import { notificationAdministration } from '#adapters/postgres/notification-administration.ts';
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
+import { signerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
@@ -35,6 +39,7 @@ import { crossCertificateOperations } from './cross-certificates.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
+import { intermediateOperations } from './intermediates.ts';
 import { issuerOperations } from './issuers.ts';
 import { jobOperations } from './jobs.ts';
 import { loopOperations } from './loops.ts';
@@ -42,6 +47,7 @@ import { metaOperations } from './meta.ts';
 import { notificationOperations } from './notifications.ts';
 import { problemOf } from './problem.ts';
 import { profileOperations } from './profiles.ts';
+import { signerKeyOperations } from './signer-keys.ts';
 import { router } from './router.ts';
 
 const settings = z
@@ -52,6 +58,7 @@ const settings = z
     ...environment.queue,
     ...environment.artifacts,
     PUBLIC_BASE_URL: environment.urls.PUBLIC_BASE_URL,
+    ...environment.urls,
     /** File name of the newest migration in this release. */
     SCHEMA_HEAD: z.string().min(1),
     /** The loops' functions as JSON: name in the tree → name in the cloud. */
@@ -90,6 +97,18 @@ const route = router(
       publicBaseUrl: settings.PUBLIC_BASE_URL,
     }),
     ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),
+    ...intermediateOperations({
+      store: authorityAdministration(database),
+      keys: signerKeyStore(database),
+      envelope: sealed,
+      authority: authorities(issuanceStore(database), sealed),
+      chance,
+      newId,
+      pkiBaseUrl: settings.PKI_BASE_URL,
+      wake,
+      hint: (jobId) => hint({ jobId }),
+    }),
+    ...signerKeyOperations({ keys: signerKeyStore(database), envelope: sealed, newId }),
     ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: sealed, chance }),
     ...certificateOperations({
       store: managedCertificates(database),

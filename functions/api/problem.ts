@@ -30,6 +30,7 @@ const problems: Readonly<Record<ErrorCode, readonly [status: number, title: stri
   invalidProfile: [422, 'There is no such profile'],
   badRevocationReason: [422, 'The revocation reason is not acceptable'],
   policyViolation: [422, 'The policy refuses this'],
+  hierarchyViolation: [400, 'The hierarchy does not allow such a CA'],
   nameConstraintViolation: [403, 'The name constraints of a CA refuse a name'],
   caa: [422, 'CAA refuses this'],
   dns: [502, 'DNS failed'],

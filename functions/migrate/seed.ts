@@ -21,6 +21,9 @@ interface MadeAuthority {
   readonly name: string;
   readonly parentId: string | undefined;
   readonly algorithm: string;
+  /** Canonical hex. */
+  readonly serial: string;
+  readonly pathLength: number | undefined;
   /** DER */
   readonly certificate: Uint8Array;
   readonly sealedKey: Uint8Array;
@@ -43,8 +46,8 @@ export async function seed(
   try {
     for (const authority of made) {
       await client.query(
-        `INSERT INTO certificate_authorities (id, name, parent_id, algorithm, certificate, sealed_key, not_before, not_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        `INSERT INTO certificate_authorities (id, name, parent_id, algorithm, certificate, sealed_key, not_before, not_after, issuer_id, serial, subject, path_length)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'iss-local', $9, $10, $11)`,
         [
           authority.id,
           authority.name,
@@ -54,6 +57,9 @@ export async function seed(
           authority.sealedKey,
           authority.notBefore,
           authority.notAfter,
+          authority.serial,
+          JSON.stringify({ organization: 'certctl', commonName: authority.name }),
+          authority.pathLength ?? null,
         ],
       );
       await client.query(
@@ -90,9 +96,10 @@ async function makeHierarchy(ports: {
 
   const rootKey = await createSigner(ports.envelope, caKeyContext(rootId));
   const rootNotAfter = new Date(now + rootDays * dayMs);
+  const rootSerial = newSerial(ports.chance.random(16));
   const rootName = `certctl Root ${tag}`;
   const rootTbs = buildTbsRoot(rootKey.signer.algorithm, {
-    serial: newSerial(ports.chance.random(16)),
+    serial: rootSerial,
     commonName: rootName,
     organization: 'certctl',
     spki: rootKey.signer.publicKeySpki,
@@ -104,11 +111,12 @@ async function makeHierarchy(ports: {
 
   const issuingKey = await createSigner(ports.envelope, caKeyContext(issuingId));
   const issuingNotAfter = new Date(now + issuingDays * dayMs);
+  const issuingSerial = newSerial(ports.chance.random(16));
   const issuingName = `certctl Issuing ${tag}`;
   const urls = statusUrls(ports.pkiBaseUrl, rootId);
   const issuer = issuerInfo(root);
   const issuingTbs = buildTbsIntermediate(issuer, rootKey.signer.algorithm, {
-    serial: newSerial(ports.chance.random(16)),
+    serial: issuingSerial,
     commonName: issuingName,
     organization: 'certctl',
     spki: issuingKey.signer.publicKeySpki,
@@ -126,7 +134,9 @@ async function makeHierarchy(ports: {
       id: rootId,
       name: rootName,
       parentId: undefined,
-      algorithm: rootKey.signer.algorithm,
+      algorithm: 'ECDSA-P256',
+      serial: rootSerial,
+      pathLength: undefined,
       certificate: root,
       sealedKey: rootKey.sealed,
       notBefore,
@@ -136,7 +146,9 @@ async function makeHierarchy(ports: {
       id: issuingId,
       name: issuingName,
       parentId: rootId,
-      algorithm: issuingKey.signer.algorithm,
+      algorithm: 'ECDSA-P256',
+      serial: issuingSerial,
+      pathLength: 0,
       certificate: issuing,
       sealedKey: issuingKey.sealed,
       notBefore,

@@ -39,6 +39,7 @@ async function open(source: AuthoritySource, envelope: Envelope, caId: string): 
     current = await load(source, current.parentId);
     path.unshift(current.certificate);
   }
+  path.unshift(...[...current.chainAbove].reverse());
   return signingAuthority(caId, path, await openSigner(envelope, first.sealedKey, caKeyContext(caId)));
 }
 

@@ -61,14 +61,15 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
     allow(['s3:ListBucket'], [data.artifactsArn]);
     acknowledge(role, `AwsSolutions-IAM5[Resource::${artifactsArnExport}/${prefix}]`, 'CRLs under their prefix.');
   }
-  if (spec.envelope) {
+  for (const use of spec.envelope ?? []) {
     role.addToPolicy(
       new iam.PolicyStatement({
-        actions: spec.envelope.map((use) => (use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt')),
+        actions: [use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt'],
         resources: [keys.envelope.keyArn],
-        ...(spec.envelopeContext !== undefined && {
-          conditions: { StringLike: { 'kms:EncryptionContext:certctl': `${spec.envelopeContext}*` } },
-        }),
+        ...(use === 'decrypt' &&
+          spec.envelopeContext !== undefined && {
+            conditions: { StringLike: { 'kms:EncryptionContext:certctl': `${spec.envelopeContext}*` } },
+          }),
       }),
     );
   }

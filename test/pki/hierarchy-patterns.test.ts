@@ -29,7 +29,7 @@ function expectTrusted(leaf: Uint8Array, authority: SigningAuthority): void {
   expect(execFileSync('openssl', args, { encoding: 'utf8' })).toContain(': OK');
 }
 
-const exceeded = { code: 'policyViolation', message: expect.stringContaining('path length exceeded') as unknown };
+const exceeded = { code: 'hierarchyViolation', message: expect.stringContaining('path length exceeded') as unknown };
 
 describe('the documented patterns (docs/operator/hierarchies.md)', () => {
   test('A: four levels with a boundary: root 3, policy 2, issuing 1 and 0', async () => {
@@ -54,7 +54,7 @@ describe('the documented patterns (docs/operator/hierarchies.md)', () => {
     expectTrusted(await makeLeaf(issuing, [host('api.trading.finco.example')]), issuing);
     await expect(makeLeaf(issuing, [host('www.finco.example')])).rejects.toMatchObject({ code: 'nameConstraintViolation' });
     await expect(makeSubordinate(policy, 'Wider', { permitted: ['finco.example'] })).rejects.toMatchObject({
-      code: 'nameConstraintViolation',
+      code: 'hierarchyViolation',
     });
   });
 

@@ -13,12 +13,12 @@ describe('path length over the ancestry (RFC 5280 §4.2.1.9)', () => {
   });
   test('given a parent of 2, then a child may not have 2', async () => {
     await expect(makeSubordinate(await makeRoot({ pathLength: 2 }), 'Child', { pathLength: 2 })).rejects.toMatchObject(
-      refusal('policyViolation', /path length exceeded/),
+      refusal('hierarchyViolation', /path length exceeded/),
     );
   });
   test('given a parent of 0, then there is no child at all', async () => {
     await expect(makeSubordinate(await makeRoot({ pathLength: 0 }), 'Child')).rejects.toMatchObject(
-      refusal('policyViolation', /path length exceeded/),
+      refusal('hierarchyViolation', /path length exceeded/),
     );
   });
   test('given a parent without one, then a child is free, and warned when it is odd', async () => {
@@ -30,7 +30,7 @@ describe('path length over the ancestry (RFC 5280 §4.2.1.9)', () => {
     const { authority } = await makeSubordinate(await makeRoot({ pathLength: 2 }), 'Policy');
     const { authority: issuing, terms } = await makeSubordinate(authority, 'Issuing');
     expect(terms.pathLength).toBe(0);
-    await expect(makeSubordinate(issuing, 'Too deep')).rejects.toMatchObject(refusal('policyViolation', /path length exceeded/));
+    await expect(makeSubordinate(issuing, 'Too deep')).rejects.toMatchObject(refusal('hierarchyViolation', /path length exceeded/));
   });
 });
 
@@ -47,7 +47,7 @@ describe('name constraints over the ancestry (RFC 5280 §4.2.1.10)', () => {
   ])('under permitted trading.finco.example, may a child have %s? %s', async (permitted, allowed) => {
     const made = makeSubordinate(await makeRoot({ permitted: ['trading.finco.example'] }), 'Child', { permitted: [permitted] });
     if (allowed) expect((await made).terms.nameConstraints.permitted).toHaveLength(1);
-    else await expect(made).rejects.toMatchObject(refusal('nameConstraintViolation', /^name_constraint_violation: /));
+    else await expect(made).rejects.toMatchObject(refusal('hierarchyViolation', /^name_constraint_violation: /));
   });
 
   test.each([
@@ -63,9 +63,7 @@ describe('name constraints over the ancestry (RFC 5280 §4.2.1.10)', () => {
     expect(texts((await makeSubordinate(root, 'Child', { permitted: [inner] })).terms.nameConstraints.permitted)).toEqual(
       texts([parseSubtree(inner)]),
     );
-    await expect(makeSubordinate(root, 'Child', { permitted: [other] })).rejects.toMatchObject(
-      refusal('nameConstraintViolation', /not within/),
-    );
+    await expect(makeSubordinate(root, 'Child', { permitted: [other] })).rejects.toMatchObject(refusal('hierarchyViolation', /not within/));
   });
 
   test('given an exclusion above and a child that says nothing, then the child inherits it', async () => {
@@ -84,14 +82,14 @@ describe('name constraints over the ancestry (RFC 5280 §4.2.1.10)', () => {
     const root = await makeRoot({ permitted: ['example.com', 'example.org'] });
     const { authority } = await makeSubordinate(root, 'Policy', { permitted: ['example.com'] });
     await expect(makeSubordinate(authority, 'Issuing', { permitted: ['example.org'] })).rejects.toMatchObject(
-      refusal('nameConstraintViolation', /not within/),
+      refusal('hierarchyViolation', /not within/),
     );
   });
 
   test('given an exclusion of a whole form, then no child permits anything of it; given one of a part, then a warning', async () => {
     await expect(
       makeSubordinate(await makeRoot({ excluded: ['ip:0.0.0.0/0'] }), 'Child', { permitted: ['ip:10.0.0.0/8'] }),
-    ).rejects.toMatchObject(refusal('nameConstraintViolation', /excluded by a CA above/));
+    ).rejects.toMatchObject(refusal('hierarchyViolation', /excluded by a CA above/));
     const { terms } = await makeSubordinate(await makeRoot({ excluded: ['bad.example.com'] }), 'Child', { permitted: ['example.com'] });
     expect(terms.warnings).toEqual(['dns:example.com is permitted and partly excluded']);
   });
@@ -114,7 +112,7 @@ describe('validity, usages and policies nest', () => {
 
   test('given less than a day of the parent’s life, then there is no child; given none, no leaf either', async () => {
     const root = await makeRoot({ notAfter: new Date(madeNow + 3_600_000) });
-    await expect(makeSubordinate(root, 'Child')).rejects.toMatchObject(refusal('policyViolation', /less than a day/));
+    await expect(makeSubordinate(root, 'Child')).rejects.toMatchObject(refusal('hierarchyViolation', /less than a day/));
     await makeLeaf(root, [host('a.test')]);
     await expect(makeLeaf(root, [host('a.test')], {}, madeNow + 7_200_000)).rejects.toMatchObject(refusal('unavailable', /not valid now/));
   });
@@ -123,7 +121,7 @@ describe('validity, usages and policies nest', () => {
     const { authority } = await makeSubordinate(await makeRoot(), 'Servers', { extendedKeyUsages: [Oid.serverAuth] });
     expect((await makeSubordinate(authority, 'Below')).terms.extendedKeyUsages).toEqual([Oid.serverAuth]);
     await expect(makeSubordinate(authority, 'Mail', { extendedKeyUsages: [Oid.emailProtection] })).rejects.toMatchObject(
-      refusal('policyViolation', /extended_key_usage/),
+      refusal('hierarchyViolation', /extended_key_usage/),
     );
     await makeLeaf(authority, [host('a.test')]);
     await expect(makeLeaf(authority, [host('a.test')], { extendedKeyUsages: ['clientAuth'] })).rejects.toMatchObject(
@@ -135,7 +133,7 @@ describe('validity, usages and policies nest', () => {
     const { authority } = await makeSubordinate(await makeRoot(), 'Policy', { policies: ['1.3.6.1.4.1.99999.1', '1.3.6.1.4.1.99999.2'] });
     await makeSubordinate(authority, 'Issuing', { policies: ['1.3.6.1.4.1.99999.2'] });
     await expect(makeSubordinate(authority, 'Other', { policies: ['1.3.6.1.4.1.99999.3'] })).rejects.toMatchObject(
-      refusal('policyViolation', /policy: /),
+      refusal('hierarchyViolation', /policy: /),
     );
   });
 });

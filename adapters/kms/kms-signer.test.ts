@@ -1,0 +1,98 @@
+import { createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { GetPublicKeyCommand, SignCommand } from '@aws-sdk/client-kms';
+import { describe, expect, test } from 'vitest';
+import { caKeyAlgorithms, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { assertSigned } from '#domain/x509/path/signature.ts';
+import { algorithmIdentifier } from '#domain/x509/signer.ts';
+import { describeKmsKey, kmsSigner } from './kms-signer.ts';
+
+const arn = 'arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-4000-8000-000000000000';
+const tbs = Buffer.from('what is to be signed');
+
+const pairs: Readonly<Record<CaKeyAlgorithm, () => { publicKey: KeyObject; privateKey: KeyObject }>> = {
+  'ECDSA-P256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  'ECDSA-P384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+  'ECDSA-P521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
+  'RSA-2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  'RSA-3072': () => generateKeyPairSync('rsa', { modulusLength: 3072 }),
+  'RSA-4096': () => generateKeyPairSync('rsa', { modulusLength: 4096 }),
+};
+const wanted: Readonly<Record<CaKeyAlgorithm, readonly [signing: string, digestBytes: number]>> = {
+  'ECDSA-P256': ['ECDSA_SHA_256', 32],
+  'ECDSA-P384': ['ECDSA_SHA_384', 48],
+  'ECDSA-P521': ['ECDSA_SHA_512', 64],
+  'RSA-2048': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
+  'RSA-3072': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
+  'RSA-4096': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
+};
+const spkiOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
+
+/** A key service that takes exactly what KMS documents for a key, and nothing else. */
+function strict(algorithm: CaKeyAlgorithm, privateKey: KeyObject, publicKey: KeyObject, keyUsage = 'SIGN_VERIFY') {
+  const [signing, digestBytes] = wanted[algorithm];
+  const digest = `sha${digestBytes * 8}`;
+  return {
+    send: async (command: unknown): Promise<object> => {
+      if (command instanceof GetPublicKeyCommand) {
+        const spec = algorithm.startsWith('RSA') ? algorithm.replace('-', '_') : algorithm.replace('ECDSA-P', 'ECC_NIST_P');
+        return { KeyId: command.input.KeyId, KeySpec: spec, KeyUsage: keyUsage, PublicKey: spkiOf(publicKey) };
+      }
+      if (!(command instanceof SignCommand)) throw new Error('an unexpected command');
+      const { KeyId, Message, MessageType, SigningAlgorithm } = command.input;
+      expect([KeyId, MessageType, SigningAlgorithm, Message?.length]).toEqual([arn, 'DIGEST', signing, digestBytes]);
+      expect(Buffer.from(Message!)).toEqual(createHash(digest).update(tbs).digest());
+      return { Signature: sign(digest, tbs, privateKey) };
+    },
+  } as unknown as Parameters<typeof kmsSigner>[0];
+}
+
+const refusing = (name: string): Parameters<typeof kmsSigner>[0] => ({
+  send: async () => {
+    throw Object.assign(new Error(`recorded: ${arn} ${name}`), { name, $fault: 'client', $metadata: { httpStatusCode: 400 } });
+  },
+});
+
+describe('a CA key in KMS', () => {
+  test.each(caKeyAlgorithms)('%s: is described, and signs digests of its strength that verify', async (algorithm) => {
+    const { privateKey, publicKey } = pairs[algorithm]();
+    const client = strict(algorithm, privateKey, publicKey);
+    const key = await describeKmsKey(client, arn);
+    expect(key.algorithm).toBe(algorithm);
+    const signer = kmsSigner(client, key);
+    assertSigned(signer.publicKeySpki, algorithmIdentifier[signer.algorithm], tbs, await signer.sign(tbs));
+  });
+
+  test('a signature of another key than the certificate’s is not used', async () => {
+    const [mine, other] = [pairs['ECDSA-P256'](), pairs['ECDSA-P256']()];
+    const signer = kmsSigner(strict('ECDSA-P256', other.privateKey, other.publicKey), {
+      arn,
+      algorithm: 'ECDSA-P256',
+      spki: spkiOf(mine.publicKey),
+    });
+    await expect(signer.sign(tbs)).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  test('a key that encrypts is no CA key', async () => {
+    const { privateKey, publicKey } = pairs['RSA-2048']();
+    await expect(describeKmsKey(strict('RSA-2048', privateKey, publicKey, 'ENCRYPT_DECRYPT'), arn)).rejects.toMatchObject({
+      code: 'malformed',
+    });
+  });
+
+  test.each([
+    ['ThrottlingException', 'unavailable', 2],
+    ['LimitExceededException', 'unavailable', 2],
+    ['KMSInternalException', 'unavailable', 2],
+    ['KeyUnavailableException', 'unavailable', 2],
+    ['DisabledException', 'unavailable', 300],
+    // what KMS says of a key that is pending deletion
+    ['KMSInvalidStateException', 'unavailable', 300],
+    ['NotFoundException', 'internal', undefined],
+    ['AccessDeniedException', 'internal', undefined],
+    ['InvalidKeyUsageException', 'internal', undefined],
+  ])('%s is %s, to be tried again after %s seconds, and names no key', async (name, code, retryAfter) => {
+    const spki = spkiOf(pairs['ECDSA-P256']().publicKey);
+    const signer = kmsSigner(refusing(name), { arn, algorithm: 'ECDSA-P256', spki });
+    await expect(signer.sign(tbs)).rejects.toMatchObject({ code, retryAfter, message: expect.not.stringContaining('arn:') as unknown });
+  });
+});

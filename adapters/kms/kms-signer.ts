@@ -1,0 +1,89 @@
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { GetPublicKeyCommand, SignCommand, type KMSClient, type SigningAlgorithmSpec } from '@aws-sdk/client-kms';
+import { CaError } from '#domain/error.ts';
+import { signatureOf, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import type { Signer } from '#domain/x509/signer.ts';
+
+interface Scheme {
+  readonly keySpec: string;
+  readonly signing: SigningAlgorithmSpec;
+  readonly digest: 'sha256' | 'sha384' | 'sha512';
+}
+
+const schemes: Readonly<Record<CaKeyAlgorithm, Scheme>> = {
+  'ECDSA-P256': { keySpec: 'ECC_NIST_P256', signing: 'ECDSA_SHA_256', digest: 'sha256' },
+  'ECDSA-P384': { keySpec: 'ECC_NIST_P384', signing: 'ECDSA_SHA_384', digest: 'sha384' },
+  'ECDSA-P521': { keySpec: 'ECC_NIST_P521', signing: 'ECDSA_SHA_512', digest: 'sha512' },
+  'RSA-2048': { keySpec: 'RSA_2048', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
+  'RSA-3072': { keySpec: 'RSA_3072', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
+  'RSA-4096': { keySpec: 'RSA_4096', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
+};
+
+/** A key in KMS that signs for a CA. */
+export interface KmsKey {
+  readonly arn: string;
+  readonly algorithm: CaKeyAlgorithm;
+  /** SubjectPublicKeyInfo, DER: what the certificate says, against which every signature is verified. */
+  readonly spki: Uint8Array;
+}
+
+type Client = Pick<KMSClient, 'send'>;
+
+const throttledSeconds = 2;
+const disabledSeconds = 300;
+
+/**
+ * A signer whose key never leaves KMS. The digest is made here and each signature is verified before it is used, so that a key that was exchanged
+ * signs nothing.
+ */
+export function kmsSigner(client: Client, key: KmsKey): Signer {
+  const { signing, digest } = schemes[key.algorithm];
+  const publicKey = createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' });
+  return {
+    algorithm: signatureOf[key.algorithm],
+    publicKeySpki: key.spki,
+    async sign(tbs) {
+      const Message = createHash(digest).update(tbs).digest();
+      const command = new SignCommand({ KeyId: key.arn, Message, MessageType: 'DIGEST', SigningAlgorithm: signing });
+      const { Signature } = await asking(() => client.send(command));
+      if (Signature === undefined || !verify(digest, tbs, publicKey, Signature))
+        throw new CaError('internal', 'the key service gave a signature that does not verify');
+      return Signature;
+    },
+  };
+}
+
+/**
+ * Asks KMS what a key is.
+ *
+ * @throws {CaError} `malformed` when it is none that a CA may have, `unavailable`, `internal`
+ */
+export async function describeKmsKey(client: Client, arn: string): Promise<KmsKey> {
+  const { KeySpec, KeyUsage, PublicKey } = await asking(() => client.send(new GetPublicKeyCommand({ KeyId: arn })));
+  const [algorithm] = Object.entries(schemes).find(([, { keySpec }]) => keySpec === KeySpec) ?? [];
+  if (algorithm === undefined || KeyUsage !== 'SIGN_VERIFY' || PublicKey === undefined)
+    throw new CaError('malformed', 'the key is not for signing, or of a kind that no CA has');
+  return { arn, algorithm: algorithm as CaKeyAlgorithm, spki: PublicKey };
+}
+
+/** What each refusal of KMS is to who waits: worth another try soon, after somebody has looked at the key, or never. */
+const refusals: Readonly<Record<string, readonly [detail: string, retryAfter: number]>> = {
+  ThrottlingException: ['the key service is busy', throttledSeconds],
+  LimitExceededException: ['the key service is busy', throttledSeconds],
+  KMSInternalException: ['the key service has a fault', throttledSeconds],
+  DependencyTimeoutException: ['the key service has a fault', throttledSeconds],
+  KeyUnavailableException: ['the key is not available', throttledSeconds],
+  TimeoutError: ['the key service does not answer', throttledSeconds],
+  DisabledException: ['the key is disabled', disabledSeconds],
+  KMSInvalidStateException: ['the key is disabled or about to be deleted', disabledSeconds],
+};
+
+async function asking<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (cause) {
+    const [detail, retryAfter] = refusals[(cause as Error).name] ?? [];
+    if (detail !== undefined && retryAfter !== undefined) throw new CaError('unavailable', detail, { cause, retryAfter });
+    throw new CaError('internal', 'the key service refuses the key', { cause });
+  }
+}

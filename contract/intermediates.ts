@@ -1,0 +1,231 @@
+import * as z from 'zod';
+import { caKeyAlgorithms } from '#domain/x509/key-algorithm.ts';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+const issuerParams = z.strictObject({ id: z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer') });
+const caId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the id of a CA');
+const params = z.strictObject({ ca_id: caId });
+const text = z.string().min(1).max(64);
+const pem = z.string().min(1).max(131_072);
+
+const subject = z.strictObject({
+  common_name: text,
+  organization: text.optional(),
+  organizational_unit: text.optional(),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/, 'a country code of two letters')
+    .optional(),
+  locality: text.optional(),
+  province: text.optional(),
+});
+/** `dns:example.com` or plainly `example.com`, `email:`, `uri:`, `ip:192.0.2.0/24`, `dn:O=Example`, `upn:`. */
+const subtrees = z.array(z.string().max(512)).max(200).default([]);
+const nameConstraints = z.array(z.strictObject({ permitted: subtrees, excluded: subtrees })).max(20);
+const metadata = z
+  .record(z.string().regex(/^[a-z0-9_.-]{1,64}$/), z.string().max(512))
+  .refine((all) => Object.keys(all).length <= 32, 'at most 32 entries');
+const dottedOid = z.string().regex(/^[0-2](?:\.\d{1,10}){1,20}$/, 'a dotted OBJECT IDENTIFIER');
+
+export const intermediate = z.strictObject({
+  id: z.string(),
+  owning_issuer_id: z.string().nullable(),
+  parent_ca_id: z.string().nullable(),
+  name: z.string(),
+  subject: subject.partial(),
+  state: z.enum(['created', 'active', 'retiring', 'retired', 'revoked']),
+  algorithm: z.string(),
+  /** Null while its certificate is awaited. */
+  cert_pem: z.string().nullable(),
+  key_driver_id: z.string().nullable(),
+  not_before: z.string().nullable(),
+  not_after: z.string().nullable(),
+  path_len_constraint: z.number().int().nullable(),
+  name_constraints: z.strictObject({ permitted: z.array(z.string()), excluded: z.array(z.string()) }),
+  /** Whether leaves may be had from it now. */
+  signs_leaves: z.boolean(),
+  drain_until: z.string().nullable(),
+  retired_at: z.string().nullable(),
+  retire_note: z.string().nullable(),
+  revoked_at: z.string().nullable(),
+  revocation_reason: z.number().int().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
+export type IntermediateBody = z.infer<typeof intermediate>;
+
+export interface TreeNode extends IntermediateBody {
+  readonly children: readonly TreeNode[];
+}
+const node: z.ZodType<TreeNode> = intermediate.extend({
+  get children() {
+    return z.array(node);
+  },
+});
+
+export const createIntermediate = route({
+  operation: 'createIntermediate',
+  command: 'intermediate create',
+  method: 'POST',
+  path: '/api/v1/issuers/{id}/intermediates',
+  summary: 'Registers a root with its key, signs a CA below another, or asks for one whose certificate somebody else will sign',
+  permission: 'ca.hierarchy.manage',
+  params: issuerParams,
+  query: nothing,
+  body: z.strictObject({
+    name: z.string().min(1).max(128),
+    /** A root: its certificate, and the key registered for it. */
+    root_cert_pem: pem.optional(),
+    key_driver_id: z
+      .string()
+      .regex(/^key-[0-9a-f]{1,60}$/, 'the id of a signer key')
+      .optional(),
+    /** A CA below another. */
+    parent_ca_id: caId.optional(),
+    /** A CA whose certificate is signed elsewhere: `GET …/csr`, then `POST …/certificate`. */
+    external: z.boolean().default(false),
+    subject: subject.optional(),
+    algorithm: z.enum(caKeyAlgorithms).default('ECDSA-P256'),
+    /** 0: five years. */
+    ttl_days: z.number().int().min(0).max(36_500).default(0),
+    path_len_constraint: z.number().int().min(0).max(20).optional(),
+    name_constraints: nameConstraints.default([]),
+    extended_key_usages: z.array(dottedOid).min(1).max(20).optional(),
+    policies: z.array(dottedOid).min(1).max(20).optional(),
+    metadata: metadata.default({}),
+  }),
+  answer: z.strictObject({ ...intermediate.shape, warnings: z.array(z.string()) }),
+  status: 201,
+});
+
+export const listIntermediates = route({
+  operation: 'listIntermediates',
+  command: 'intermediate list',
+  method: 'GET',
+  path: '/api/v1/issuers/{id}/intermediates',
+  summary: 'The CAs of an issuer, flat or as trees',
+  permission: 'ca.hierarchy.read',
+  params: issuerParams,
+  query: z.strictObject({ view: z.enum(['flat', 'tree']).default('flat') }),
+  body: nothing,
+  answer: z.strictObject({ data: z.array(z.union([node, intermediate])) }),
+  status: 200,
+});
+
+const one = { params, query: nothing, body: nothing, status: 200 } as const;
+
+export const getIntermediate = route({
+  ...one,
+  operation: 'getIntermediate',
+  command: 'intermediate get',
+  method: 'GET',
+  path: '/api/v1/intermediates/{ca_id}',
+  summary: 'One CA',
+  permission: 'ca.hierarchy.read',
+  answer: intermediate,
+});
+
+export const listIntermediateChildren = route({
+  ...one,
+  operation: 'listIntermediateChildren',
+  command: 'intermediate children',
+  method: 'GET',
+  path: '/api/v1/intermediates/{ca_id}/children',
+  summary: 'The CAs directly below one',
+  permission: 'ca.hierarchy.read',
+  answer: z.strictObject({ data: z.array(intermediate) }),
+});
+
+export const getIntermediateChain = route({
+  ...one,
+  operation: 'getIntermediateChain',
+  command: 'intermediate chain',
+  method: 'GET',
+  path: '/api/v1/intermediates/{ca_id}/chain',
+  summary: 'The certificates from a CA up, verified; refused when a link is expired or revoked',
+  permission: 'ca.hierarchy.read',
+  query: z.strictObject({ include_root: z.enum(['true', 'false']).default('false') }),
+  answer: z.strictObject({ chain_pem: z.string() }),
+});
+
+export const getIntermediateCsr = route({
+  ...one,
+  operation: 'getIntermediateCsr',
+  command: 'intermediate csr',
+  method: 'GET',
+  path: '/api/v1/intermediates/{ca_id}/csr',
+  summary: 'The CSR of a CA whose certificate is signed elsewhere',
+  permission: 'ca.hierarchy.manage',
+  answer: z.strictObject({ csr_pem: z.string() }),
+});
+
+export const importIntermediateCertificate = route({
+  ...one,
+  operation: 'importIntermediateCertificate',
+  command: 'intermediate certify',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/certificate',
+  summary: 'Brings the certificate that was signed elsewhere, with its chain up to the root; the CA becomes active',
+  permission: 'ca.hierarchy.manage',
+  body: z.strictObject({ certificate_pem: pem, chain_pem: pem }),
+  answer: intermediate,
+});
+
+export const retireIntermediate = route({
+  ...one,
+  operation: 'retireIntermediate',
+  command: 'intermediate retire',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/retire',
+  summary: 'First makes a CA drain, then with confirm ends it; CRL and OCSP go on',
+  permission: 'ca.hierarchy.manage',
+  body: z.strictObject({
+    confirm: z.boolean().default(false),
+    note: z.string().max(1000).optional(),
+    /** A draining CA refuses leaves, too. */
+    stop_leaf: z.boolean().default(true),
+    drain_until: z.iso.datetime().optional(),
+  }),
+  answer: z.strictObject({ id: z.string(), state: z.string(), decided_by: z.string(), confirmed: z.boolean() }),
+});
+
+export const reactivateIntermediate = route({
+  ...one,
+  operation: 'reactivateIntermediate',
+  command: 'intermediate reactivate',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/reactivate',
+  summary: 'Lets a CA that drains sign again',
+  permission: 'ca.hierarchy.manage',
+  answer: intermediate,
+});
+
+export const revokeIntermediate = route({
+  ...one,
+  operation: 'revokeIntermediate',
+  command: 'intermediate revoke',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/revoke',
+  summary: 'Puts a CA on the list of the CA above; neither it nor a CA below it signs any more',
+  permission: 'ca.hierarchy.manage',
+  body: z.strictObject({
+    reason: z.enum(['unspecified', 'keyCompromise', 'caCompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation']),
+  }),
+  answer: intermediate,
+});
+
+export const setIssuingCa = route({
+  operation: 'setIssuingCa',
+  command: 'issuer choose-ca',
+  method: 'PUT',
+  path: '/api/v1/issuers/{id}/issuing-ca',
+  summary: 'Chooses which CA signs for an issuer, at once; null: the one that the profile names',
+  permission: 'ca.hierarchy.manage',
+  params: issuerParams,
+  query: nothing,
+  body: z.strictObject({ issuing_ca_id: caId.nullable() }),
+  answer: z.strictObject({ id: z.string(), issuing_ca_id: z.string().nullable() }),
+  status: 200,
+});

@@ -1,0 +1,43 @@
+import * as z from 'zod';
+import { route } from './route.ts';
+
+const nothing = z.strictObject({});
+
+export const signerKey = z.strictObject({
+  id: z.string(),
+  driver: z.enum(['sealed', 'kms']),
+  algorithm: z.string(),
+  public_key_pem: z.string(),
+  state: z.enum(['free', 'used']),
+  created_by: z.string(),
+  created_at: z.string(),
+});
+export type SignerKeyBody = z.infer<typeof signerKey>;
+
+export const listSignerKeys = route({
+  operation: 'listSignerKeys',
+  command: 'signer-key list',
+  method: 'GET',
+  path: '/api/v1/signer-keys',
+  summary: 'The keys that a CA may be given',
+  permission: 'ca.hierarchy.manage',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ data: z.array(signerKey) }),
+  status: 200,
+});
+
+export const addSignerKey = route({
+  operation: 'addSignerKey',
+  command: 'signer-key add',
+  method: 'POST',
+  path: '/api/v1/signer-keys',
+  summary: 'Registers the key of an existing root: a PKCS#8 key, which is sealed at once and never shown again',
+  permission: 'ca.hierarchy.manage',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({ driver: z.literal('sealed'), private_key_pem: z.string().min(1).max(8192) }),
+  answer: signerKey,
+  status: 201,
+});

@@ -1,0 +1,167 @@
+import {
+  createIntermediate, getIntermediate, getIntermediateChain, getIntermediateCsr, importIntermediateCertificate, listIntermediateChildren,
+  listIntermediates, reactivateIntermediate, retireIntermediate, revokeIntermediate, setIssuingCa, type IntermediateBody, type TreeNode,
+} from '#contract/intermediates.ts'; // prettier-ignore
+import { CaError } from '#domain/error.ts';
+import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
+import { issuingState } from '#domain/issuance/issuing-path.ts';
+import { pemChain, toPem } from '#domain/x509/pem.ts';
+import type { Wake } from '../shared/wake.ts';
+import type { HierarchyPorts } from './hierarchy.ts';
+import { certifyExternal, createChild, createRoot, requestExternal, type Made } from './hierarchy.ts';
+import { serve, type Served } from './router.ts';
+
+export interface IntermediatePorts extends HierarchyPorts {
+  readonly wake: Wake;
+  readonly hint: (jobId: string) => Promise<void>;
+}
+
+const reasons = {
+  unspecified: 0,
+  keyCompromise: 1,
+  caCompromise: 2,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+} as const;
+const maxDepth = 10;
+
+/** The operations of `contract/intermediates.ts`. */
+export function intermediateOperations(ports: IntermediatePorts): readonly Served[] {
+  const { store } = ports;
+  const known = async (id: string): Promise<AuthorityRecord> => {
+    const found = await store.find(id);
+    if (found === undefined) throw new CaError('notFound', 'no such certificate authority');
+    return found;
+  };
+  const localIssuer = async (id: string): Promise<void> => {
+    const type = await store.issuerType(id);
+    if (type === undefined) throw new CaError('notFound', 'no such issuer');
+    if (type !== 'local') throw new CaError('conflict', 'the CAs of this issuer are elsewhere');
+  };
+  return [
+    serve(createIntermediate, async ({ params, body, caller }) => {
+      await localIssuer(params.id);
+      const create = body.external ? requestExternal : body.parent_ca_id === undefined ? createRoot : createChild;
+      const made: Made = await create(ports, params.id, body, caller?.id ?? '');
+      return { ...show(made.record), warnings: [...made.warnings] };
+    }),
+    serve(listIntermediates, async ({ params, query }) => {
+      await localIssuer(params.id);
+      const all = (await store.list(params.id)).map(show);
+      return { data: query.view === 'tree' ? trees(all) : all };
+    }),
+    serve(getIntermediate, async ({ params }) => show(await known(params.ca_id))),
+    serve(listIntermediateChildren, async ({ params }) => {
+      await known(params.ca_id);
+      return { data: (await store.children(params.ca_id)).map(show) };
+    }),
+    serve(getIntermediateChain, async ({ params, query }) => {
+      const path = await wholePath(store, await known(params.ca_id), ports.chance.now());
+      const chain = [...path].reverse();
+      return { chain_pem: pemChain(query.include_root === 'true' || chain.length === 1 ? chain : chain.slice(0, -1)) };
+    }),
+    serve(getIntermediateCsr, async ({ params }) => {
+      const { csr } = await known(params.ca_id);
+      if (csr === undefined) throw new CaError('conflict', 'the CA has its certificate');
+      return { csr_pem: toPem('CERTIFICATE REQUEST', csr) };
+    }),
+    serve(importIntermediateCertificate, async ({ params, body, caller }) =>
+      show(await certifyExternal(ports, await known(params.ca_id), body, caller?.id ?? '')),
+    ),
+    serve(retireIntermediate, async ({ params, body, caller }) => {
+      const retirement = {
+        confirm: body.confirm,
+        note: body.note,
+        drainUntil: body.drain_until === undefined ? undefined : new Date(body.drain_until),
+        stopLeaves: body.stop_leaf,
+      };
+      const { id, state } = await store.retire((await certified(params.ca_id)).id, retirement, caller?.id ?? '');
+      return { id, state, decided_by: caller?.id ?? '', confirmed: state === 'retired' };
+    }),
+    serve(reactivateIntermediate, async ({ params, caller }) =>
+      show(await store.reactivate((await certified(params.ca_id)).id, caller?.id ?? '')),
+    ),
+    serve(revokeIntermediate, async ({ params, body, caller }) => {
+      const { id } = await certified(params.ca_id);
+      await ports.wake('jobProcessor');
+      const jobId = ports.newId('job');
+      const revoked = await store.revoke(id, reasons[body.reason], jobId, caller?.id ?? '');
+      await ports.hint(jobId);
+      return show(revoked);
+    }),
+    serve(setIssuingCa, async ({ params, body, caller }) => {
+      await localIssuer(params.id);
+      await store.chooseIssuing(params.id, body.issuing_ca_id ?? undefined, caller?.id ?? '');
+      return { id: params.id, issuing_ca_id: body.issuing_ca_id };
+    }),
+  ];
+
+  async function certified(id: string): Promise<AuthorityRecord> {
+    const found = await known(id);
+    if (found.state === 'created') throw new CaError('conflict', 'the CA waits for its certificate');
+    return found;
+  }
+}
+
+/** From the root down; every link must stand. */
+async function wholePath(store: AuthorityAdministration, authority: AuthorityRecord, now: number): Promise<readonly Uint8Array[]> {
+  const path: Uint8Array[] = [];
+  let current: AuthorityRecord | undefined = authority;
+  for (let depth = 0; depth <= maxDepth && current !== undefined; depth++) {
+    const { certificate, state, id, notAfter, parentId, chainAbove }: AuthorityRecord = current;
+    if (certificate === undefined || notAfter === undefined) throw new CaError('conflict', `the CA ${id} waits for its certificate`);
+    if (state === 'revoked' || notAfter.getTime() <= now)
+      throw new CaError('conflict', `the chain is broken: the CA ${id} is ${state === 'revoked' ? state : 'expired'}`);
+    path.unshift(certificate);
+    path.unshift(...[...chainAbove].reverse());
+    current = parentId === undefined ? undefined : await store.find(parentId);
+  }
+  issuingState(path, now);
+  return path;
+}
+
+function trees(all: readonly IntermediateBody[]): TreeNode[] {
+  const below = (id: string | null): TreeNode[] =>
+    all.filter(({ parent_ca_id }) => parent_ca_id === id).map((body) => ({ ...body, children: below(body.id) }));
+  const ids = new Set(all.map(({ id }) => id));
+  // A CA under another issuer's heads a tree of its own here.
+  return all
+    .filter(({ parent_ca_id }) => parent_ca_id === null || !ids.has(parent_ca_id))
+    .map((body) => ({ ...body, children: below(body.id) }));
+}
+
+function show(record: AuthorityRecord): IntermediateBody {
+  const { commonName, organization, organizationalUnit, country, locality, province } = record.subject;
+  return {
+    id: record.id,
+    owning_issuer_id: record.issuerId ?? null,
+    parent_ca_id: record.parentId ?? null,
+    name: record.name,
+    subject: {
+      ...(commonName !== undefined && { common_name: commonName }),
+      ...(organization !== undefined && { organization }),
+      ...(organizationalUnit !== undefined && { organizational_unit: organizationalUnit }),
+      ...(country !== undefined && { country }),
+      ...(locality !== undefined && { locality }),
+      ...(province !== undefined && { province }),
+    },
+    state: record.state,
+    algorithm: record.algorithm,
+    cert_pem: record.certificate === undefined ? null : toPem('CERTIFICATE', record.certificate),
+    key_driver_id: record.keyId ?? null,
+    not_before: record.notBefore?.toISOString() ?? null,
+    not_after: record.notAfter?.toISOString() ?? null,
+    path_len_constraint: record.pathLength ?? null,
+    name_constraints: { permitted: [...record.nameConstraints.permitted], excluded: [...record.nameConstraints.excluded] },
+    signs_leaves: record.signsLeaves,
+    drain_until: record.drainUntil?.toISOString() ?? null,
+    retired_at: record.retiredAt?.toISOString() ?? null,
+    retire_note: record.retireNote ?? null,
+    revoked_at: record.revokedAt?.toISOString() ?? null,
+    revocation_reason: record.revocationReason ?? null,
+    metadata: { ...record.metadata },
+    created_at: record.createdAt.toISOString(),
+    updated_at: record.updatedAt.toISOString(),
+  };
+}

@@ -1,0 +1,59 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { addSignerKey, listSignerKeys, type SignerKeyBody } from '#contract/signer-keys.ts';
+import type { Envelope } from '#adapters/kms/envelope.ts';
+import { sealSigner } from '#adapters/kms/sealed-signer.ts';
+import type { SignerKeyRecord, SignerKeyStore } from '#adapters/postgres/signer-keys.ts';
+import { CaError } from '#domain/error.ts';
+import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { toPem } from '#domain/x509/pem.ts';
+import { assertStrongKey, parsePublicKey, type PublicKeyInfo } from '#domain/x509/public-key.ts';
+import { caKeyContext } from '../shared/authorities.ts';
+import { serve, type Served } from './router.ts';
+
+/** The operations of `contract/signer-keys.ts`. */
+export function signerKeyOperations(ports: {
+  readonly keys: SignerKeyStore;
+  readonly envelope: Envelope;
+  readonly newId: (prefix: string) => string;
+}): readonly Served[] {
+  return [
+    serve(listSignerKeys, async () => ({ data: (await ports.keys.list()).map(show) })),
+    serve(addSignerKey, async ({ body, caller }) => {
+      const key = readKey(body.private_key_pem);
+      const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+      const algorithm = algorithmOf(parsePublicKey(spki));
+      const id = ports.newId('key');
+      const { sealed } = await sealSigner(ports.envelope, caKeyContext(id), key);
+      return show(await ports.keys.add({ id, driver: 'sealed', algorithm, spki, ref: undefined }, sealed, caller?.id ?? ''));
+    }),
+  ];
+}
+
+function readKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    // Whatever OpenSSL says of it might repeat a part of the key.
+    throw new CaError('malformed', 'private_key_pem is no unencrypted private key in PEM');
+  }
+}
+
+/** @throws {CaError} `badPublicKey` for a kind of key that no CA has */
+function algorithmOf(key: PublicKeyInfo): CaKeyAlgorithm {
+  assertStrongKey(key);
+  if (key.kind === 'ECDSA') return `ECDSA-${key.curve.replace('-', '') as 'P256' | 'P384' | 'P521'}`;
+  if (key.kind === 'RSA' && (key.bits === 2048 || key.bits === 3072 || key.bits === 4096)) return `RSA-${key.bits}`;
+  throw new CaError('badPublicKey', 'a CA key is RSA of 2048, 3072 or 4096 bits, or on P-256, P-384 or P-521');
+}
+
+function show(key: SignerKeyRecord): SignerKeyBody {
+  return {
+    id: key.id,
+    driver: key.driver,
+    algorithm: key.algorithm,
+    public_key_pem: toPem('PUBLIC KEY', key.spki),
+    state: key.state,
+    created_by: key.createdBy,
+    created_at: key.createdAt.toISOString(),
+  };
+}
