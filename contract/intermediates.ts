@@ -56,14 +56,9 @@ export const intermediate = z.strictObject({
 });
 export type IntermediateBody = z.infer<typeof intermediate>;
 
-export interface TreeNode extends IntermediateBody {
-  readonly children: readonly TreeNode[];
-}
-const node: z.ZodType<TreeNode> = intermediate.extend({
-  get children() {
-    return z.array(node);
-  },
-});
+/** How many CAs stand above it in the list. */
+const listed = intermediate.extend({ depth: z.number().int() });
+export type ListedIntermediate = z.infer<typeof listed>;
 
 export const createIntermediate = route({
   operation: 'createIntermediate',
@@ -105,12 +100,12 @@ export const listIntermediates = route({
   command: 'intermediate list',
   method: 'GET',
   path: '/api/v1/issuers/{id}/intermediates',
-  summary: 'The CAs of an issuer, flat or as trees',
+  summary: 'The CAs of an issuer: in the order in which they came, or as a tree, each followed by those below it',
   permission: 'ca.hierarchy.read',
   params: issuerParams,
   query: z.strictObject({ view: z.enum(['flat', 'tree']).default('flat') }),
   body: nothing,
-  answer: z.strictObject({ data: z.array(z.union([node, intermediate])) }),
+  answer: z.strictObject({ data: z.array(listed) }),
   status: 200,
 });
 

@@ -33,11 +33,18 @@ export const addSignerKey = route({
   command: 'signer-key add',
   method: 'POST',
   path: '/api/v1/signer-keys',
-  summary: 'Registers the key of an existing root: a PKCS#8 key, which is sealed at once and never shown again',
+  summary:
+    'Registers the key of an existing root: one in KMS that the deployment names in caKeyArns, or a PKCS#8 key, which is sealed at once and never shown again',
   permission: 'ca.hierarchy.manage',
   params: nothing,
   query: nothing,
-  body: z.strictObject({ driver: z.literal('sealed'), private_key_pem: z.string().min(1).max(8192) }),
+  body: z.discriminatedUnion('driver', [
+    z.strictObject({ driver: z.literal('sealed'), private_key_pem: z.string().min(1).max(8192) }),
+    z.strictObject({
+      driver: z.literal('kms'),
+      ref: z.string().regex(/^arn:aws(?:-[a-z]+)*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]{1,64}$/, 'the ARN of a key'),
+    }),
+  ]),
   answer: signerKey,
   status: 201,
 });

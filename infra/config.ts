@@ -78,6 +78,11 @@ const schema = z.strictObject({
     .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/))
     .max(20)
     .default([]),
+  /** Keys in AWS KMS that CAs may sign with; each must then be registered as a signer key. */
+  caKeyArns: z
+    .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]{1,64}$/))
+    .max(20)
+    .default([]),
   /** Memory in MB by function, instead of the table's. */
   memoryMb: z.partialRecord(z.enum(functionSpecs.map((spec) => spec.name)), z.number().int().min(128).max(10_240)).default({}),
   /** Names of its own: `acme.` and `api.` at API Gateway, `pki.` at CloudFront. Without it both have Amazon's names. */

@@ -22,6 +22,8 @@ export interface FunctionSpec {
   readonly consumesJobs?: boolean;
   readonly invokesProber?: boolean;
   readonly invokesConnector?: boolean;
+  /** Signs with the keys of CAs, also with those in KMS that the configuration names. */
+  readonly signs?: boolean;
   /** Opens only what was sealed for it: contexts that begin so. */
   readonly envelopeContext?: string;
   /** Starts loops by hand. */
@@ -43,7 +45,7 @@ const loopNeeds = {
   'loop-renewal-check': { ...readsGate, sendsJobs: true },
   'loop-short-lived-expiry': { ...readsGate, sendsJobs: true },
   'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
-  'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'] },
+  'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'], signs: true },
   'loop-acme-gc': readsGate,
   'loop-audit-chain': { ...readsGate, artifacts: ['audit/*'] },
   'loop-monitor': { tables: { state: ['UpdateItem', 'GetItem'] }, warms: true },
@@ -65,6 +67,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     // it signs CAs below others: of all that is sealed it opens CA keys alone
     envelope: ['encrypt', 'decrypt'],
     envelopeContext: 'ca-key:',
+    signs: true,
     sendsJobs: true,
     startsLoops: true,
     urls: true,
@@ -77,6 +80,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     database: 'runtime',
     tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], nonces: ['PutItem'], rates },
     envelope: ['encrypt', 'decrypt'],
+    signs: true,
     sendsJobs: true,
     urls: true,
   },
@@ -90,6 +94,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     tables: { state: ['GetItem', 'PutItem'], rates },
     artifacts: ['crl/*'],
     envelope: ['encrypt', 'decrypt'],
+    signs: true,
   },
   { name: proberName, memoryMb: 256, timeoutSeconds: 45 },
   { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContext: 'connector:' },
@@ -101,6 +106,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     tables: { state: ['UpdateItem'] },
     artifacts: ['crl/*'],
     envelope: ['decrypt'],
+    signs: true,
     consumesJobs: true,
     invokesProber: true,
     invokesConnector: true,

@@ -57,7 +57,6 @@ const settings = z
     ...environment.envelope,
     ...environment.queue,
     ...environment.artifacts,
-    PUBLIC_BASE_URL: environment.urls.PUBLIC_BASE_URL,
     ...environment.urls,
     /** File name of the newest migration in this release. */
     SCHEMA_HEAD: z.string().min(1),

@@ -1,6 +1,6 @@
 import {
   createIntermediate, getIntermediate, getIntermediateChain, getIntermediateCsr, importIntermediateCertificate, listIntermediateChildren,
-  listIntermediates, reactivateIntermediate, retireIntermediate, revokeIntermediate, setIssuingCa, type IntermediateBody, type TreeNode,
+  listIntermediates, reactivateIntermediate, retireIntermediate, revokeIntermediate, setIssuingCa, type IntermediateBody, type ListedIntermediate,
 } from '#contract/intermediates.ts'; // prettier-ignore
 import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
@@ -49,7 +49,9 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
     serve(listIntermediates, async ({ params, query }) => {
       await localIssuer(params.id);
       const all = (await store.list(params.id)).map(show);
-      return { data: query.view === 'tree' ? trees(all) : all };
+      const tree = asTree(all);
+      const depths = new Map(tree.map(({ id, depth }) => [id, depth]));
+      return { data: query.view === 'tree' ? tree : all.map((body) => ({ ...body, depth: depths.get(body.id) ?? 0 })) };
     }),
     serve(getIntermediate, async ({ params }) => show(await known(params.ca_id))),
     serve(listIntermediateChildren, async ({ params }) => {
@@ -121,14 +123,24 @@ async function wholePath(store: AuthorityAdministration, authority: AuthorityRec
   return path;
 }
 
-function trees(all: readonly IntermediateBody[]): TreeNode[] {
-  const below = (id: string | null): TreeNode[] =>
-    all.filter(({ parent_ca_id }) => parent_ca_id === id).map((body) => ({ ...body, children: below(body.id) }));
+/** Each CA followed by those below it, with its depth. */
+function asTree(all: readonly IntermediateBody[]): ListedIntermediate[] {
+  const below = (parents: readonly IntermediateBody[], depth: number): ListedIntermediate[] =>
+    depth > maxDepth
+      ? []
+      : parents.flatMap((body) => [
+          { ...body, depth },
+          ...below(
+            all.filter(({ parent_ca_id }) => parent_ca_id === body.id),
+            depth + 1,
+          ),
+        ]);
   const ids = new Set(all.map(({ id }) => id));
   // A CA under another issuer's heads a tree of its own here.
-  return all
-    .filter(({ parent_ca_id }) => parent_ca_id === null || !ids.has(parent_ca_id))
-    .map((body) => ({ ...body, children: below(body.id) }));
+  return below(
+    all.filter(({ parent_ca_id }) => parent_ca_id === null || !ids.has(parent_ca_id)),
+    0,
+  );
 }
 
 function show(record: AuthorityRecord): IntermediateBody {

@@ -1,6 +1,8 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { addSignerKey, listSignerKeys, type SignerKeyBody } from '#contract/signer-keys.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
+import { signingClient } from '#adapters/kms/client.ts';
+import { describeKmsKey, type KmsKey } from '#adapters/kms/kms-signer.ts';
 import { sealSigner } from '#adapters/kms/sealed-signer.ts';
 import type { SignerKeyRecord, SignerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { CaError } from '#domain/error.ts';
@@ -19,14 +21,28 @@ export function signerKeyOperations(ports: {
   return [
     serve(listSignerKeys, async () => ({ data: (await ports.keys.list()).map(show) })),
     serve(addSignerKey, async ({ body, caller }) => {
+      const id = ports.newId('key');
+      if (body.driver === 'kms') {
+        const { arn, algorithm, spki } = await knownToKms(body.ref);
+        return show(await ports.keys.add({ id, driver: 'kms', algorithm, spki, ref: arn }, undefined, caller?.id ?? ''));
+      }
       const key = readKey(body.private_key_pem);
       const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
       const algorithm = algorithmOf(parsePublicKey(spki));
-      const id = ports.newId('key');
       const { sealed } = await sealSigner(ports.envelope, caKeyContext(id), key);
       return show(await ports.keys.add({ id, driver: 'sealed', algorithm, spki, ref: undefined }, sealed, caller?.id ?? ''));
     }),
   ];
+}
+
+/** The deployment's permissions say which keys there are: any other is as good as none. */
+async function knownToKms(arn: string): Promise<KmsKey> {
+  try {
+    return await describeKmsKey(signingClient(), arn);
+  } catch (cause) {
+    if (!(cause instanceof CaError) || cause.code !== 'internal') throw cause;
+    throw new CaError('malformed', 'the key service has no such key for us; the deployment must name it in caKeyArns', { cause });
+  }
 }
 
 function readKey(pem: string): KeyObject {

@@ -1,7 +1,10 @@
 import { CaError } from '#domain/error.ts';
 import { signingAuthority, type SigningAuthority } from '#domain/issuance/issue.ts';
 import type { CertificateAuthority, IssuanceStore } from '#domain/issuance/store.ts';
+import { signingClient } from '#adapters/kms/client.ts';
+import { kmsSigner } from '#adapters/kms/kms-signer.ts';
 import { openSigner } from '#adapters/kms/sealed-signer.ts';
+import { caKeyAlgorithms, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
 
 export type AuthoritySource = Pick<IssuanceStore, 'authority'>;
@@ -40,11 +43,21 @@ async function open(source: AuthoritySource, envelope: Envelope, caId: string): 
     path.unshift(current.certificate);
   }
   path.unshift(...[...current.chainAbove].reverse());
-  return signingAuthority(caId, path, await openSigner(envelope, first.sealedKey, caKeyContext(caId)));
+  const signer =
+    first.kmsKey === undefined
+      ? await openSigner(envelope, first.sealedKey, caKeyContext(caId))
+      : kmsSigner(signingClient(), { ...first.kmsKey, algorithm: known(first.kmsKey.algorithm) });
+  return signingAuthority(caId, path, signer);
 }
 
 async function load(source: AuthoritySource, id: string): Promise<CertificateAuthority> {
   const authority = await source.authority(id);
   if (authority === undefined) throw new CaError('internal', `no certificate authority ${id}`);
   return authority;
+}
+
+function known(algorithm: string): CaKeyAlgorithm {
+  const found = caKeyAlgorithms.find((candidate) => candidate === algorithm);
+  if (found === undefined) throw new CaError('internal', 'a CA has a key of an unknown algorithm');
+  return found;
 }
