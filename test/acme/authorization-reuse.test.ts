@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, type Platform } from '../platform.ts';
-import { acmeClient, freshName, makeCsr, startResponder, type AcmeClient, type Responder } from './client.ts';
+import { makeCsr } from '../acme-conformance/certification-request.ts';
+import { acmeClient, freshName, startResponder, type AcmeClient, type Responder } from './client.ts';
 
 let platform: Platform;
 let responder: Responder;

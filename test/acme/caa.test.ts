@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { acmeClient, challengeOf, freshName, makeCsr, poll, type AcmeClient } from './client.ts';
-import { startZone, type Zone, type ZoneRecord } from './zone.ts';
+import { makeCsr } from '../acme-conformance/certification-request.ts';
+import { acmeClient, challengeOf, freshName, poll, type AcmeClient } from './client.ts';
+import { startZone, type Zone, type ZoneRecord } from '../acme-conformance/zone.ts';
 
 let platform: Platform;
 let zone: Zone;

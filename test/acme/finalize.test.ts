@@ -1,19 +1,8 @@
 import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, type Platform } from '../platform.ts';
-import {
-  acmeClient,
-  bind,
-  firstCertificate,
-  freshName,
-  generalName,
-  makeCsr,
-  requestedExtension,
-  startResponder,
-  type AcmeClient,
-  type CsrOptions,
-  type Responder,
-} from './client.ts';
+import { generalName, makeCsr, requestedExtension, type CsrOptions } from '../acme-conformance/certification-request.ts';
+import { acmeClient, bind, firstCertificate, freshName, startResponder, type AcmeClient, type Responder } from './client.ts';
 
 let platform: Platform;
 let responder: Responder;

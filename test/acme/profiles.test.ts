@@ -1,17 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import {
-  acmeClient,
-  freshName,
-  firstCertificate,
-  makeCsr,
-  poll,
-  prove,
-  startResponder,
-  type AcmeClient,
-  type Responder,
-} from './client.ts';
+import { makeCsr } from '../acme-conformance/certification-request.ts';
+import { acmeClient, freshName, firstCertificate, poll, prove, startResponder, type AcmeClient, type Responder } from './client.ts';
 
 let platform: Platform;
 let responder: Responder;

@@ -2,7 +2,8 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseCertificate } from '#domain/x509/certificate.ts';
 import { api, request, startPlatform, type Answer, type Platform } from '../platform.ts';
-import { acmeClient, bind, freshName, makeCsr, type AcmeClient, type Issued } from './client.ts';
+import { makeCsr } from '../acme-conformance/certification-request.ts';
+import { acmeClient, bind, freshName, type AcmeClient, type Issued } from './client.ts';
 
 let platform: Platform;
 let client: AcmeClient;

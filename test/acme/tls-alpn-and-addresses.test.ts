@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import tls, { type Server } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, type Answer, type Platform } from '../platform.ts';
-import { challengeCertificate } from '../prober/challenge-certificate.ts';
-import { acmeClient, bind, challengeOf, firstCertificate, freshName, generalName, makeCsr, poll, type AcmeClient } from './client.ts';
+import { challengeCertificate } from '../acme-conformance/challenge-certificate.ts';
+import { generalName, makeCsr } from '../acme-conformance/certification-request.ts';
+import { acmeClient, bind, challengeOf, firstCertificate, freshName, poll, type AcmeClient } from './client.ts';
 
 let platform: Platform;
 let client: AcmeClient;

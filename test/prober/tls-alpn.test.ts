@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { NameResolver } from '#adapters/dns/resolver.ts';
 import { validateTlsAlpn, type TlsAlpnTarget } from '#adapters/tls/tls-alpn01.ts';
 import { ProbeError } from '#domain/probe/probe.ts';
-import { challengeCertificate, type ChallengeCertificateOptions } from './challenge-certificate.ts';
+import { challengeCertificate, type ChallengeCertificateOptions } from '../acme-conformance/challenge-certificate.ts';
 
 const keyAuthorization = `${randomBytes(32).toString('base64url')}.${randomBytes(32).toString('base64url')}`;
 const dns = (value: string): TlsAlpnTarget['identifier'] => ({ type: 'dns', value });

@@ -18,7 +18,15 @@ export interface Zone {
   stop(): void;
 }
 
-export async function startZone(): Promise<Zone> {
+export interface ZoneOptions {
+  readonly listen?: string;
+  /** 0: a free one. */
+  readonly port?: number;
+  /** IPv4; every name exists and has it. */
+  readonly everyName?: string;
+}
+
+export async function startZone({ listen = '127.0.0.1', port = 0, everyName }: ZoneOptions = {}): Promise<Zone> {
   const records = new Map<string, readonly ZoneRecord[]>();
   const broken = new Set<string>();
   const asked: string[] = [];
@@ -28,7 +36,7 @@ export async function startZone(): Promise<Zone> {
     if (question === undefined) return;
     const name = question.name.toLowerCase();
     asked.push(`${question.type} ${name}`);
-    const found = records.get(name);
+    const found = records.get(name) ?? (everyName === undefined ? undefined : [{ type: 'A', data: everyName } as const]);
     const answers = (found ?? [])
       .filter((record) => record.type === question.type || record.type === 'CNAME')
       .map((record) => ({ ...record, name: question.name, ttl: 0 }) as packet.Answer);
@@ -37,6 +45,9 @@ export async function startZone(): Promise<Zone> {
     const reply = packet.encode({ type: 'response', id: query.id ?? 0, flags, questions: query.questions ?? [], answers });
     socket.send(reply, from.port, from.address);
   });
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  return { address: `127.0.0.1:${socket.address().port}`, records, broken, asked, stop: () => socket.close() };
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(port, listen, resolve);
+  });
+  return { address: `${listen}:${socket.address().port}`, records, broken, asked, stop: () => socket.close() };
 }
