@@ -69,6 +69,13 @@ module.exports = {
       from: { pathNot: '(^test/)|(\\.test\\.ts$)' },
       to: { path: '(^test/)|(\\.test\\.ts$)' },
     },
+    {
+      name: 'acme-conformance-knows-no-server',
+      severity: 'error',
+      comment: 'The suite tries any server by its directory; only its own tests know ours.',
+      from: { path: '^test/acme-conformance/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(domain|contract|connectors|adapters|functions|infra|clients|test)/', pathNot: '^test/acme-conformance/' },
+    },
     // aws-lambda exists as types only.
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^aws-lambda$' } },
   ],
