@@ -19,7 +19,7 @@ async function addressOrder(subject: Subject, value = subject.ip ?? '192.0.2.1')
   if (['unsupportedIdentifier', 'rejectedIdentifier', 'malformed'].includes(errorOf(answer))) {
     throw new NotApplicable(`the server takes no order for ${value}: ${show(answer)}`);
   }
-  succeeded('newOrder', answer, 201);
+  succeeded('newOrder', answer);
   return { url: answer.headers['location'] ?? '', body: objectOf(answer), identifiers: [ip(value)] };
 }
 

@@ -26,7 +26,7 @@ export const replaces: readonly Case[] = [
     const client = await account(subject);
     const issued = await issue(subject, client);
     const id = certId(subject, issued);
-    const order = objectOf(succeeded('newOrder', await replacing(subject, client, issued.order.identifiers, id), 201));
+    const order = objectOf(succeeded('newOrder', await replacing(subject, client, issued.order.identifiers, id)));
     hold(order['replaces'] === id, `replaces is ${JSON.stringify(order['replaces'])}`);
   }),
   must(clause, 'a certificate that was replaced is alreadyReplaced, status 409', async (subject) => {

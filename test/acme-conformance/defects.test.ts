@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { api, startPlatform, type Platform } from '../platform.ts';
+import { account, stranger } from './account.ts';
+import { nameOf } from './case.ts';
+import { interpose, type Defect } from './defects/defective.ts';
+import { requestDefects } from './defects/requests.ts';
+import type { Options } from './options.ts';
+import { certificate, pendingOrder, readyOrder } from './order.ts';
+import { line, summary } from './report.ts';
+import { runSuite } from './run.ts';
+import { sections } from './sections.ts';
+import { openSession, startResponders, type Responders, type Session } from './session.ts';
+
+const defects: readonly Defect[] = [...requestDefects];
+
+let responders: Responders & { close(): Promise<void> };
+let platform: Platform;
+let whole: Session;
+let options: Options;
+const interposer = interpose();
+const here = { listen: '127.0.0.1', httpPort: 0, tlsPort: 0, dnsPort: 0, address: '127.0.0.1' };
+
+beforeAll(async () => {
+  responders = await startResponders(here);
+  const { http, tls, zone } = responders;
+  const ports = ['--door-http01-port', String(http?.port), '--door-tls-alpn01-port', String(tls?.port)];
+  platform = await startPlatform({ args: [...ports, '--dns-resolver', zone?.address ?? ''] });
+  const profile = {
+    id: 'demanding',
+    name: 'Demanding',
+    eab_required: true,
+    terms_of_service: 'https://example.com/terms',
+    caa_identities: ['ca.example'],
+  };
+  expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
+  const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'demanding', max_uses: 10_000 })).json();
+  options = {
+    ...here,
+    directory: `${platform.url}/acme/profile/demanding/directory`,
+    ca: platform.ca,
+    externalAccount: { kid: String(key['key_id']), hmac: String(key['hmac_key']) },
+    suffix: 'localhost',
+    ip: undefined,
+    profile: undefined,
+    patience: 60,
+    only: [],
+    mustOnly: false,
+    junit: undefined,
+  };
+  whole = await openSession(options, responders, interposer);
+  // What the cases share is made by a server that is whole.
+  const { subject } = whole;
+  interposer.owner = (await account(subject)).kid;
+  await Promise.all([stranger(subject), certificate(subject), readyOrder(subject), pendingOrder(subject)]);
+});
+afterAll(async () => {
+  whole.close();
+  await platform.stop();
+  await responders.close();
+});
+
+const sectionsOf = ({ caught }: Defect): typeof sections =>
+  sections.filter(({ cases }) => cases.some((one) => caught.includes(nameOf(one))));
+
+/** The cases that a defect may spoil: all of the sections that must notice it, but not those that would wait for nothing. */
+function tried(defect: Defect): typeof sections {
+  return sectionsOf(defect).map(({ title, cases }) => ({
+    title,
+    cases: cases.filter((one) => {
+      const name = nameOf(one);
+      if (defect.caught.includes(name)) return true;
+      return !one.slow && (defect.among === undefined || defect.among.some((part) => name.includes(part)));
+    }),
+  }));
+}
+
+test('each defect names cases that exist, and has a name of its own', () => {
+  const names = sections.flatMap(({ cases }) => cases.map(nameOf));
+  for (const { caught } of defects) expect(names).toEqual(expect.arrayContaining([...caught]));
+  expect(new Set(defects.map(({ what }) => what)).size).toBe(defects.length);
+});
+
+test.each(defects.map((defect) => [defect.what, defect] as const))('%s: caught by the cases of its clause alone', async (_, defect) => {
+  interposer.defect = defect.serve;
+  interposer.subject = whole.subject;
+  try {
+    const session = await openSession(options, responders, interposer);
+    const subject = { ...session.subject, shared: whole.subject.shared };
+    interposer.subject = subject;
+    const results = await runSuite(subject, tried(defect), { only: [], mustOnly: false });
+    session.close();
+    const failed = results.filter(({ outcome }) => outcome === 'fail');
+    expect(failed.map((result) => nameOf(result.case)).sort(), [summary(results), ...failed.map(line)].join('\n')).toEqual(
+      [...defect.caught].sort(),
+    );
+  } finally {
+    interposer.defect = undefined;
+  }
+});
