@@ -2,8 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { account, stranger } from './account.ts';
 import { nameOf } from './case.ts';
+import { accountDefects } from './defects/accounts.ts';
 import { interpose, type Defect } from './defects/defective.ts';
+import { issuanceDefects } from './defects/issuance.ts';
+import { replayAndErrorDefects } from './defects/replay-and-errors.ts';
 import { requestDefects } from './defects/requests.ts';
+import { resourceDefects } from './defects/resources.ts';
+import { revocationDefects } from './defects/revocation.ts';
+import { validationDefects } from './defects/validation.ts';
 import type { Options } from './options.ts';
 import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
@@ -11,7 +17,15 @@ import { runSuite } from './run.ts';
 import { sections } from './sections.ts';
 import { openSession, startResponders, type Responders, type Session } from './session.ts';
 
-const defects: readonly Defect[] = [...requestDefects];
+const defects: readonly Defect[] = [
+  ...requestDefects,
+  ...replayAndErrorDefects,
+  ...resourceDefects,
+  ...accountDefects,
+  ...issuanceDefects,
+  ...revocationDefects,
+  ...validationDefects,
+];
 
 let responders: Responders & { close(): Promise<void> };
 let platform: Platform;
@@ -24,7 +38,10 @@ beforeAll(async () => {
   responders = await startResponders(here);
   const { http, tls, zone } = responders;
   const ports = ['--door-http01-port', String(http?.port), '--door-tls-alpn01-port', String(tls?.port)];
-  platform = await startPlatform({ args: [...ports, '--dns-resolver', zone?.address ?? ''] });
+  platform = await startPlatform({
+    args: [...ports, '--dns-resolver', zone?.address ?? ''],
+    env: { LIMIT_OPEN_ORDERS: '10000' },
+  });
   const profile = {
     id: 'demanding',
     name: 'Demanding',

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs certbot and lego from Debian and schemathesis from PyPI where that is possible, then drives them against a platform of the tests' own.
+# Installs certbot, lego and pebble from Debian and schemathesis from PyPI where that is possible, then drives the clients against a platform of the
+# tests' own and tries pebble by the conformance suite.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=()
-for tool in certbot lego openssl; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+for tool in certbot lego pebble openssl; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive

@@ -29,7 +29,7 @@ export interface Server {
   read(url: string, kid: string): Promise<HttpAnswer>;
   /** The account, if the suite made it. */
   keyOf(kid: string): Key | undefined;
-  kidOf(key: Key): string | undefined;
+  kidOf(jwk: JsonObject): string | undefined;
   /** The account that the cases share. */
   readonly owner: string;
 }
@@ -85,7 +85,7 @@ export function interpose(): Interposer {
             return resend(url, { header: { alg: key.alg, kid, url }, payload: '', key }, false);
           },
           keyOf: (kid) => keys.get(kid),
-          kidOf: (key) => [...keys].find(([, other]) => other.thumbprint === key.thumbprint)?.[0],
+          kidOf: (jwk) => [...keys].find(([, key]) => key.jwk['x'] === jwk['x'])?.[0],
         };
         return defect(request, server);
       };
@@ -146,6 +146,11 @@ export function withObject(answer: HttpAnswer, change: (object: Record<string, u
   }
   if (typeof parsed !== 'object' || parsed === null) return answer;
   return { ...answer, body: JSON.stringify(change(parsed as Record<string, unknown>)) };
+}
+
+/** Answers with an object that is a little different. */
+export function objects(concern: Concern, change: (object: Record<string, unknown>) => JsonObject): Serve {
+  return answering(concern, (answer) => (answer.status < 300 ? withObject(answer, change) : answer));
 }
 
 export function without(object: JsonObject, ...names: readonly string[]): JsonObject {
