@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs certbot, lego and pebble from Debian and schemathesis from PyPI where that is possible, then drives the clients against a platform of the
-# tests' own and tries pebble by the conformance suite.
+# Installs certbot, lego and pebble from Debian, a recent certbot and schemathesis from PyPI where that is possible, then drives the clients against
+# a platform of the tests' own and tries pebble by the conformance suite.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,5 +19,13 @@ if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
   fi
 fi
+# Debian's certbot knows neither profiles nor renewal information.
+recent=${CERTBOT_VENV:-.build/certbot-5.8.0}
+if [ ! -x "$recent/bin/certbot" ] && command -v python3 >/dev/null; then
+  echo 'installing a recent certbot'
+  { python3 -m venv "$recent" && "$recent/bin/pip" install --quiet --disable-pip-version-check certbot==5.8.0; } || echo 'no recent certbot'
+fi
+CERTBOT_RECENT=$(realpath -m "$recent/bin/certbot")
+export CERTBOT_RECENT
 export PATH="$PWD/$venv/bin:$PATH"
 exec node_modules/.bin/vitest run --config vitest.interop.config.ts "$@"
