@@ -10,6 +10,7 @@ import { requestDefects } from './defects/requests.ts';
 import { resourceDefects } from './defects/resources.ts';
 import { revocationDefects } from './defects/revocation.ts';
 import { validationDefects } from './defects/validation.ts';
+import { withheldDefects } from './defects/withheld.ts';
 import type { Options } from './options.ts';
 import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
@@ -25,6 +26,7 @@ const defects: readonly Defect[] = [
   ...issuanceDefects,
   ...revocationDefects,
   ...validationDefects,
+  ...withheldDefects,
 ];
 
 let responders: Responders & { close(): Promise<void> };
@@ -90,6 +92,22 @@ function tried(defect: Defect): typeof sections {
     }),
   }));
 }
+
+/** What neither this server nor, but for the last, any other at hand offers. */
+const neverSeen = [
+  'RFC 8555 §7.4.1 newAuthz makes a pending authorization and gives its URL',
+  'RFC 8555 §7.4.1 newAuthz takes no wildcard',
+  'RFC 9444 §4.3 subdomainAuthAllowed of the directory is a boolean',
+  'RFC 9444 §4 the authorization of an order with an ancestor domain is for the name or for that domain',
+  'RFC 9444 §4 an ancestor domain that is none of the name’s is refused',
+  'RFC 8738 §5 http-01 for an address asks there, and the address is the Host',
+];
+
+test('each case that this server can pass is failed by some defect', () => {
+  const caught = new Set(defects.flatMap((defect) => defect.caught));
+  const never = sections.flatMap(({ cases }) => cases.map(nameOf)).filter((name) => !caught.has(name));
+  expect([...never].sort()).toEqual([...neverSeen].sort());
+});
 
 test('each defect names cases that exist, and has a name of its own', () => {
   const names = sections.flatMap(({ cases }) => cases.map(nameOf));

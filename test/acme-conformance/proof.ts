@@ -76,8 +76,10 @@ export async function present(subject: Subject, challenge: Offered, shown: Shown
       return;
     case 'dns-01': {
       const data = createHash('sha256').update(text).digest('base64url');
-      const others = [{ type: 'TXT', data: 'something else' } as const];
-      subject.zone?.records.set(`_acme-challenge.${value}`, [...others, { type: 'TXT', data }]);
+      const name = `_acme-challenge.${value}`;
+      // A name and its wildcard are proven there together.
+      const others = subject.zone?.records.get(name) ?? [{ type: 'TXT', data: 'something else' }];
+      subject.zone?.records.set(name, [...others, { type: 'TXT', data }]);
       return;
     }
     case 'tls-alpn-01': {

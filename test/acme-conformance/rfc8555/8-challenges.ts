@@ -1,10 +1,11 @@
 import { account } from '../account.ts';
 import { must, should, slow, type Case } from '../case.ts';
 import { isProven, isRefuted, tried } from '../attempt.ts';
-import { firstAuthorization, wantingProof } from '../order.ts';
-import { challengesOf, pathOf } from '../proof.ts';
-import type { Subject } from '../subject.ts';
-import { hold, NotApplicable } from '../verdict.ts';
+import { post, resource } from '../client.ts';
+import { firstAuthorization, orderPayload, wantingProof } from '../order.ts';
+import { challengesOf, judged, offered, pathOf, present } from '../proof.ts';
+import { freshName, type Subject } from '../subject.ts';
+import { hold, NotApplicable, objectOf, show } from '../verdict.ts';
 
 const http = 'RFC 8555 §8.3';
 const dns = 'RFC 8555 §8.4';
@@ -71,6 +72,18 @@ export const challenges: readonly Case[] = [
     ),
   ),
   must(dns, 'dns-01 with the digest among other records proves a name', async (subject) => isProven(await tried(subject, 'dns-01'))),
+  must(dns, 'dns-01 proves a name and its wildcard by two records of one name', async (subject) => {
+    const client = await account(subject);
+    const base = freshName(subject);
+    const identifiers = [base, `*.${base}`].map((value) => ({ type: 'dns', value }));
+    const order = await post(client, resource(subject.connection, 'newOrder'), orderPayload(subject, identifiers));
+    if (order.status >= 400) throw new NotApplicable(`the server refuses wildcards: ${show(order)}`);
+    const { status, authorizations } = objectOf(order);
+    if (status !== 'pending') throw new NotApplicable('the server asks for no proof');
+    const found = await Promise.all((authorizations as readonly string[]).map((url) => offered(subject, client, url, 'dns-01')));
+    for (const challenge of found) await present(subject, challenge);
+    for (const challenge of found) isProven({ authorization: await judged(subject, client, challenge) });
+  }),
   must(dns, 'dns-01 asks for TXT records of _acme-challenge below the name', async (subject) => {
     const { challenge } = await tried(subject, 'dns-01');
     const question = `TXT _acme-challenge.${challenge.identifier.value}`;
