@@ -2,7 +2,7 @@
 -- no transaction waits for another's.
 CREATE TABLE audit_seals (
   seq      bigint PRIMARY KEY,
-  event_id bigint NOT NULL UNIQUE REFERENCES audit_events,
+  event_id bigint NOT NULL UNIQUE,
   row_hash bytea NOT NULL CHECK (length(row_hash) = 32)
 );
 CREATE TRIGGER audit_seals_no_change BEFORE UPDATE OR DELETE ON audit_seals FOR EACH ROW EXECUTE FUNCTION audit_events_refuse_change();

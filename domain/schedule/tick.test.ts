@@ -136,6 +136,7 @@ test('each loop has one function, and folded loops share the schedule of the fir
     'notificationProcess',
     'crlGeneration',
     'acmeGC',
+    'auditChainVerify',
     'monitor',
   ]);
   expect(loops.map((each) => hostOf(each.name).function)).toEqual(loops.map((each) => each.function));

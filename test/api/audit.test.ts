@@ -109,16 +109,8 @@ test('a row that the owner of the database altered, deleted or moved is found wh
   expect(
     (
       await spoilt(
-        [
-          `ALTER TABLE audit_seals DROP CONSTRAINT audit_seals_event_id_fkey`,
-          `CREATE TABLE kept AS SELECT * FROM audit_events WHERE id = ${id}`,
-          `DELETE FROM audit_events WHERE id = ${id}`,
-        ],
-        [
-          `INSERT INTO audit_events OVERRIDING SYSTEM VALUE SELECT * FROM kept`,
-          `DROP TABLE kept`,
-          `ALTER TABLE audit_seals ADD FOREIGN KEY (event_id) REFERENCES audit_events`,
-        ],
+        [`CREATE TABLE kept AS SELECT * FROM audit_events WHERE id = ${id}`, `DELETE FROM audit_events WHERE id = ${id}`],
+        [`INSERT INTO audit_events OVERRIDING SYSTEM VALUE SELECT * FROM kept`, `DROP TABLE kept`],
       )
     ).broken,
   ).toEqual({ seq: at, kind: 'deleted' });

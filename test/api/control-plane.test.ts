@@ -77,7 +77,13 @@ test('a profile is replaced only by who read its newest version, and each change
 test('the audit trail cannot be changed, not even by the owner of the schema', async () => {
   const database = await platform.database();
   try {
-    for (const statement of ['DELETE FROM audit_events', `UPDATE audit_events SET actor = 'x'`, 'TRUNCATE audit_events']) {
+    for (const statement of [
+      'DELETE FROM audit_events',
+      `UPDATE audit_events SET actor = 'x'`,
+      'TRUNCATE audit_events',
+      'DELETE FROM audit_seals',
+      'TRUNCATE audit_seals',
+    ]) {
       await expect(database.query(statement)).rejects.toThrow('append-only');
     }
   } finally {
