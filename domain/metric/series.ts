@@ -19,6 +19,8 @@ export const series = {
   LeaseLost: 'Count',
   /** Items that ticks of loops could not do. */
   ItemsFailed: 'Count',
+  /** Walks of the audit chain that found it broken. */
+  AuditBreak: 'Count',
   /** Requests that a rate limit let through without having counted them. */
   LimiterFailOpen: 'Count',
   /** Migrations of the release that are not applied. */

@@ -8,6 +8,7 @@ import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';
+import { count } from '../shared/metrics.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.artifacts }).parse(process.env);
 const page = 2000;
@@ -33,7 +34,7 @@ export const handler = loopHandler('auditChainVerify', settings, ({ database }) 
     const { to, broken, whole } = await walk(trail, anchors, begins ? { seq: 0, hash: genesis } : before.verified, goOn);
     await trail.noteVerified(to, broken, begins);
     if (broken !== undefined) {
-      // It fails the tick's item, which the alarm on ItemsFailed hears.
+      count('AuditBreak');
       log.error('the audit chain is broken: see docs/operator/audit.md', { ...broken });
     } else if (before.head.seq > before.anchoredSeq && now - (before.anchoredAt?.getTime() ?? 0) >= anchorEveryMs) {
       await anchors.write({ seq: before.head.seq, hash: Buffer.from(before.head.hash).toString('hex'), at: new Date(now).toISOString() });

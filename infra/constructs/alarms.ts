@@ -60,6 +60,15 @@ export const alarmRows: readonly AlarmRow[] = [
     meaning: 'A CRL has used three quarters of its life: look at loop-crl-generation before relying parties notice',
   },
   {
+    series: 'AuditBreak',
+    is: 'atLeast',
+    threshold: 1,
+    statistic: 'Sum',
+    minutes: 60,
+    silence: 'fine',
+    meaning: 'The audit chain is broken: somebody changed or removed what was sealed, and the log of loop-audit-chain says where',
+  },
+  {
     series: 'LimiterFailOpen',
     is: 'atLeast',
     threshold: 1,
