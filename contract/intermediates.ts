@@ -62,7 +62,7 @@ export type ListedIntermediate = z.infer<typeof listed>;
 
 export const createIntermediate = route({
   operation: 'createIntermediate',
-  command: 'intermediate create',
+  command: 'cas create',
   method: 'POST',
   path: '/api/v1/issuers/{id}/intermediates',
   summary: 'Registers a root with its key, signs a CA below another, or asks for one whose certificate somebody else will sign',
@@ -97,7 +97,7 @@ export const createIntermediate = route({
 
 export const listIntermediates = route({
   operation: 'listIntermediates',
-  command: 'intermediate list',
+  command: 'cas list',
   method: 'GET',
   path: '/api/v1/issuers/{id}/intermediates',
   summary: 'The CAs of an issuer: in the order in which they came, or as a tree, each followed by those below it',
@@ -114,7 +114,7 @@ const one = { params, query: nothing, body: nothing, status: 200 } as const;
 export const getIntermediate = route({
   ...one,
   operation: 'getIntermediate',
-  command: 'intermediate get',
+  command: 'cas get',
   method: 'GET',
   path: '/api/v1/intermediates/{ca_id}',
   summary: 'One CA',
@@ -125,7 +125,7 @@ export const getIntermediate = route({
 export const listIntermediateChildren = route({
   ...one,
   operation: 'listIntermediateChildren',
-  command: 'intermediate children',
+  command: 'cas children',
   method: 'GET',
   path: '/api/v1/intermediates/{ca_id}/children',
   summary: 'The CAs directly below one',
@@ -136,7 +136,7 @@ export const listIntermediateChildren = route({
 export const getIntermediateChain = route({
   ...one,
   operation: 'getIntermediateChain',
-  command: 'intermediate chain',
+  command: 'cas chain',
   method: 'GET',
   path: '/api/v1/intermediates/{ca_id}/chain',
   summary: 'The certificates from a CA up, verified; refused when a link is expired or revoked',
@@ -148,7 +148,7 @@ export const getIntermediateChain = route({
 export const getIntermediateCsr = route({
   ...one,
   operation: 'getIntermediateCsr',
-  command: 'intermediate csr',
+  command: 'cas csr',
   method: 'GET',
   path: '/api/v1/intermediates/{ca_id}/csr',
   summary: 'The CSR of a CA whose certificate is signed elsewhere',
@@ -159,7 +159,7 @@ export const getIntermediateCsr = route({
 export const importIntermediateCertificate = route({
   ...one,
   operation: 'importIntermediateCertificate',
-  command: 'intermediate certify',
+  command: 'cas certify',
   method: 'POST',
   path: '/api/v1/intermediates/{ca_id}/certificate',
   summary: 'Brings the certificate that was signed elsewhere, with its chain up to the root; the CA becomes active',
@@ -171,7 +171,7 @@ export const importIntermediateCertificate = route({
 export const retireIntermediate = route({
   ...one,
   operation: 'retireIntermediate',
-  command: 'intermediate retire',
+  command: 'cas retire',
   method: 'POST',
   path: '/api/v1/intermediates/{ca_id}/retire',
   summary: 'First makes a CA drain, then with confirm ends it; CRL and OCSP go on',
@@ -189,7 +189,7 @@ export const retireIntermediate = route({
 export const reactivateIntermediate = route({
   ...one,
   operation: 'reactivateIntermediate',
-  command: 'intermediate reactivate',
+  command: 'cas reactivate',
   method: 'POST',
   path: '/api/v1/intermediates/{ca_id}/reactivate',
   summary: 'Lets a CA that drains sign again',
@@ -200,7 +200,7 @@ export const reactivateIntermediate = route({
 export const revokeIntermediate = route({
   ...one,
   operation: 'revokeIntermediate',
-  command: 'intermediate revoke',
+  command: 'cas revoke',
   method: 'POST',
   path: '/api/v1/intermediates/{ca_id}/revoke',
   summary: 'Puts a CA on the list of the CA above; neither it nor a CA below it signs any more',
@@ -213,7 +213,7 @@ export const revokeIntermediate = route({
 
 export const setIssuingCa = route({
   operation: 'setIssuingCa',
-  command: 'issuer choose-ca',
+  command: 'issuers choose-ca',
   method: 'PUT',
   path: '/api/v1/issuers/{id}/issuing-ca',
   summary: 'Chooses which CA signs for an issuer, at once; null: the one that the profile names',

@@ -16,7 +16,7 @@ export type SignerKeyBody = z.infer<typeof signerKey>;
 
 export const listSignerKeys = route({
   operation: 'listSignerKeys',
-  command: 'signer-key list',
+  command: 'signer-keys list',
   method: 'GET',
   path: '/api/v1/signer-keys',
   summary: 'The keys that a CA may be given',
@@ -30,7 +30,7 @@ export const listSignerKeys = route({
 
 export const addSignerKey = route({
   operation: 'addSignerKey',
-  command: 'signer-key add',
+  command: 'signer-keys add',
   method: 'POST',
   path: '/api/v1/signer-keys',
   summary:

@@ -37,6 +37,7 @@ interface Globals extends Given {
 }
 
 const nouns: Readonly<Record<string, string>> = {
+  audit: 'who did what, and the chain over it',
   auth: 'who the caller is',
   cas: 'certificate authorities',
   certs: 'managed certificates',
@@ -50,6 +51,7 @@ const nouns: Readonly<Record<string, string>> = {
   permissions: 'what may be granted',
   profiles: 'certificate profiles',
   roles: 'sets of permissions',
+  'signer-keys': 'keys elsewhere that certificate authorities may have',
 };
 
 /** The command tree: a command for each route of the contract, and the three that are about the program itself. */

@@ -13,7 +13,7 @@ export interface McpOptions {
   readonly release: string;
 }
 
-// Who talks to a model has not decided to hand out rights: secrets of keys are made by people.
+// Who talks to a model has not decided to hand out rights: secrets of keys are made, and authorities raised, by people.
 const withheld = new Set([
   'createApiKey',
   'rotateApiKey',
@@ -24,6 +24,14 @@ const withheld = new Set([
   'createChannel',
   'getOpenApi',
   'exportAudit',
+  'createIntermediate',
+  'importIntermediateCertificate',
+  'retireIntermediate',
+  'revokeIntermediate',
+  'reactivateIntermediate',
+  'setIssuingCa',
+  'addSignerKey',
+  'createCrossCertificate',
 ]);
 const destructive = new Set(['archiveCertificate', 'cancelJob', 'disableEabKey']);
 
