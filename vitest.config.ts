@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['{domain,contract,connectors,adapters,functions,infra,test}/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/deploy/**', 'node_modules/**'],
+    exclude: ['test/interop/**', 'test/deploy/**', '**/*.long.test.ts', 'node_modules/**'],
     environment: 'node',
     // Two cores: two files at a time, each in its own process, so that a whole-stack test owns its environment.
     pool: 'forks',
