@@ -109,6 +109,13 @@ function parameters(of: z.ZodType, where: 'path' | 'query'): readonly Json[] {
 
 /** JSON Schema (draft 2020-12) of a schema of the contract. */
 export function schema(of: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(of, { io, target: 'draft-2020-12' });
+  const { $schema: _, ...rest } = z.toJSONSchema(of, {
+    io,
+    target: 'draft-2020-12',
+    // A format says it shorter than the pattern behind it.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+    },
+  });
   return rest;
 }
