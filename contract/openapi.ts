@@ -64,13 +64,16 @@ function operation(resource: string, route: Route): Json {
   const params = parameters(route.params, 'path');
   const query = parameters(route.query, 'query');
   const body = schema(route.body, 'input');
+  const { required: needed = [] } = body as { readonly required?: readonly string[] };
   const hasBody = Object.keys((body['properties'] as Json | undefined) ?? {}).length > 0;
   const isPublic = route.permission === 'public';
   const refused = [
     ...(params.length + query.length > 0 || hasBody || route.method !== 'GET' ? [400] : []),
     ...(isPublic ? [] : [401, 403]),
     ...(params.length > 0 ? [404] : []),
-    ...(route.method === 'GET' ? [] : [409, 413, 415, 422]),
+    // Also a look at something may meet a state in which there is nothing to see.
+    ...(params.length > 0 || route.method !== 'GET' ? [409] : []),
+    ...(route.method === 'GET' ? [] : [413, 415, 422]),
     429,
     500,
     ...(route.otherwise === undefined ? [503] : []),
@@ -84,7 +87,7 @@ function operation(resource: string, route: Route): Json {
     'x-certctl-permission': route.permission,
     ...(route.scope !== undefined && { 'x-certctl-scope': route.scope }),
     parameters: [...params, ...query],
-    ...(hasBody && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    ...(hasBody && { requestBody: { required: needed.length > 0, content: { 'application/json': { schema: body } } } }),
     responses: {
       [route.status]: { description: route.summary, content: answer },
       ...(route.otherwise !== undefined && { [route.otherwise]: { description: 'The same, and all is not well', content: answer } }),

@@ -178,9 +178,14 @@ function unavailable(cause: unknown): CaError {
 // 57014 is a statement that took too long, 40001 and 40P01 lost a race, 55P03 waited too long for a lock: all are worth another try.
 const transient = new Set(['57014', '40001', '40P01', '55P03']);
 
+// What JSON can say and PostgreSQL cannot keep: U+0000 in a text (22021) or in jsonb (22P05).
+const unstorable = new Set(['22021', '22P05']);
+
 function mapped(error: unknown): unknown {
   if (error instanceof CaError) return error;
   const code = (error as { code?: string }).code;
+  if (code !== undefined && unstorable.has(code))
+    return new CaError('malformed', 'a text has a character that cannot be stored, such as NUL', { cause: error });
   return isLost(error) || (code !== undefined && transient.has(code)) ? unavailable(error) : error;
 }
 

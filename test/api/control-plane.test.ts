@@ -121,6 +121,7 @@ test('a body that is no JSON, has a member twice, is too large or of another typ
     });
   expect((await send('{')).status).toBe(400);
   expect((await send('{"id":"a","id":"b","name":"x"}')).status).toBe(400);
+  expect((await send(String.raw`{"id":"nul","name":"a\u0000b"}`)).status).toBe(400);
   expect((await send('{}', 'text/plain')).status).toBe(415);
   expect((await send(JSON.stringify({ id: 'a', name: 'x'.repeat(1_100_000) }))).status).toBe(413);
   const method = await api(platform, 'DELETE', '/api/v1/profiles');
