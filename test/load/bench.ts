@@ -96,7 +96,10 @@ async function load(directory: string, ca: string, accounts: number, more: reado
   return JSON.parse(text === '' ? '{"certificates":0,"perSecond":0,"p50ms":0,"p99ms":0,"failed":1}' : text) as Load;
 }
 
-/** Resident memory of a process and its children but PostgreSQL, in MB. */
+/**
+ * Resident memory of a process and its children but PostgreSQL, in MB. Pages of files, as a rule of the one Node program that all of them map, are
+ * there once and counted once.
+ */
 function resident(pid: number): number {
   const status = (id: number): string => {
     try {
@@ -106,11 +109,16 @@ function resident(pid: number): number {
     }
   };
   const value = (text: string, name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  const children = all.filter((id) => value(status(id), 'PPid') === pid && !/^Name:\s+postgres/m.test(status(id)));
-  return value(status(pid), 'VmRSS') / 1024 + children.reduce((sum, child) => sum + resident(child), 0);
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const family = (id: number): string[] => [
+    status(id),
+    ...all
+      .filter((child) => value(status(Number(child)), 'PPid') === id && !/^Name:\s+postgres/m.test(status(Number(child))))
+      .flatMap((child) => family(Number(child))),
+  ];
+  const members = family(pid);
+  const own = members.reduce((sum, text) => sum + value(text, 'RssAnon') + value(text, 'RssShmem'), 0);
+  return (own + Math.max(...members.map((text) => value(text, 'RssFile')))) / 1024;
 }
 
 async function measureOurs(platform: Platform): Promise<void> {
