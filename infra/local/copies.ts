@@ -62,6 +62,8 @@ export async function startCopies(program: string, count: number, start: StartMe
             pending.delete(said.id);
         }
       });
+      // A message to a copy that just died is lost; its end, told a moment later, fails whoever waits for an answer.
+      worker.on('error', () => undefined);
       worker.on('exit', () => {
         const index = ready.indexOf(worker);
         if (index >= 0) ready.splice(index, 1);
