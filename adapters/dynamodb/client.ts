@@ -15,8 +15,6 @@ export function dynamodbClient(requestTimeoutMs: number, tries = 2): DynamoDBCli
   return new DynamoDBClient({
     maxAttempts: tries,
     useDualstackEndpoint: false,
-    // The same few commands, thousands of times: how one is served is worked out once.
-    cacheMiddleware: true,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: requestTimeoutMs,
       requestTimeout: requestTimeoutMs,
