@@ -44,7 +44,8 @@ const secretRetryMs = 1000;
 export function connectLimiter(name: LimitedFunction, variables: NodeJS.ProcessEnv): ConnectedLimiter {
   const settings = settingsSchema.parse(variables);
   const counts = countsOf(name, variables);
-  const client = dynamodbClient(firstMs, 1);
+  // Who is given more time in all, as where one process loads every function, must not be cut off by the connection before.
+  const client = dynamodbClient(Math.max(firstMs, settings.LIMITER_TOTAL_MS), 1);
   const made = limiter(client, {
     table: settings.RATE_TABLE,
     tenant,
