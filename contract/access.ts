@@ -1,10 +1,9 @@
 import * as z from 'zod';
 import { permissions } from '#domain/access/permission.ts';
 import { roleIds } from '#domain/access/role.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const nothing = z.strictObject({});
 const keyId = z.string().regex(/^ak-[0-9a-z-]{1,60}$/, 'the id of an API key');
 const scopeTypes = ['global', 'profile', 'issuer'] as const;
 const time = z.string().nullable();

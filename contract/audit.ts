@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import { auditCategories } from '#domain/audit/event.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const nothing = z.strictObject({});
 const cursor = z.string().regex(/^[0-9]{1,18}$/, 'the cursor of an answer');
 const time = timestamp.optional();
 

@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const id = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128');
 

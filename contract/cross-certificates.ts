@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const params = z.strictObject({ ca_id: z.string().max(63) });
 const path = '/api/v1/certificate-authorities/{ca_id}/cross-certificates';
 

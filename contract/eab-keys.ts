@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import { allowedIdentifier } from './profiles.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const nothing = z.strictObject({});
 const params = z.strictObject({ key_id: z.string().max(64) });
 
 export const eabKey = z.strictObject({

@@ -1,7 +1,5 @@
 import * as z from 'zod';
-import { route } from './route.ts';
-
-const nothing = z.strictObject({});
+import { nothing, route } from './route.ts';
 
 export const getHealth = route({
   operation: 'getHealth',

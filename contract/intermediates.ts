@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { caKeyAlgorithms } from '#domain/x509/key-algorithm.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const issuerParams = z.strictObject({ id: z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer') });
 const caId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the id of a CA');
 const params = z.strictObject({ ca_id: caId });

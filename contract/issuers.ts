@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const id = z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer');
 const config = z.record(z.string().max(64), z.union([z.string().max(500), z.number(), z.boolean()]));
 

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { jobStatuses, jobTypes } from '#domain/job/job.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const id = z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job');
 
 export const job = z.strictObject({

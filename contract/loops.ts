@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { loops } from '#domain/schedule/loops.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const names = loops.map((loop) => loop.name);
 const params = z.strictObject({ name: z.enum(names) });
 /** The monitor watches the others and obeys its schedule alone. */

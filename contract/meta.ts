@@ -1,7 +1,5 @@
 import * as z from 'zod';
-import { route } from './route.ts';
-
-const nothing = z.strictObject({});
+import { nothing, route } from './route.ts';
 
 export const getOpenApi = route({
   operation: 'getOpenApi',

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { notificationEvents } from '#domain/notification/event.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const channelId = z.string().regex(/^ch-[0-9a-z-]{1,60}$/, 'the id of a channel');
 const notificationId = z.string().regex(/^ntf-[0-9a-z-]{1,60}$/, 'the id of a notification');
 

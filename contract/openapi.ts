@@ -1,8 +1,7 @@
-import * as z from 'zod';
+import type * as z from 'zod';
+import { membersOf, schema, type Json } from './json-schema.ts';
 import type { Route } from './route.ts';
 import { routes } from './routes.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 const problem = {
   type: 'object',
@@ -63,9 +62,8 @@ export function openApi(release: string): Json {
 function operation(resource: string, route: Route): Json {
   const params = parameters(route.params, 'path');
   const query = parameters(route.query, 'query');
-  const body = schema(route.body, 'input');
-  const { required: needed = [] } = body as { readonly required?: readonly string[] };
-  const hasBody = Object.keys((body['properties'] as Json | undefined) ?? {}).length > 0;
+  const body = membersOf(route.body);
+  const hasBody = Object.keys(body.properties).length > 0;
   const isPublic = route.permission === 'public';
   const refused = [
     ...(params.length + query.length > 0 || hasBody || route.method !== 'GET' ? [400] : []),
@@ -87,7 +85,9 @@ function operation(resource: string, route: Route): Json {
     'x-certctl-permission': route.permission,
     ...(route.scope !== undefined && { 'x-certctl-scope': route.scope }),
     parameters: [...params, ...query],
-    ...(hasBody && { requestBody: { required: needed.length > 0, content: { 'application/json': { schema: body } } } }),
+    ...(hasBody && {
+      requestBody: { required: body.required.length > 0, content: { 'application/json': { schema: schema(route.body, 'input') } } },
+    }),
     responses: {
       [route.status]: { description: route.summary, content: answer },
       ...(route.otherwise !== undefined && { [route.otherwise]: { description: 'The same, and all is not well', content: answer } }),
@@ -101,24 +101,11 @@ function refusal(description: string): Json {
 }
 
 function parameters(of: z.ZodType, where: 'path' | 'query'): readonly Json[] {
-  const { properties = {}, required = [] } = schema(of, 'input') as { properties?: Record<string, Json>; required?: string[] };
+  const { properties, required } = membersOf(of);
   return Object.entries(properties).map(([name, shape]) => ({
     name,
     in: where,
     required: where === 'path' || required.includes(name),
     schema: shape,
   }));
-}
-
-/** JSON Schema (draft 2020-12) of a schema of the contract. */
-export function schema(of: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(of, {
-    io,
-    target: 'draft-2020-12',
-    // A format says it shorter than the pattern behind it.
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
-    },
-  });
-  return rest;
 }

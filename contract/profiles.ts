@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import { challengeTypes } from '#domain/issuance/profile.ts';
 import { isNetwork } from '#domain/x509/ip-address.ts';
-import { route } from './route.ts';
+import { nothing, route } from './route.ts';
 
-const nothing = z.strictObject({});
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63');
 const allowedName = z
   .string()

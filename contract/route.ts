@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { Permission } from '#domain/access/permission.ts';
 
 /** One REST route, declared once: the router, validation, the permission check and whatever describes the API come from it. */
@@ -40,3 +40,6 @@ export function route<Params extends z.ZodType, Query extends z.ZodType, Body ex
 ): Route<Params, Query, Body, Answer> {
   return declaration;
 }
+
+/** No parameters, no query, or no body. */
+export const nothing = z.strictObject({});

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { schema } from '#contract/openapi.ts';
+import { membersOf, type Members } from '#contract/json-schema.ts';
 import type { Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
 import { call } from '../http/call.ts';
 import { completion, shells } from './completion.ts';
-import { optionOf, valueOf, type Shape } from './option.ts';
+import { optionOf, valueOf } from './option.ts';
 import { formats, render, type Format } from './output.ts';
 import { configurationFile, connect, saveProfile, type Given } from '../http/settings.ts';
 import { UsageError } from '../http/usage-error.ts';
@@ -107,27 +107,21 @@ export function makeProgram(terminal: Terminal): Command {
   return program;
 }
 
-interface Members {
-  readonly properties?: Readonly<Record<string, Shape>>;
-  readonly required?: readonly string[];
-}
-
 function addRoute(program: Command, route: Route, terminal: Terminal): void {
   const command = commandAt(program, route.command.split(' ')).description(route.summary);
-  const params = Object.keys((schema(route.params, 'input') as Members).properties ?? {});
+  const params = Object.keys(membersOf(route.params).properties);
   for (const name of params) command.argument(`<${name}>`);
-  const given = { query: members(route.query), body: members(route.body) };
+  const given = { query: membersOf(route.query), body: membersOf(route.body) };
   for (const part of [given.query, given.body])
-    for (const [name, shape] of Object.entries(part.properties ?? {}))
-      command.addOption(optionOf(name, shape, part.required?.includes(name) === true));
-  const makesJob = 'job' in ((schema(route.answer, 'output') as Members).properties ?? {});
+    for (const [name, shape] of Object.entries(part.properties)) command.addOption(optionOf(name, shape, part.required.includes(name)));
+  const makesJob = 'job' in membersOf(route.answer, 'output').properties;
   if (makesJob) command.option('--wait', 'wait until the job has ended, and say how');
   command.action(async (...all: unknown[]) => {
     const said = command.opts<Record<string, unknown>>();
     const { output, ...where } = program.opts<Globals>();
     const pick = (part: Members): Record<string, unknown> =>
       Object.fromEntries(
-        Object.entries(part.properties ?? {}).flatMap(([name, shape]) => {
+        Object.entries(part.properties).flatMap(([name, shape]) => {
           const value = said[camel(name)];
           return value === undefined ? [] : [[name, valueOf(shape, value)]];
         }),
@@ -150,10 +144,6 @@ function commandAt(program: Command, [noun = '', verb]: readonly string[]): Comm
   if (verb === undefined) return program.command(noun);
   const parent = program.commands.find((one) => one.name() === noun) ?? program.command(noun).description(nouns[noun] ?? '');
   return parent.command(verb);
-}
-
-function members(of: Route['body']): Members {
-  return schema(of, 'input');
 }
 
 function camel(name: string): string {

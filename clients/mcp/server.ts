@@ -1,7 +1,7 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { CallToolRequestSchema, ListToolsRequestSchema, type CallToolResult, type Tool } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
-import { schema } from '#contract/openapi.ts';
+import { membersOf } from '#contract/json-schema.ts';
 import type { Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
 import { call, type Connection } from '../http/call.ts';
@@ -35,11 +35,6 @@ const withheld = new Set([
 ]);
 const destructive = new Set(['archiveCertificate', 'cancelJob', 'disableEabKey']);
 
-interface Members {
-  readonly properties?: Readonly<Record<string, unknown>>;
-  readonly required?: readonly string[];
-}
-
 /** The routes that are tools, each by its tool's name. */
 export function toolRoutes(options: Pick<McpOptions, 'readOnly'>): ReadonlyMap<string, Route> {
   return new Map(
@@ -51,15 +46,15 @@ export function toolRoutes(options: Pick<McpOptions, 'readOnly'>): ReadonlyMap<s
 
 /** A route as the protocol describes a tool. */
 export function toolOf(name: string, route: Route): Tool {
-  const parts = [route.params, route.query, route.body].map((part) => schema(part, 'input') as Members);
+  const parts = [route.params, route.query, route.body].map((part) => membersOf(part));
   const reads = route.method === 'GET';
   return {
     name,
     description: `${route.summary}. ${reads ? 'Changes nothing.' : 'CHANGES the platform.'} Needs ${route.permission}.`,
     inputSchema: {
       type: 'object',
-      properties: Object.assign({}, ...parts.map(({ properties }) => properties ?? {})) as Record<string, object>,
-      required: parts.flatMap(({ required }) => required ?? []),
+      properties: Object.assign({}, ...parts.map(({ properties }) => properties)) as Record<string, object>,
+      required: parts.flatMap(({ required }) => required),
       additionalProperties: false,
     },
     annotations: {
@@ -104,7 +99,7 @@ export function mcpServer(connection: Connection, options: McpOptions): Server {
 
 /** Arguments by where the route takes them; what it takes nowhere goes into the body, whose schema refuses it by name. */
 function split(route: Route, given: Readonly<Record<string, unknown>>): { params: object; query: object; body: object } {
-  const [params, query] = [route.params, route.query].map((part) => Object.keys((schema(part, 'input') as Members).properties ?? {}));
+  const [params, query] = [route.params, route.query].map((part) => Object.keys(membersOf(part).properties));
   const parts = { params: {} as Record<string, unknown>, query: {} as Record<string, unknown>, body: {} as Record<string, unknown> };
   for (const [name, value] of Object.entries(given))
     parts[params?.includes(name) ? 'params' : query?.includes(name) ? 'query' : 'body'][name] = value;

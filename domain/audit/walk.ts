@@ -1,4 +1,4 @@
-import { anchor, contradicts, type Anchor } from './anchor.ts';
+import { contradicts, type Anchor } from './anchor.ts';
 import { endsAt, follow, genesis, type Break, type Link, type SealedRow } from './chain.ts';
 
 export interface ChainReader {
@@ -17,6 +17,8 @@ export interface Walked {
   readonly broken: Break | undefined;
   /** The end was reached. */
   readonly whole: boolean;
+  /** The newest that the chain was held against. */
+  readonly anchor: Anchor | undefined;
 }
 
 const page = 5000;
@@ -28,21 +30,22 @@ const page = 5000;
  */
 export async function walk(reader: ChainReader, anchors: Anchors, from: Link, goOn: () => boolean): Promise<Walked> {
   const { head } = await reader.head();
+  const anchor = await anchors.latest();
+  const ended = (to: Link, broken: Break | undefined, whole = false): Walked => ({ to, broken, whole, anchor });
   const start = from.seq === 0 ? { seq: 0, hash: genesis } : await reader.linkAt(from.seq);
-  if (start === undefined) return { to: from, broken: { seq: from.seq, kind: 'truncated' }, whole: false };
-  if (!Buffer.from(start.hash).equals(from.hash)) return { to: from, broken: { seq: from.seq, kind: 'rewritten' }, whole: false };
-  const seen = await anchors.latest();
-  const contradicted = seen && contradicts(anchor.parse(seen), await reader.linkAt(seen.seq));
-  if (contradicted !== undefined) return { to: from, broken: contradicted, whole: false };
+  if (start === undefined) return ended(from, { seq: from.seq, kind: 'truncated' });
+  if (!Buffer.from(start.hash).equals(from.hash)) return ended(from, { seq: from.seq, kind: 'rewritten' });
+  const contradicted = anchor && contradicts(anchor, await reader.linkAt(anchor.seq));
+  if (contradicted !== undefined) return ended(from, contradicted);
   let to = start;
   while (to.seq < head.seq) {
-    if (!goOn()) return { to, broken: undefined, whole: false };
+    if (!goOn()) return ended(to, undefined);
     const rows = await reader.rows(to.seq, Math.min(page, head.seq - to.seq));
     if (rows.length === 0) break;
     const next = follow(to, rows);
     to = next.to;
-    if (next.broken !== undefined) return { to, broken: next.broken, whole: false };
+    if (next.broken !== undefined) return ended(to, next.broken);
   }
   const broken = endsAt(to, head);
-  return { to, broken, whole: broken === undefined };
+  return ended(to, broken, broken === undefined);
 }

@@ -19,6 +19,7 @@ import { permissions, permissionTexts } from '#domain/access/permission.ts';
 import { roles } from '#domain/access/role.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
+import { page } from './page.ts';
 import { serve, type Served } from './router.ts';
 
 export interface AccessPorts {
@@ -53,8 +54,7 @@ export function accessOperations(ports: AccessPorts): readonly Served[] {
     serve(listPermissions, async () => ({ items: permissions.map((permission) => ({ permission, allows: permissionTexts[permission] })) })),
     serve(listRoles, async () => ({ items: roles.map(({ id, summary, holds }) => ({ id, summary, permissions: [...holds] })) })),
     serve(listApiKeys, async ({ query }) => {
-      const items = (await ports.store.list(query.cursor, query.limit)).map(show);
-      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+      return page((await ports.store.list(query.cursor, query.limit)).map(show), query.limit);
     }),
     serve(getApiKey, async ({ params }) => show(await existing(params.id))),
     serve(createApiKey, async ({ body, caller }) => {

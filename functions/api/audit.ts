@@ -3,6 +3,7 @@ import type { AuditFilter, AuditTrail } from '#adapters/postgres/audit.ts';
 import type { AnchorStore } from '#adapters/s3/anchors.ts';
 import { genesis, type Link } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
+import { page } from './page.ts';
 import { serve, type Input, type Served } from './router.ts';
 
 export interface AuditPorts {
@@ -18,8 +19,7 @@ const sealPage = 2000;
 export function auditOperations(ports: AuditPorts): readonly Served[] {
   return [
     serve(listAudit, async ({ query }) => {
-      const items = (await ports.trail.list(filterOf(query))).map(show);
-      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+      return page((await ports.trail.list(filterOf(query))).map(show), query.limit);
     }),
     serve(exportAudit, async ({ query }) => {
       const events = await ports.trail.list(filterOf(query));
@@ -43,12 +43,12 @@ export function auditOperations(ports: AuditPorts): readonly Served[] {
       // What committed a moment ago is part of what the caller asks about.
       while ((await ports.trail.seal(sealPage)) === sealPage && ports.now() < end);
       const from = body.from === undefined ? { seq: 0, hash: genesis } : { seq: body.from.seq, hash: Buffer.from(body.from.hash, 'hex') };
-      const { to, broken, whole } = await walk(ports.trail, ports.anchors, from, () => ports.now() < end);
+      const { to, broken, whole, anchor } = await walk(ports.trail, ports.anchors, from, () => ports.now() < end);
       return {
         state: broken !== undefined ? ('broken' as const) : whole ? ('whole' as const) : ('unfinished' as const),
         broken: broken ?? null,
         verified: linkOf(to),
-        anchor: (await ports.anchors.latest()) ?? null,
+        anchor: anchor ?? null,
       };
     }),
   ];

@@ -15,6 +15,7 @@ import type { Profile } from '#domain/issuance/profile.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem, pemChain } from '#domain/x509/pem.ts';
 import type { Wake } from '../shared/wake.ts';
+import { page } from './page.ts';
 import { serve, type Served } from './router.ts';
 
 export interface CertificatePorts {
@@ -43,8 +44,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
   };
   return [
     serve(listCertificates, async ({ query, reach }) => {
-      const items = (await ports.store.list(query.cursor, query.limit, reach)).map(show);
-      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+      return page((await ports.store.list(query.cursor, query.limit, reach)).map(show), query.limit);
     }),
     serve(getCertificate, async ({ params, reach }) => show(await existing(params.id, reach))),
     serve(createCertificate, async ({ body, caller, reach }) => {

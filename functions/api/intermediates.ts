@@ -1,7 +1,18 @@
 import {
-  createIntermediate, getIntermediate, getIntermediateChain, getIntermediateCsr, importIntermediateCertificate, listIntermediateChildren,
-  listIntermediates, reactivateIntermediate, retireIntermediate, revokeIntermediate, setIssuingCa, type IntermediateBody, type ListedIntermediate,
-} from '#contract/intermediates.ts'; // prettier-ignore
+  createIntermediate,
+  getIntermediate,
+  getIntermediateChain,
+  getIntermediateCsr,
+  importIntermediateCertificate,
+  listIntermediateChildren,
+  listIntermediates,
+  reactivateIntermediate,
+  retireIntermediate,
+  revokeIntermediate,
+  setIssuingCa,
+  type IntermediateBody,
+  type ListedIntermediate,
+} from '#contract/intermediates.ts';
 import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';

@@ -4,6 +4,7 @@ import { CaError } from '#domain/error.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem } from '#domain/x509/pem.ts';
 import type { Wake } from '../shared/wake.ts';
+import { page } from './page.ts';
 import { serve, type Served } from './router.ts';
 
 export interface JobPorts {
@@ -22,8 +23,7 @@ export function jobOperations(ports: JobPorts): readonly Served[] {
   return [
     serve(listJobs, async ({ query }) => {
       const filter = { status: query.status, subject: query.subject, before: query.cursor, limit: query.limit };
-      const items = (await ports.store.list(filter)).map(show);
-      return { items, next_cursor: items.length === query.limit ? (items.at(-1)?.id ?? null) : null };
+      return page((await ports.store.list(filter)).map(show), query.limit);
     }),
     serve(getJob, async ({ params }) => show(await existing(params.id))),
     serve(cancelJob, async ({ params, caller }) => {
