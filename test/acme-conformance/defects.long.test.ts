@@ -11,6 +11,7 @@ import { resourceDefects } from './defects/resources.ts';
 import { revocationDefects } from './defects/revocation.ts';
 import { validationDefects } from './defects/validation.ts';
 import { withheldDefects } from './defects/withheld.ts';
+import { here, localOptions } from './local-options.ts';
 import type { Options } from './options.ts';
 import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
@@ -34,7 +35,6 @@ let platform: Platform;
 let whole: Session;
 let options: Options;
 const interposer = interpose();
-const here = { listen: '127.0.0.1', httpPort: 0, tlsPort: 0, dnsPort: 0, address: '127.0.0.1' };
 
 beforeAll(async () => {
   responders = await startResponders(here);
@@ -53,19 +53,10 @@ beforeAll(async () => {
   };
   expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'demanding', max_uses: 10_000 })).json();
-  options = {
-    ...here,
-    directory: `${platform.url}/acme/profile/demanding/directory`,
-    ca: platform.ca,
-    externalAccount: { kid: String(key['key_id']), hmac: String(key['hmac_key']) },
-    suffix: 'localhost',
-    ip: undefined,
-    profile: undefined,
-    patience: 60,
-    only: [],
-    mustOnly: false,
-    junit: undefined,
-  };
+  options = localOptions(`${platform.url}/acme/profile/demanding/directory`, platform.ca, {
+    kid: String(key['key_id']),
+    hmac: String(key['hmac_key']),
+  });
   whole = await openSession(options, responders, interposer);
   // What the cases share is made by a server that is whole.
   const { subject } = whole;

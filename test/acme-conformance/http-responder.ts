@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { listening } from './listening.ts';
 
 /** What http-01 finds under a token (RFC 8555 §8.3). */
 export interface HttpResource {
@@ -33,12 +34,8 @@ export async function startHttpResponder(listen: string, port: number): Promise<
     else if (found.location !== undefined) response.writeHead(302, { location: found.location }).end();
     else response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(found.body);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, listen, resolve);
-  });
   return {
-    port: (server.address() as { readonly port: number }).port,
+    port: await listening(server, listen, port),
     resources,
     visits,
     stop: () =>

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../interop/tool.ts';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { nameOf } from './case.ts';
-import type { Options } from './options.ts';
+import { here, localOptions } from './local-options.ts';
 import { line } from './report.ts';
 import { runSuite, type Result } from './run.ts';
 import { sections } from './sections.ts';
@@ -13,7 +13,6 @@ import { openSession, startResponders, type Responders } from './session.ts';
 
 let responders: Responders & { close(): Promise<void> };
 let platform: Platform;
-const here = { listen: '127.0.0.1', httpPort: 0, tlsPort: 0, dnsPort: 0, address: '127.0.0.1' };
 beforeAll(async () => {
   responders = await startResponders(here);
   const { http, tls, zone } = responders;
@@ -31,19 +30,7 @@ async function invitation(profile: string): Promise<{ readonly kid: string; read
 }
 
 async function judge(profile: string): Promise<readonly Result[]> {
-  const options: Options = {
-    ...here,
-    directory: `${platform.url}/acme/profile/${profile}/directory`,
-    ca: platform.ca,
-    externalAccount: await invitation(profile),
-    suffix: 'localhost',
-    ip: undefined,
-    profile: undefined,
-    patience: 60,
-    only: [],
-    mustOnly: false,
-    junit: undefined,
-  };
+  const options = localOptions(`${platform.url}/acme/profile/${profile}/directory`, platform.ca, await invitation(profile));
   const session = await openSession(options, responders);
   try {
     return await runSuite(session.subject, sections, options);

@@ -1,4 +1,5 @@
 import tls from 'node:tls';
+import { listening } from './listening.ts';
 
 export interface TlsVisit {
   readonly serverName: string;
@@ -33,12 +34,8 @@ export async function startTlsResponder(listen: string, port: number): Promise<T
     socket.on('error', () => undefined);
     socket.resume();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, listen, resolve);
-  });
   return {
-    port: (server.address() as { readonly port: number }).port,
+    port: await listening(server, listen, port),
     certificates,
     visits,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
