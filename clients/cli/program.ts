@@ -6,7 +6,7 @@ import { call } from '../http/call.ts';
 import { completion, shells } from './completion.ts';
 import { optionOf, valueOf } from './option.ts';
 import { formats, render, type Format } from './output.ts';
-import { configurationFile, connect, saveProfile, type Given } from '../http/settings.ts';
+import { configurationFile, connect, saveConnection, type Given } from '../http/settings.ts';
 import { UsageError } from '../http/usage-error.ts';
 import { waitForJob } from './wait.ts';
 
@@ -61,7 +61,7 @@ export function makeProgram(terminal: Terminal): Command {
     .option('--server <url>', 'https address of the platform (CERTCTL_SERVER)')
     .option('--token-file <file>', 'file with the API key (or CERTCTL_TOKEN)')
     .option('--ca-file <file>', 'PEM file of authorities to trust besides the system’s (CERTCTL_CA_FILE)')
-    .option('--profile <name>', 'connection saved with certctl configure (CERTCTL_PROFILE)')
+    .option('--connection <name>', 'saved with certctl configure (CERTCTL_CONNECTION)')
     .addOption(new Option('-o, --output <format>', 'how answers are shown').choices(formats).default('table'))
     .configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: (text) => terminal.err(text.trimEnd()) })
     .showHelpAfterError('(add --help to see what there is)')
@@ -74,12 +74,12 @@ export function makeProgram(terminal: Terminal): Command {
   for (const { route } of routes) addRoute(program, route, terminal);
   program
     .command('configure')
-    .description('Saves a connection under a name, for --profile; the name default is used when none is named')
-    .argument('[name]', 'name of the profile', 'default')
+    .description('Saves a connection under a name, for --connection; the name default is used when none is named')
+    .argument('[name]', 'name of the connection', 'default')
     .action((name: string) => {
       const { server, tokenFile, caFile } = program.opts<Globals>();
       if (server === undefined) throw new UsageError('say where the server is: certctl --server https://… configure');
-      const file = saveProfile(terminal.env, name, {
+      const file = saveConnection(terminal.env, name, {
         server,
         ...(tokenFile !== undefined && { token_file: tokenFile }),
         ...(caFile !== undefined && { ca_file: caFile }),

@@ -16,51 +16,51 @@ const settings = z.strictObject({
   ca_file: z.string().optional(),
 });
 export type Settings = z.output<typeof settings>;
-const configuration = z.strictObject({ profiles: z.record(z.string(), settings).default({}) });
+const configuration = z.strictObject({ connections: z.record(z.string(), settings).default({}) });
 
 /** What the command line says of the connection. */
 export interface Given {
   readonly server?: string;
   readonly tokenFile?: string;
   readonly caFile?: string;
-  readonly profile?: string;
+  readonly connection?: string;
 }
 
-/** Where profiles are kept: `$XDG_CONFIG_HOME/certctl/config.yaml`, as a rule `~/.config/certctl/config.yaml`. */
+/** Where connections are kept: `$XDG_CONFIG_HOME/certctl/config.yaml`, as a rule `~/.config/certctl/config.yaml`. */
 export function configurationFile(env: NodeJS.ProcessEnv): string {
   return join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'certctl', 'config.yaml');
 }
 
 function read(file: string): z.output<typeof configuration> {
-  if (!existsSync(file)) return { profiles: {} };
+  if (!existsSync(file)) return { connections: {} };
   const result = configuration.safeParse(parse(readFileSync(file, 'utf8')));
   if (!result.success)
     throw new UsageError(`${file}: ${result.error.issues[0]?.path.join('.') ?? ''}: ${result.error.issues[0]?.message ?? ''}`);
   return result.data;
 }
 
-/** Writes a profile, 0600. */
-export function saveProfile(env: NodeJS.ProcessEnv, name: string, profile: Settings): string {
+/** Writes a connection, 0600. */
+export function saveConnection(env: NodeJS.ProcessEnv, name: string, connection: Settings): string {
   const file = configurationFile(env);
-  const checked = settings.safeParse(profile);
+  const checked = settings.safeParse(connection);
   if (!checked.success) throw new UsageError(`${checked.error.issues[0]?.path.join('.') ?? ''}: ${checked.error.issues[0]?.message ?? ''}`);
-  const { profiles } = read(file);
+  const { connections } = read(file);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, stringify({ profiles: { ...profiles, [name]: checked.data } }), { mode: 0o600 });
+  writeFileSync(file, stringify({ connections: { ...connections, [name]: checked.data } }), { mode: 0o600 });
   return file;
 }
 
 /**
- * The command line wins over the environment, the environment over the profile, the profile over a platform that runs on this machine
+ * The command line wins over the environment, the environment over the saved connection, the saved connection over a platform that runs on this machine
  * (`npm start` in this folder, or in CERTCTL_HOME).
  *
  * @throws {UsageError} when nothing says where the server is, or a file cannot be read
  */
 export function connect(given: Given, env: NodeJS.ProcessEnv): Connection {
-  const name = given.profile ?? env['CERTCTL_PROFILE'];
-  const stored = read(configurationFile(env)).profiles[name ?? 'default'];
+  const name = given.connection ?? env['CERTCTL_CONNECTION'];
+  const stored = read(configurationFile(env)).connections[name ?? 'default'];
   if (name !== undefined && stored === undefined)
-    throw new UsageError(`there is no profile ${name} in ${configurationFile(env)}; make it with certctl configure`);
+    throw new UsageError(`there is no connection ${name} in ${configurationFile(env)}; make it with certctl configure`);
   const home = env['CERTCTL_HOME'] ?? '.certctl';
   const local: Settings =
     stored === undefined && existsSync(join(home, 'admin-token'))
@@ -70,15 +70,15 @@ export function connect(given: Given, env: NodeJS.ProcessEnv): Connection {
           ca_file: join(home, 'ca.pem'),
         }
       : {};
-  const profile = { ...local, ...stored };
-  const server = given.server ?? env['CERTCTL_SERVER'] ?? profile.server;
+  const known = { ...local, ...stored };
+  const server = given.server ?? env['CERTCTL_SERVER'] ?? known.server;
   if (server === undefined)
     throw new UsageError('say where the server is: --server https://…, CERTCTL_SERVER, certctl configure, or run npm start in this folder');
   if (!/^https:\/\/[^/]/.test(server)) throw new UsageError(`${server} is no https:// address`);
-  const caFile = given.caFile ?? env['CERTCTL_CA_FILE'] ?? profile.ca_file;
+  const caFile = given.caFile ?? env['CERTCTL_CA_FILE'] ?? known.ca_file;
   if (caFile !== undefined) tls.setDefaultCACertificates([...tls.getCACertificates('default'), contents(caFile)]);
-  const tokenFile = given.tokenFile ?? (env['CERTCTL_TOKEN'] === undefined ? profile.token_file : undefined);
-  const token = tokenFile === undefined ? (env['CERTCTL_TOKEN'] ?? profile.token) : contents(tokenFile).trim();
+  const tokenFile = given.tokenFile ?? (env['CERTCTL_TOKEN'] === undefined ? known.token_file : undefined);
+  const token = tokenFile === undefined ? (env['CERTCTL_TOKEN'] ?? known.token) : contents(tokenFile).trim();
   return { server, token, fetch };
 }
 

@@ -12,7 +12,7 @@ const help = `certctl-mcp speaks the Model Context Protocol over standard input 
   --server <url>        https address of the platform (CERTCTL_SERVER)
   --token-file <file>   file with the API key (or CERTCTL_TOKEN); give it the role r-mcp or less
   --ca-file <file>      PEM file of authorities to trust besides the system's (CERTCTL_CA_FILE)
-  --profile <name>      connection saved with certctl configure (CERTCTL_PROFILE)
+  --connection <name>   saved with certctl configure (CERTCTL_CONNECTION)
 `;
 
 try {
@@ -22,7 +22,7 @@ try {
       server: { type: 'string' },
       'token-file': { type: 'string' },
       'ca-file': { type: 'string' },
-      profile: { type: 'string' },
+      connection: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -30,8 +30,13 @@ try {
     process.stdout.write(help);
   } else {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string };
-    const { server, 'token-file': tokenFile, 'ca-file': caFile, profile } = values;
-    const given = { ...(server && { server }), ...(tokenFile && { tokenFile }), ...(caFile && { caFile }), ...(profile && { profile }) };
+    const { server, 'token-file': tokenFile, 'ca-file': caFile, connection } = values;
+    const given = {
+      ...(server && { server }),
+      ...(tokenFile && { tokenFile }),
+      ...(caFile && { caFile }),
+      ...(connection && { connection }),
+    };
     await mcpServer(connect(given, process.env), { readOnly: values['read-only'], release: version }).connect(new StdioServerTransport());
   }
 } catch (error) {

@@ -25,7 +25,7 @@ For who works in a shell. \`npx certctl\` in a clone; \`npx certctl --help\` say
 
 ${program.options.map((option) => `- \`${option.flags}\`: ${option.description}`).join('\n')}
 
-The command line wins over the environment, the environment over a saved profile, the profile over a platform that \`npm start\` runs in this folder. An option's value \`@file\` is the contents
+The command line wins over the environment, the environment over a saved connection, the connection over a platform that \`npm start\` runs in this folder. An option's value \`@file\` is the contents
 of a file, \`@-\` of standard input. \`--wait\` follows a job to its end.
 
 | exit code | |

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { membersOf } from '#contract/json-schema.ts';
 import { routes } from '#contract/routes.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { startPlatform, type Platform } from '../platform.ts';
@@ -35,6 +36,23 @@ test('a CSR comes through standard input, and a second certificate of the same n
   expect((await certctl(platform, create, {}, makeCsr(['two.example.com']).csr)).code).toBe(0);
   const again = await certctl(platform, create, {}, makeCsr(['two.example.com']).csr);
   expect([again.code, again.err]).toEqual([1, expect.stringMatching(/^certctl: conflict: .*\[urn:certctl:request:/)]);
+});
+
+test('what a route takes is never taken for an option of the program', async () => {
+  const invited = await certctl(platform, [
+    'eab',
+    'create',
+    '--profile',
+    'internal',
+    '--max-uses',
+    '10',
+    '--allowed-names',
+    '.corp.example',
+  ]);
+  expect([invited.code, invited.out]).toEqual([0, expect.stringMatching(/^profile +internal$/m)]);
+  const own = new Set(['server', 'token_file', 'ca_file', 'connection', 'output', 'wait', 'help']);
+  const taken = routes.flatMap(({ route }) => [route.query, route.body].flatMap((part) => Object.keys(membersOf(part).properties)));
+  expect(taken.filter((name) => own.has(name))).toEqual([]);
 });
 
 test('a job that fails ends a wait with 4 and its reason', async () => {
@@ -82,8 +100,8 @@ test('without settings nothing is guessed; a saved connection, and a platform in
   expect((await certctl(undefined, [...where, 'configure', 'lab'], saved)).code).toBe(0);
   expect(statSync(join(folder, 'certctl/config.yaml')).mode & 0o777).toBe(0o600);
   expect(readFileSync(join(folder, 'certctl/config.yaml'), 'utf8')).not.toContain(platform.token);
-  expect((await certctl(undefined, ['--profile', 'lab', 'auth', 'me'], saved)).out).toContain('ak-bootstrap');
-  expect((await certctl(undefined, ['--profile', 'other', 'auth', 'me'], saved)).err).toContain('there is no profile other');
+  expect((await certctl(undefined, ['--connection', 'lab', 'auth', 'me'], saved)).out).toContain('ak-bootstrap');
+  expect((await certctl(undefined, ['--connection', 'other', 'auth', 'me'], saved)).err).toContain('there is no connection other');
   const home = { CERTCTL_HOME: platform.home, CERTCTL_PORT: new URL(platform.url).port };
   expect((await certctl(undefined, ['auth', 'me'], home)).out).toContain('ak-bootstrap');
 });
