@@ -1,3 +1,4 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { classify, room, tolerance, type Rate } from '#domain/limit/gcra.ts';
 import { leaseLifeUs } from '#domain/limit/shape.ts';
 import { nextSize, spend, type TokenLease } from '#domain/limit/token-lease.ts';
@@ -10,6 +11,8 @@ const maxAttempts = 4;
 const maxRemembered = 10_000;
 // Useful until the whole burst has drained, and an hour more for clocks that differ and a clean-up that is late.
 const keptSeconds = 3600;
+// What was seen chooses one of these; it is never written.
+const slacksUs = Array.from({ length: 13 }, (_, power) => 1000 * 2 ** power);
 
 interface Bucket {
   /** Theoretical arrival time as last seen, microseconds since the epoch. */
@@ -38,7 +41,8 @@ export function rateBuckets(table: LimitTable, clock: LimitClock): (pk: string, 
       }
       // A refusal needs the bucket as it is now, not as this process remembers it.
       const branch = decision.branch === 'refuse' ? 'busy' : decision.branch;
-      const { done, item } = await table.update(pk, updateOf(branch, rate, tokens, nowUs), budget);
+      const update = branch === 'idle' && attempts > 1 ? afterOthers(rate, tokens, nowUs, tat) : updateOf(branch, rate, tokens, nowUs);
+      const { done, item } = await table.update(pk, update, budget);
       tat = numberOf(item, 'tat');
       bucket.tat = tat;
       if (done) {
@@ -73,26 +77,48 @@ function remainingOf(bucket: Bucket, rate: Rate, nowUs: number): number {
 }
 
 function updateOf(branch: 'idle' | 'busy', rate: Rate, tokens: number, nowUs: number): LimitUpdate {
-  const charge = tokens * rate.intervalUs;
-  const exp = Math.ceil((nowUs + rate.intervalUs * rate.burst) / 1_000_000) + keptSeconds;
-  const shared = { ':now': { N: String(nowUs) }, ':exp': { N: String(exp) } };
-  return branch === 'idle'
-    ? {
-        UpdateExpression: 'SET tat = :next, #exp = :exp',
-        ConditionExpression: 'attribute_not_exists(tat) OR tat <= :now',
-        ExpressionAttributeNames: { '#exp': 'exp' },
-        ExpressionAttributeValues: { ...shared, ':next': { N: String(nowUs + charge) } },
-      }
-    : {
-        UpdateExpression: 'SET tat = tat + :charge, #exp = :exp',
-        ConditionExpression: 'tat > :now AND tat <= :reach',
-        ExpressionAttributeNames: { '#exp': 'exp' },
-        ExpressionAttributeValues: {
-          ...shared,
-          ':charge': { N: String(charge) },
-          ':reach': { N: String(nowUs + tolerance(rate, tokens)) },
-        },
-      };
+  if (branch === 'busy') return addition(rate, tokens, nowUs, 0);
+  return {
+    UpdateExpression: 'SET tat = :next, #exp = :exp',
+    ConditionExpression: 'attribute_not_exists(tat) OR tat <= :now',
+    ExpressionAttributeNames: { '#exp': 'exp' },
+    ExpressionAttributeValues: {
+      ':now': { N: String(nowUs) },
+      ':exp': expiry(rate, nowUs),
+      ':next': { N: String(nowUs + tokens * rate.intervalUs) },
+    },
+  };
+}
+
+/**
+ * For a bucket that somebody else found idle in the same moment, and that is idle once more. If all who lost set it again, one of them would
+ * win each round and the last never; additions go together. Each adds for the time that the bucket is behind too, rounded up, so that what
+ * is admitted is never more than the rate.
+ */
+function afterOthers(rate: Rate, tokens: number, nowUs: number, tatUs: number | undefined): LimitUpdate {
+  const behindUs = slacksUs.find((slack) => tatUs !== undefined && tatUs > nowUs - slack);
+  return behindUs === undefined || behindUs > tolerance(rate, tokens)
+    ? updateOf('idle', rate, tokens, nowUs)
+    : addition(rate, tokens, nowUs, behindUs);
+}
+
+/** Holds for a bucket that is behind by less than `behindUs`; 0: for one that is busy. */
+function addition(rate: Rate, tokens: number, nowUs: number, behindUs: number): LimitUpdate {
+  return {
+    UpdateExpression: 'SET tat = tat + :charge, #exp = :exp',
+    ConditionExpression: 'tat > :now AND tat <= :reach',
+    ExpressionAttributeNames: { '#exp': 'exp' },
+    ExpressionAttributeValues: {
+      ':now': { N: String(nowUs - behindUs) },
+      ':exp': expiry(rate, nowUs),
+      ':charge': { N: String(tokens * rate.intervalUs + behindUs) },
+      ':reach': { N: String(nowUs + tolerance(rate, tokens) - behindUs) },
+    },
+  };
+}
+
+function expiry(rate: Rate, nowUs: number): AttributeValue {
+  return { N: String(Math.ceil((nowUs + rate.intervalUs * rate.burst) / 1_000_000) + keptSeconds) };
 }
 
 function numberOf(item: LimitItem, name: string): number | undefined {

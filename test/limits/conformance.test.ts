@@ -54,6 +54,35 @@ describe.each([own, inDynalite, ...named])('on $name', (backend) => {
     expect(count(outcomes)).toBe(limits['acme-new-order'].count);
   });
 
+  test('of 20 callers who ask at one instant, again and again after the bucket is idle once more, none is left without a decision', async () => {
+    const clock = setClock();
+    const limited = limitTable(table.client, table.name, clock, patient);
+    const fast = rate(100_000, 3600);
+    let asked = 0;
+    let waiting: (() => void)[] = [];
+    // All who ask together are answered together, and later than the bucket stays busy.
+    const inRounds: typeof limited = {
+      ...limited,
+      async update(...update) {
+        asked++;
+        const outcome = await limited.update(...update);
+        await new Promise<void>((resolve) => {
+          waiting.push(resolve);
+          if (waiting.length < asked) return;
+          clock.advance((5 * fast.intervalUs) / 1_000_000);
+          for (const release of waiting) release();
+          [asked, waiting] = [0, []];
+        });
+        return outcome;
+      },
+    };
+    const rates = rateBuckets(inRounds, clock);
+    const pk = freshKey();
+    const verdicts = await Promise.all(Array.from({ length: 20 }, () => rates(pk, fast, 1)));
+    expect(verdicts.map((verdict) => verdict.admitted)).toEqual(verdicts.map(() => true));
+    expect(await tatOf(pk)).toBeGreaterThanOrEqual(setClock().nowUs() + 20 * fast.intervalUs);
+  });
+
   test('case 3, the window slides: three in any 24 hours', async () => {
     const hour = 3600;
     const start = 1_764_000_000;
