@@ -130,11 +130,11 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
       log(`${JSON.stringify({ level: 'ERROR', function: name, message: 'the tick failed', error: String(error) })}\n`),
   });
   cleanups.push(() => scheduler.stop());
-  // What a crash left behind is repaired at once, not at the next full minute.
-  for (const schedule of plans.schedules) void scheduler.start(schedule);
   const renewal = setInterval(() => void renewWhenDue(url, home, copies, log), 3_600_000);
   cleanups.push(() => clearInterval(renewal));
   await everyRouteAnswers(url, pkiUrl, home);
+  // What a crash left behind is repaired at once, not at the next full minute; those who wait for the first answer come first.
+  for (const schedule of plans.schedules) void scheduler.start(schedule);
   writeFileSync(
     join(home.state, 'instance.json'),
     JSON.stringify({

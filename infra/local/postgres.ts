@@ -18,6 +18,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { makeDataFolder, ownerRole, putOnDisk, type Account } from './data-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A running PostgreSQL that nobody but its own user and us can connect to. */
@@ -38,12 +39,6 @@ export interface NetworkAccess {
   readonly key: string;
 }
 
-interface Account {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-export const ownerRole = 'certctl_owner';
 const databaseName = 'certctl';
 // PostgreSQL refuses to run as root; nobody exists everywhere and owns nothing else.
 const unprivileged: Account = { uid: 65_534, gid: 65_534 };
@@ -66,7 +61,8 @@ export async function startPostgres(
   const programs = reachablePrograms(account);
   prepareFolder(dataFolder, account);
   await endOrphan(dataFolder);
-  if (!existsSync(join(dataFolder, 'PG_VERSION'))) initialize(programs, dataFolder, account);
+  const isNew = !existsSync(join(dataFolder, 'PG_VERSION'));
+  if (isNew) await makeDataFolder(programs, dataFolder, account);
   const socketFolder = mkdtempSync(join(tmpdir(), 'certctl-pg-'));
   if (account !== undefined) chownSync(socketFolder, account.uid, account.gid);
   const settings = network === undefined ? {} : networkSettings(dataFolder, network, account);
@@ -93,11 +89,15 @@ export async function startPostgres(
     rmSync(socketFolder, { recursive: true, force: true });
     throw error;
   }
+  const writing = new AbortController();
+  const written = isNew ? putOnDisk(programs, dataFolder, account, writing.signal) : undefined;
   return {
     socketFolder,
     pid: child.pid ?? 0,
     dataFolder,
     async stop() {
+      writing.abort();
+      await written;
       // Fast: ends sessions, writes a checkpoint. If that takes too long, the log does the rest at the next start.
       child.kill('SIGINT');
       const timer = setTimeout(() => child.kill('SIGQUIT'), 2000);
@@ -142,18 +142,6 @@ function serverArguments(dataFolder: string, socketFolder: string, more: Readonl
     ...more,
   };
   return ['-D', dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-}
-
-function initialize(programs: string, dataFolder: string, account: Account | undefined): void {
-  const args = ['-D', dataFolder, '-U', ownerRole, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions'];
-  const result = spawnSync(join(programs, 'bin', 'initdb'), args, {
-    ...account,
-    cwd: '/',
-    env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
-    encoding: 'utf8',
-  });
-  if (result.status !== 0)
-    throw new Error(`the database cannot be made: ${(result.stderr || String(result.error)).trim().split('\n').at(-1) ?? ''}`);
 }
 
 function prepareFolder(folder: string, account: Account | undefined): void {

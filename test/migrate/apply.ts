@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { ownerRole } from '#infra/local/postgres.ts';
+import { ownerRole } from '#infra/local/data-folder.ts';
 import { applyMigrations } from '#functions/migrate/apply.ts';
 import { readManifest } from '#functions/migrate/manifest.ts';
 

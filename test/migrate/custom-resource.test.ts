@@ -12,7 +12,7 @@ import { dynamodb } from '#infra/local/cloud/dynamodb/service.ts';
 import { openTables } from '#infra/local/cloud/dynamodb/store.ts';
 import { listen, type Endpoint } from '#infra/local/cloud/endpoint.ts';
 import { kms } from '#infra/local/cloud/kms.ts';
-import { ownerRole } from '#infra/local/postgres.ts';
+import { ownerRole } from '#infra/local/data-folder.ts';
 import { handler } from '#functions/migrate/handler.ts';
 import { lockId } from '#functions/migrate/migration-lock.ts';
 import { ledgerOf, releaseFiles, startServer, tablesOf, type TestServer } from './server.ts';

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ownerRole, startPostgres } from '#infra/local/postgres.ts';
+import { ownerRole } from '#infra/local/data-folder.ts';
+import { startPostgres } from '#infra/local/postgres.ts';
 import { root } from '../platform.ts';
 import type { RunnerReport } from './apply.ts';
 

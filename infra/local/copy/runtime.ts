@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import vm from 'node:vm';
@@ -38,12 +38,8 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
       LAMBDA_TASK_ROOT: spec.folder,
     };
     const module = { exports: {} as Record<string, unknown> };
-    const wrapped = vm.compileFunction(readFileSync(path, 'utf8'), ['exports', 'require', 'module', '__filename', '__dirname', 'process'], {
-      filename: path,
-      // The SDK imports node:http when it first needs it.
-      importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    }) as (...parameters: unknown[]) => void;
-    wrapped(
+    const compiled = compile(path);
+    compiled.body(
       module.exports,
       createRequire(path),
       module,
@@ -51,6 +47,7 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
       dirname(path),
       Object.create(process, { env: { value: env, enumerable: true } }),
     );
+    compiled.remember();
     const found = module.exports[name];
     if (typeof found !== 'function') throw new Error(`${spec.name}: ${spec.handler} is no function`);
     return found as Handler;
@@ -81,6 +78,37 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
         return await Promise.race([handler(event, context), late]);
       } finally {
         clearTimeout(timer);
+      }
+    },
+  };
+}
+
+interface Compiled {
+  readonly body: (...parameters: unknown[]) => void;
+  /** Keeps what was compiled so far for whoever loads the same file next. */
+  remember(): void;
+}
+
+/** Beside the file lies what V8 made of it; V8 itself refuses what another version or another text left there. */
+function compile(path: string): Compiled {
+  const cache = `${path}.v8`;
+  const cachedData = existsSync(cache) ? readFileSync(cache) : undefined;
+  const script = new vm.Script(`(function (exports, require, module, __filename, __dirname, process) {${readFileSync(path, 'utf8')}\n})`, {
+    filename: path,
+    ...(cachedData && { cachedData }),
+    // The SDK imports node:http when it first needs it.
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  return {
+    body: script.runInThisContext() as Compiled['body'],
+    remember() {
+      if (cachedData !== undefined && script.cachedDataRejected !== true) return;
+      const draft = `${cache}.${randomUUID()}`;
+      try {
+        writeFileSync(draft, script.createCachedData());
+        renameSync(draft, cache);
+      } catch {
+        // A folder that cannot be written to costs the next start some time, and nothing else.
       }
     },
   };
