@@ -2,8 +2,6 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{domain,contract,connectors,adapters,functions,infra,test}/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/deploy/**', '**/*.long.test.ts', 'node_modules/**'],
     environment: 'node',
     // Two cores: two files at a time, each in its own process, so that a whole-stack test owns its environment.
     pool: 'forks',
@@ -11,5 +9,17 @@ export default defineConfig({
     testTimeout: 90_000,
     hookTimeout: 120_000,
     sequence: { shuffle: true },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'platform',
+          include: ['{domain,contract,connectors,adapters,functions,infra,test}/**/*.test.ts'],
+          exclude: ['test/infra/**', 'test/interop/**', 'test/deploy/**', '**/*.long.test.ts', 'node_modules/**'],
+        },
+      },
+      // The CDK takes seconds to load, and what is synthesized once serves every test of the same configuration.
+      { extends: true, test: { name: 'infra', include: ['test/infra/**/*.test.ts'], exclude: ['**/*.long.test.ts'], isolate: false } },
+    ],
   },
 });
