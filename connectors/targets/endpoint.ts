@@ -1,0 +1,25 @@
+import * as z from 'zod';
+
+/** Where the server shows its certificate, and how it is spoken to before TLS. */
+export const endpointSchema = z.strictObject({
+  /** Name or address that this host dials. */
+  host: z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/),
+  port: z.int().min(1).max(65_535),
+  /** Server name indication (RFC 6066 §3); the host when that is a name. */
+  server_name: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/)
+    .max(253)
+    .optional(),
+  starttls: z.enum(['smtp', 'imap', 'pop3']).optional(),
+  /** Whether the deployed chain must be served too. */
+  check_chain: z.boolean().default(true),
+  /** Seconds within which the new certificate must be seen. */
+  within: z.int().min(1).max(300).default(20),
+});
+
+export type Endpoint = z.infer<typeof endpointSchema>;
+
+/** Where to look after a deployment; `off` says that nobody looks, and is never the default. */
+export const verifySchema = z.union([z.literal('off'), endpointSchema]);
+export type Verify = z.infer<typeof verifySchema>;

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import * as z from 'zod';
+import type { Change, Target } from './change.ts';
+import { runCommand, type Command } from './command.ts';
+import type { Verify } from './endpoint.ts';
+import { TargetFailure } from './failure.ts';
+import {
+  commitFiles,
+  discardFiles,
+  fileRecordSchema,
+  filesHold,
+  planFiles,
+  presentBackups,
+  pruneBackups,
+  restoreFiles,
+  stageFiles,
+  type FileRecord,
+  type WantedFile,
+} from './file-set.ts';
+import { firstFingerprint, type Material } from './material.ts';
+import type { FailureClass, HostRules } from './target.ts';
+
+/** A server that reads its certificate from files and is told by a command. */
+export interface FileTarget<C> {
+  readonly config: z.ZodType<C>;
+  readonly paths: (config: C) => readonly string[];
+  readonly files: (config: C, material: Material, rules: HostRules) => Promise<readonly WantedFile[]>;
+  /** Judges the files in their place; or, with `{name}` among its words, those beside it: the path of the file that `staged` gives. */
+  readonly check: (config: C) => Command | undefined;
+  readonly reload: (config: C) => Command | undefined;
+  readonly verify: (config: C) => Verify;
+  /** Where files are never written twice alike: whether they hold the material. */
+  readonly holds?: (config: C, material: Material, rules: HostRules) => Promise<boolean>;
+  /** Where the first certificate file is not the first path: the fingerprint of what is stored. */
+  readonly stored?: (config: C, rules: HostRules) => Promise<string | undefined>;
+}
+
+/** The steps of {@link Target} for files: all beside, then all in place, then the server is told. */
+export function fileTarget<C>(target: FileTarget<C>): Target<C> {
+  const change = async (
+    config: C,
+    records: readonly FileRecord[],
+    rules: HostRules,
+    fresh?: { readonly contents: readonly Buffer[]; readonly material: Material },
+  ): Promise<Change> => {
+    const check = target.check(config);
+    const reload = target.reload(config);
+    return {
+      record: records,
+      replaces: records.some(({ oldSha256 }) => oldSha256 !== null),
+      backups: () => presentBackups(records),
+      holds: async () => (fresh !== undefined && (await target.holds?.(config, fresh.material, rules))) ?? (await filesHold(records)),
+      stage: () => stageFiles(records, fresh?.contents ?? []),
+      checkStaged: async () => undefined,
+      commit: () => commitFiles(records, (index) => rules.onStep?.('commit', index)),
+      check: () => obey(check, 'validate', 'the check of the server'),
+      reload: () => obey(reload, 'reload', 'the reload'),
+      restore: () => restoreFiles(records, (index) => rules.onStep?.('restore', index)),
+      discard: () => discardFiles(records),
+      settle: () => pruneBackups(records, rules.backupRetention),
+    };
+  };
+  return {
+    config: target.config,
+    demands: (config) => ({
+      paths: target.paths(config),
+      commands: [target.check(config), target.reload(config)].filter((command) => command !== undefined),
+    }),
+    verify: target.verify,
+    begin: async (config, material, rules) => {
+      const files = await target.files(config, material, rules);
+      return change(config, await planFiles(files), rules, { contents: files.map(({ content }) => content), material });
+    },
+    resume: async (config, record, rules) => change(config, z.array(fileRecordSchema).parse(record), rules),
+    stored:
+      target.stored ??
+      (async (config) => {
+        const [path = ''] = target.paths(config);
+        return firstFingerprint(await readFile(path, 'utf8').catch(() => ''));
+      }),
+  };
+}
+
+/**
+ * Runs a command that must succeed.
+ *
+ * @throws {TargetFailure} of the given class, with the end of what the command said
+ */
+export async function obey(command: Command | undefined, failureClass: FailureClass, what: string): Promise<void> {
+  if (command === undefined) return;
+  const { status, output, timedOut } = await runCommand(command);
+  if (timedOut) throw new TargetFailure(failureClass, `${what} did not end in time`);
+  if (status !== 0)
+    throw new TargetFailure(failureClass, `${what} failed with status ${status ?? 'unknown'}: ${output.trim().slice(-1000)}`);
+}

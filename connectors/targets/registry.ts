@@ -1,0 +1,19 @@
+import type { Target } from './change.ts';
+import { TargetFailure } from './failure.ts';
+import { nginx } from './nginx/nginx.ts';
+
+// Each target has a configuration type of its own, and only the target itself ever sees a value of it.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+const targets: Readonly<Record<string, Target<any>>> = { nginx };
+
+/** The kinds of target that this build can drive. */
+export function targetTypes(): readonly string[] {
+  return Object.keys(targets).sort();
+}
+
+/** The target of a kind. @throws {TargetFailure} `connector` when this build has none */
+export function targetOf(targetType: string): Target<unknown> {
+  const target = Object.hasOwn(targets, targetType) ? targets[targetType] : undefined;
+  if (target === undefined) throw new TargetFailure('connector', 'this host cannot drive targets of this type');
+  return target as Target<unknown>;
+}

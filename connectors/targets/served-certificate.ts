@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import net from 'node:net';
+import tls from 'node:tls';
+import type { Endpoint } from './endpoint.ts';
+import { TargetFailure } from './failure.ts';
+import type { Material } from './material.ts';
+import { startTls } from './starttls.ts';
+import type { Verification } from './target.ts';
+
+/** What a server shows in one fresh handshake. */
+export interface Served {
+  /** Lower-case hex of SHA-256 over the leaf's DER. */
+  readonly fingerprint: string;
+  /** Of the certificates after the leaf. */
+  readonly chain: readonly string[];
+}
+
+const attemptMs = 5000;
+const firstPauseMs = 50;
+const longestPauseMs = 2000;
+
+// A server with an RSA and an ECDSA pair shows the one that the client's algorithms ask for.
+const signatureAlgorithms: Readonly<Record<string, string>> = {
+  rsa: 'rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512',
+  ec: 'ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512',
+  ed25519: 'ed25519',
+};
+
+/**
+ * One new TLS connection, without a session of an earlier one, and the certificates that came with it. Trust is not judged: what is asked is
+ * which certificate is served. @param keyType `rsa`, `ec` or `ed25519`, to be shown the certificate of such a key
+ * @throws {TargetFailure} `verify`
+ */
+export function servedCertificate(endpoint: Endpoint, keyType?: string): Promise<Served> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: endpoint.host, port: endpoint.port });
+    const end = (failure: TargetFailure | undefined, served?: Served): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      if (served !== undefined) resolve(served);
+      else reject(failure ?? new TargetFailure('verify', 'no answer'));
+    };
+    const timer = setTimeout(() => end(new TargetFailure('verify', `no TLS handshake within ${attemptMs / 1000} seconds`)), attemptMs);
+    const refused = (error: NodeJS.ErrnoException): void =>
+      end(
+        new TargetFailure('verify', `no TLS handshake with ${endpoint.host}:${endpoint.port}: ${error.code ?? error.name}`, {
+          cause: error,
+        }),
+      );
+    socket.once('error', refused);
+    socket.once('connect', () => {
+      const ready = endpoint.starttls === undefined ? Promise.resolve() : startTls(socket, endpoint.starttls);
+      ready.then(
+        () => handshake(socket, endpoint, keyType, end, refused),
+        (error: unknown) => end(error as TargetFailure),
+      );
+    });
+  });
+}
+
+function handshake(
+  socket: net.Socket,
+  endpoint: Endpoint,
+  keyType: string | undefined,
+  end: (failure: undefined, served: Served) => void,
+  refused: (error: NodeJS.ErrnoException) => void,
+): void {
+  const name = endpoint.server_name ?? (net.isIP(endpoint.host) === 0 ? endpoint.host : undefined);
+  const sigalgs = signatureAlgorithms[keyType ?? ''];
+  const secure = tls.connect({
+    socket,
+    ...(name !== undefined && { servername: name }),
+    ...(sigalgs !== undefined && { sigalgs }),
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    // No store: the chain is what the server sent, not what could be added to it.
+    ca: [],
+  });
+  secure.once('error', refused);
+  secure.once('secureConnect', () => {
+    const chain = sentCertificates(secure);
+    const [leaf, ...rest] = chain;
+    secure.destroy();
+    if (leaf === undefined) refused(new Error('no certificate'));
+    else end(undefined, { fingerprint: leaf, chain: rest });
+  });
+}
+
+function sentCertificates(secure: tls.TLSSocket): string[] {
+  const fingerprints: string[] = [];
+  // Empty where the server sent none, whatever the type says; a self-signed certificate is its own issuer, for ever.
+  let certificate: Partial<tls.DetailedPeerCertificate> | undefined = secure.getPeerCertificate(true);
+  while (certificate?.raw !== undefined) {
+    const fingerprint = createHash('sha256').update(certificate.raw).digest('hex');
+    if (fingerprints.includes(fingerprint)) break;
+    fingerprints.push(fingerprint);
+    certificate = certificate.issuerCertificate;
+  }
+  return fingerprints;
+}
+
+/** Looks until the deployed certificate is served with its chain or the endpoint's time is over; the pauses grow from 50 ms to 2 s. */
+export async function verifyServed(
+  endpoint: Endpoint,
+  material: ExpectedCertificate,
+): Promise<Verification & { readonly reason?: string }> {
+  const deadline = performance.now() + endpoint.within * 1000;
+  const expectedFingerprint = material.fingerprint;
+  for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, longestPauseMs)) {
+    let reason: string;
+    let actual: string | undefined;
+    try {
+      const served = await servedCertificate(endpoint, material.keyType);
+      actual = served.fingerprint;
+      const missing = endpoint.check_chain && material.chainFingerprints.some((issuer) => !served.chain.includes(issuer));
+      if (actual === expectedFingerprint && !missing) return { expectedFingerprint, actualFingerprint: actual, verified: true };
+      reason = actual === expectedFingerprint ? 'the server does not send the chain' : 'the server serves another certificate';
+    } catch (error) {
+      reason = error instanceof TargetFailure ? error.message : 'no TLS handshake';
+    }
+    if (performance.now() + pause > deadline)
+      return { expectedFingerprint, ...(actual !== undefined && { actualFingerprint: actual }), verified: false, reason };
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+/** The part of the material that is needed to know it again; no secret, so that a journal may hold it. */
+export type ExpectedCertificate = Pick<Material, 'fingerprint' | 'chainFingerprints' | 'keyType'>;
