@@ -6,8 +6,9 @@ import { exclusively } from './lock.ts';
 import { readMaterial } from './material.ts';
 import { targetOf } from './registry.ts';
 import { resumeEntry } from './resume.ts';
-import { alreadyServed, failed, runForward, type Ending } from './run.ts';
+import { failed, runForward, type Ending } from './run.ts';
 import type { DeployOutcome, DeployRequest, HostRules } from './target.ts';
+import { alreadyServed } from './verification.ts';
 
 /**
  * Puts a certificate and its key where a server reads them, tells the server, looks at what it serves, and takes everything back when a step

@@ -49,7 +49,7 @@ export function fileTarget<C>(target: FileTarget<C>): Target<C> {
       record: records,
       replaces: records.some(({ oldSha256 }) => oldSha256 !== null),
       backups: () => presentBackups(records),
-      holds: async () => (fresh !== undefined && (await target.holds?.(config, fresh.material, rules))) ?? (await filesHold(records)),
+      holds: async () => (fresh === undefined ? undefined : await target.holds?.(config, fresh.material, rules)) ?? filesHold(records),
       stage: () => stageFiles(records, fresh?.contents ?? []),
       checkStaged: async () => undefined,
       commit: () => commitFiles(records, (index) => rules.onStep?.('commit', index)),

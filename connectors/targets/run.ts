@@ -2,8 +2,9 @@ import type { Change } from './change.ts';
 import type { Verify } from './endpoint.ts';
 import { TargetFailure, failureOf, safeDetail } from './failure.ts';
 import type { Journal } from './journal.ts';
-import { servedCertificate, verifyServed, type ExpectedCertificate } from './served-certificate.ts';
+
 import type { DeployOutcome, FailureClass, HostRules, Step, Verification } from './target.ts';
+import { verifyServed, type ExpectedCertificate } from './verification.ts';
 
 /** One change on its way, from its first step or from where a crash left it. */
 export interface Run {
@@ -122,15 +123,6 @@ export async function rollBack(
 /** An outcome of a failure. */
 export function failed(failure: TargetFailure, rest: Pick<Ending, 'rolledBack' | 'backupPaths'> & Partial<Ending>): Ending {
   return { ok: false, idempotent: false, failureClass: failure.failureClass, detail: safeDetail(failure.message), ...rest };
-}
-
-/** Whether a server shows the expected certificate at once; always when nobody looks. */
-export async function alreadyServed(verify: Verify, expected: ExpectedCertificate): Promise<Verification | 'off' | undefined> {
-  if (verify === 'off') return 'off';
-  const seen = await servedCertificate(verify, expected.keyType).catch(() => undefined);
-  if (seen?.fingerprint !== expected.fingerprint) return undefined;
-  if (verify.check_chain && expected.chainFingerprints.some((issuer) => !seen.chain.includes(issuer))) return undefined;
-  return { expectedFingerprint: expected.fingerprint, actualFingerprint: seen.fingerprint, verified: true };
 }
 
 class NotServed extends TargetFailure {

@@ -3,9 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { Endpoint } from './endpoint.ts';
 import { TargetFailure } from './failure.ts';
-import type { Material } from './material.ts';
 import { startTls } from './starttls.ts';
-import type { Verification } from './target.ts';
 
 /** What a server shows in one fresh handshake. */
 export interface Served {
@@ -16,8 +14,6 @@ export interface Served {
 }
 
 const attemptMs = 5000;
-const firstPauseMs = 50;
-const longestPauseMs = 2000;
 
 // A server with an RSA and an ECDSA pair shows the one that the client's algorithms ask for.
 const signatureAlgorithms: Readonly<Record<string, string>> = {
@@ -98,31 +94,3 @@ function sentCertificates(secure: tls.TLSSocket): string[] {
   }
   return fingerprints;
 }
-
-/** Looks until the deployed certificate is served with its chain or the endpoint's time is over; the pauses grow from 50 ms to 2 s. */
-export async function verifyServed(
-  endpoint: Endpoint,
-  material: ExpectedCertificate,
-): Promise<Verification & { readonly reason?: string }> {
-  const deadline = performance.now() + endpoint.within * 1000;
-  const expectedFingerprint = material.fingerprint;
-  for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, longestPauseMs)) {
-    let reason: string;
-    let actual: string | undefined;
-    try {
-      const served = await servedCertificate(endpoint, material.keyType);
-      actual = served.fingerprint;
-      const missing = endpoint.check_chain && material.chainFingerprints.some((issuer) => !served.chain.includes(issuer));
-      if (actual === expectedFingerprint && !missing) return { expectedFingerprint, actualFingerprint: actual, verified: true };
-      reason = actual === expectedFingerprint ? 'the server does not send the chain' : 'the server serves another certificate';
-    } catch (error) {
-      reason = error instanceof TargetFailure ? error.message : 'no TLS handshake';
-    }
-    if (performance.now() + pause > deadline)
-      return { expectedFingerprint, ...(actual !== undefined && { actualFingerprint: actual }), verified: false, reason };
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
-/** The part of the material that is needed to know it again; no secret, so that a journal may hold it. */
-export type ExpectedCertificate = Pick<Material, 'fingerprint' | 'chainFingerprints' | 'keyType'>;
