@@ -1,10 +1,12 @@
 import type { Target } from './change.ts';
 import { TargetFailure } from './failure.ts';
+import { apache } from './apache/apache.ts';
+import { haproxy } from './haproxy/haproxy.ts';
 import { nginx } from './nginx/nginx.ts';
 
 // Each target has a configuration type of its own, and only the target itself ever sees a value of it.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-const targets: Readonly<Record<string, Target<any>>> = { nginx };
+const targets: Readonly<Record<string, Target<any>>> = { apache, haproxy, nginx };
 
 /** The kinds of target that this build can drive. */
 export function targetTypes(): readonly string[] {

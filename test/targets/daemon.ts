@@ -33,6 +33,8 @@ export interface Home {
   /** A script below the home. */
   script(name: string, body: string): string;
   write(name: string, text: string): string;
+  /** A command of the host that fails the given number of times and then does what the reload would. */
+  failing(reload: Command, failures: number): Command;
   /** Ends what was started and removes everything. */
   remove(...children: readonly (ChildProcess | undefined)[]): Promise<void>;
 }
@@ -47,6 +49,11 @@ export function makeHome(secrets: Readonly<Record<string, string>> = {}): Home {
     writeFileSync(join(path, name), text);
     return join(path, name);
   };
+  const script = (name: string, body: string): string => {
+    const file = write(name, `#!/bin/sh\n${body}\n`);
+    chmodSync(file, 0o755);
+    return file;
+  };
   return {
     path,
     commands,
@@ -58,10 +65,15 @@ export function makeHome(secrets: Readonly<Record<string, string>> = {}): Home {
       secret: async (name) => secrets[name],
     },
     write,
-    script: (name, body) => {
-      const file = write(name, `#!/bin/sh\n${body}\n`);
-      chmodSync(file, 0o755);
-      return file;
+    script,
+    failing: (reload, failures) => {
+      const count = join(path, 'failures');
+      const body = `left=$(cat ${count} 2>/dev/null || echo ${failures})
+if [ "$left" -gt 0 ]; then echo $((left - 1)) > ${count}; echo 'the reload is made to fail'; exit 1; fi
+exec ${reload.join(' ')}`;
+      const command = [script('reload.sh', body)];
+      commands.push(command);
+      return command;
     },
     remove: async (...children) => {
       for (const child of children) if (child !== undefined) await ended(child);

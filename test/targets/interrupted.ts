@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
-import type { Step } from '#connectors/targets/target.ts';
+import { fileURLToPath } from 'node:url';
+import type { DeployOutcome, DeployRequest, Step } from '#connectors/targets/target.ts';
 import { requestFor, type Daemon } from './daemon.ts';
 import type { Issued } from './issued.ts';
 
@@ -12,21 +12,45 @@ export interface Death {
   readonly index?: number;
 }
 
-/** Deploys in a process of its own that kills itself without warning; returns the signal that ended it, or `null` when it came through. */
-export function deployAndDie(
+/** What a process of its own is told to do. */
+export interface Order {
+  /** Absent: conclude what a crash left. */
+  readonly request?: DeployRequest;
+  readonly rules: Pick<Daemon['rules'], 'allowedPaths' | 'allowedCommands' | 'stateDir' | 'backupRetention'>;
+  readonly death?: Death;
+  /** Account under which it is done; only root can change it. */
+  readonly account?: number;
+}
+
+export interface Apart {
+  readonly signal: NodeJS.Signals | null;
+  readonly outcomes: readonly DeployOutcome[];
+}
+
+/** Deploys, or resumes without material, in a process of its own that may kill itself without warning. @param fileBlocks blocks of 512 octets to which a file may grow there */
+export function apart(
   daemon: Daemon,
-  material: Issued,
-  death: Death,
-  overrides: Readonly<Record<string, unknown>> = {},
-): Promise<NodeJS.Signals | null> {
+  material: Issued | undefined,
+  options: Pick<Order, 'death' | 'account'> & { readonly overrides?: Readonly<Record<string, unknown>>; readonly fileBlocks?: number } = {},
+): Promise<Apart> {
   const { allowedPaths, allowedCommands, stateDir, backupRetention } = daemon.rules;
-  const order = join(daemon.home, 'order.json');
-  const rules = { allowedPaths, allowedCommands, stateDir, backupRetention };
-  writeFileSync(order, JSON.stringify({ request: requestFor(daemon, material, overrides), rules, death }), { mode: 0o600 });
-  const program = fileURLToPath(new URL('dying-deployment.ts', import.meta.url));
+  const { overrides, fileBlocks, ...rest } = options;
+  const order: Order = {
+    ...(material && { request: requestFor(daemon, material, overrides) }),
+    rules: { allowedPaths, allowedCommands, stateDir, backupRetention },
+    ...rest,
+  };
+  const orderFile = join(daemon.home, 'order.json');
+  writeFileSync(orderFile, JSON.stringify(order), { mode: 0o600 });
+  const program = fileURLToPath(new URL('deployment-apart.ts', import.meta.url));
+  const limit = fileBlocks === undefined ? '' : `ulimit -f ${fileBlocks}; `;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, order], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, process.execPath, program, orderFile], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     child.on('error', reject);
-    child.on('exit', (_status, signal) => resolve(signal));
+    child.on('close', (_status, signal) => resolve({ signal, outcomes: text === '' ? [] : (JSON.parse(text) as DeployOutcome[]) }));
   });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { freePort } from '../interop/free-port.ts';
-import { failingReload, type Subject } from './cases.ts';
+import type { Subject } from './cases.ts';
 import { launch, makeHome, until } from './daemon.ts';
 import { serverName } from './issued.ts';
 import { existsSync } from 'node:fs';
@@ -49,10 +49,5 @@ http { access_log off; client_body_temp_path ${home.path}/b; proxy_temp_path ${h
     },
     stop: () => home.remove(child),
   };
-  const failing = failingReload(
-    daemon,
-    (command) => home.commands.push(command),
-    (body) => home.script('reload.sh', body),
-  );
-  return { daemon, failingReload: (failures) => failing(reload, failures) };
+  return { daemon, failingReload: (failures) => home.failing(reload, failures) };
 }

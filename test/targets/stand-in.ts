@@ -1,0 +1,60 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type net from 'node:net';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import type { Subject } from './cases.ts';
+import { makeHome } from './daemon.ts';
+import { serverName } from './issued.ts';
+
+/** A TLS server of this process that reads its files when it is told to, and keeps what it has when they are no pair. */
+export async function startStandIn(layout: 'two files' | 'one file' = 'two files'): Promise<Subject> {
+  const home = makeHome();
+  const one = layout === 'one file';
+  const cert = join(home.path, one ? 'tls/site.pem' : 'tls/site.crt');
+  const key = one ? cert : join(home.path, 'tls/site.key');
+  const told = join(home.path, 'told');
+  const broken = join(home.path, 'broken');
+  let context: tls.SecureContext | undefined;
+  const server = tls.createServer({
+    SNICallback: (_name, done) => {
+      if (existsSync(told)) {
+        rmSync(told);
+        try {
+          context = tls.createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) });
+        } catch {
+          // As servers do: the old pair stays.
+        }
+      }
+      done(context === undefined ? new Error('nothing to serve') : null, context);
+    },
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  const check = ['test', '!', '-e', broken];
+  const reload = ['touch', told];
+  home.commands.push(check, reload);
+  const daemon = {
+    targetType: 'nginx',
+    home: home.path,
+    config: {
+      ...(one ? { pem_path: cert } : { cert_path: cert, key_path: key }),
+      check_command: check,
+      reload_command: reload,
+      verify: { host: '127.0.0.1', port, server_name: serverName, within: 2 },
+    },
+    keyFiles: [key],
+    certFiles: one ? [] : [cert],
+    rules: home.rules,
+    enableTls: async () => undefined,
+    breakConfiguration: () => {
+      writeFileSync(broken, '');
+      return () => rmSync(broken);
+    },
+    stop: async () => {
+      await new Promise((resolve) => server.close(resolve));
+      await home.remove();
+    },
+  };
+  return { daemon, failingReload: (failures) => home.failing(reload, failures) };
+}
