@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from '#connectors/targets/command.ts';
@@ -106,6 +107,18 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     if (Date.now() > deadline || (child !== undefined && child.exitCode !== null)) throw new Error(`${what}: not so. ${said}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Whether something takes connections on a port of this machine. */
+export function reachable(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end(true)).once('error', () => end(false));
+  });
 }
 
 /** A request to deploy to a daemon. */
