@@ -71,7 +71,10 @@ function certificatesOf(pem: string, what: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => {
     try {
-      return new X509Certificate(block);
+      const certificate = new X509Certificate(block);
+      // The key is only decoded when it is asked for.
+      void certificate.publicKey;
+      return certificate;
     } catch (cause) {
       throw new TargetFailure('validate', `${what} holds something that is no certificate`, { cause });
     }

@@ -1,6 +1,6 @@
 import { assertAllowed } from './allowance.ts';
 import { parseConfig } from './config.ts';
-import { TargetFailure, failureOf } from './failure.ts';
+import { TargetFailure, failureOf, reasonOf } from './failure.ts';
 import { journalledTargets, readJournal, removeJournal, reopenJournal, type JournalEntry } from './journal.ts';
 import { exclusively } from './lock.ts';
 import { targetOf } from './registry.ts';
@@ -57,6 +57,10 @@ export async function resumeEntry(entry: JournalEntry, rules: HostRules): Promis
     if (await change.holds()) return await runForward(run, 'check');
     return await rollBack(run, interrupted, { reloaded: step !== 'commit' });
   } catch (error) {
-    return failed(failureOf(error, 'rollback_failed'), { rolledBack: false, backupPaths: [] });
+    // Whatever stood in the way, what the crash left is still there.
+    const failure = new TargetFailure('rollback_failed', `an interrupted deployment cannot be concluded: ${reasonOf(error)}`, {
+      cause: error,
+    });
+    return failed(failure, { rolledBack: false, backupPaths: [] });
   }
 }

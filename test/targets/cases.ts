@@ -14,6 +14,27 @@ export interface Subject {
   readonly failingReload: (failures: number) => readonly string[];
 }
 
+/** What is shown of another way to lay out the files of a server that goes through {@link tenCases}. */
+export function deploysAndRenews(name: string, start: () => Promise<Subject>): void {
+  test(`${name}: a first certificate and its renewal are served, the old one is kept beside`, async () => {
+    const { daemon } = await start();
+    try {
+      await daemon.enableTls();
+      for (const [material, backups] of [
+        [issued(), 0] as const,
+        [issued('rsa'), daemon.keyFiles.length + daemon.certFiles.length] as const,
+      ]) {
+        const outcome = await deployed(daemon, material);
+        expect(outcome).toMatchObject({ ok: true, verification: { verified: true, actualFingerprint: material.fingerprint } });
+        expect(outcome.backupPaths).toHaveLength(backups);
+        expect(await deployed(daemon, material)).toMatchObject({ idempotent: true });
+      }
+    } finally {
+      await daemon.stop();
+    }
+  });
+}
+
 /** The same ten cases for every server that reads files. */
 export function tenCases(name: string, start: () => Promise<Subject>): void {
   describe(`${name}, the ten cases of every file target`, () => {

@@ -1,5 +1,5 @@
-import { tenCases } from './cases.ts';
+import { deploysAndRenews, tenCases } from './cases.ts';
 import { startHaproxy } from './haproxy-server.ts';
 
 tenCases('HAProxy', () => startHaproxy());
-tenCases('HAProxy with a folder of certificates', () => startHaproxy('folder'));
+deploysAndRenews('HAProxy with a folder of certificates', () => startHaproxy('folder'));

@@ -1,5 +1,5 @@
-import { tenCases } from './cases.ts';
+import { deploysAndRenews, tenCases } from './cases.ts';
 import { startNginx } from './nginx-server.ts';
 
 tenCases('nginx with two files', () => startNginx());
-tenCases('nginx with one file', () => startNginx('one file'));
+deploysAndRenews('nginx with one file', () => startNginx('one file'));
