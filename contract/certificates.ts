@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
 import { nothing, route } from './route.ts';
+import { targetId } from './targets.ts';
 
 const id = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128');
@@ -13,6 +15,13 @@ export const certificate = z.strictObject({
   profile: z.string(),
   issuer: z.string(),
   policy: z.string(),
+  /** `csr`: whoever hands one in has the key; `agent`: each agent with a target makes a key of its own. */
+  key_source: z.enum(['csr', 'agent']),
+  key_algorithm: z.string().nullable(),
+  /** Ids of targets. */
+  targets: z.array(z.string()),
+  /** `verified`: each target was seen to serve what its agent has. */
+  deployment: z.enum(['none', 'pending', 'verified', 'failed']),
   common_name: z.string().nullable(),
   sans: z.array(z.strictObject({ type: z.string(), value: z.string() })),
   serial: z.string().nullable(),
@@ -61,22 +70,40 @@ export const createCertificate = route({
   command: 'certs create',
   method: 'POST',
   path: '/api/v1/certificates',
-  summary: 'Has a CSR certified and keeps the certificate renewed; without keep_csr each renewal waits for a new CSR',
+  summary:
+    'Keeps a certificate: of a CSR, which is signed again at each renewal unless keep_csr is off, or of keys that the agents of its targets make',
   scope: 'rows',
   permission: 'cert.issue',
   params: nothing,
   query: nothing,
-  body: z.strictObject({
-    name,
-    profile: z.string().min(1).max(63).default('default'),
-    issuer: z.string().min(1).max(64).default('iss-local'),
-    policy: z.string().min(1).max(64).default('rp-default'),
-    /** PEM, PKCS#10. */
-    csr: z.string().min(1).max(24_576),
-    /** Sign the same request again at each renewal: the key stays as it is. */
-    keep_csr: z.boolean().default(true),
+  body: z
+    .strictObject({
+      name,
+      profile: z.string().min(1).max(63).default('default'),
+      issuer: z.string().min(1).max(64).default('iss-local'),
+      policy: z.string().min(1).max(64).default('rp-default'),
+      /** PEM, PKCS#10. */
+      csr: z.string().min(1).max(24_576).optional(),
+      /** Sign the same request again at each renewal: the key stays as it is. */
+      keep_csr: z.boolean().default(true),
+      /** Instead of a CSR: ids of targets, whose agents make the keys. */
+      targets: z.array(targetId).min(1).max(100).optional(),
+      /** With targets: `www.example.com`, `192.0.2.1`, or with a type: `email:a@example.com`, `uri:spiffe://…`. */
+      names: z.array(z.string().min(1).max(512)).min(1).max(100).optional(),
+      /** With targets: the kind of key. */
+      key_algorithm: z.enum(agentKeyAlgorithms).default('ECDSA-P256'),
+    })
+    .refine(({ csr, targets }) => (csr === undefined) !== (targets === undefined), { message: 'either csr or targets', path: ['csr'] })
+    .refine(({ names, targets }) => (names === undefined) === (targets === undefined), {
+      message: 'belongs to targets, and targets to it',
+      path: ['names'],
+    }),
+  answer: z.strictObject({
+    certificate,
+    job: z.string(),
+    /** One for each agent that makes a key. */
+    jobs: z.array(z.string()),
   }),
-  answer: z.strictObject({ certificate, job: z.string() }),
   status: 202,
 });
 

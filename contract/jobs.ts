@@ -8,6 +8,8 @@ export const job = z.strictObject({
   id,
   type: z.enum(jobTypes),
   subject: z.string(),
+  /** Whose work it is; null: no agent's. */
+  agent: z.string().nullable(),
   status: z.enum(jobStatuses),
   /** Failed, and to be tried again at run_at. */
   retryable: z.boolean(),

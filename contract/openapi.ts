@@ -27,6 +27,7 @@ const refusals: Readonly<Record<number, string>> = {
   422: 'The policy refuses it',
   429: 'Too many requests; Retry-After says when to come back',
   500: 'Something went wrong on our side',
+  410: 'The agent is retired',
   503: 'Not available at the moment; Retry-After says when to come back',
 };
 
@@ -52,7 +53,17 @@ export function openApi(release: string): Json {
     tags: [...new Set(routes.map(({ resource }) => resource))].map((name) => ({ name })),
     paths,
     components: {
-      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer ck_…`' } },
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer ck_…`' },
+        agent: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Signature',
+          description:
+            'An agent’s signature over method, path, query and body (RFC 9421, ecdsa-p256-sha256), with Signature-Input and Content-Digest',
+        },
+        enrolment: { type: 'apiKey', in: 'header', name: 'X-Enrolment-Token', description: 'A token that admits hosts' },
+      },
       responses: Object.fromEntries(Object.entries(refusals).map(([status, description]) => [status, refusal(description)])),
       schemas: { Problem: problem },
     },
@@ -69,6 +80,7 @@ function operation(resource: string, route: Route): Json {
     ...(params.length + query.length > 0 || hasBody || route.method !== 'GET' ? [400] : []),
     ...(isPublic ? [] : [401, 403]),
     ...(params.length > 0 ? [404] : []),
+    ...(route.permission === 'agent' ? [410] : []),
     // Also a look at something may meet a state in which there is nothing to see.
     ...(params.length > 0 || route.method !== 'GET' ? [409] : []),
     ...(route.method === 'GET' ? [] : [413, 415, 422]),
@@ -82,6 +94,8 @@ function operation(resource: string, route: Route): Json {
     tags: [resource],
     summary: route.summary,
     ...(isPublic && { security: [] }),
+    ...(route.permission === 'agent' && { security: [{ agent: [] }] }),
+    ...(route.permission === 'enrolment' && { security: [{ enrolment: [], agent: [] }] }),
     'x-certctl-permission': route.permission,
     ...(route.scope !== undefined && { 'x-certctl-scope': route.scope }),
     parameters: [...params, ...query],

@@ -10,14 +10,17 @@ export interface Route<
 > {
   /** camelCase verb and noun; also the audit action of a change. */
   readonly operation: string;
-  /** How the command line calls it: a noun and a verb. */
-  readonly command: string;
+  /** How the command line calls it: a noun and a verb. None: agents alone call it, who sign what they send. */
+  readonly command?: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With `{name}` parameters. */
   readonly path: string;
   readonly summary: string;
-  /** `public` and `authenticated` (any valid key) are said, never implied. */
-  readonly permission: Permission | 'public' | 'authenticated';
+  /**
+   * `public` and `authenticated` (any valid key) are said, never implied. `agent` is the agent that the path names, proven by its signature;
+   * `enrolment` is who holds an enrolment token and signs with the key that it wants enrolled.
+   */
+  readonly permission: Permission | 'public' | 'authenticated' | 'agent' | 'enrolment';
   /**
    * Where a scoped grant suffices: `rows` means for what belongs to its profile or issuer, which the operation sees to; else the permission
    * must hold for the whole platform.

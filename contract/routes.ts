@@ -1,8 +1,12 @@
 import * as access from './access.ts';
+import * as agentProtocol from './agent-protocol.ts';
+import * as agents from './agents.ts';
 import * as audit from './audit.ts';
 import * as certificates from './certificates.ts';
 import * as crossCertificates from './cross-certificates.ts';
+import * as deployments from './deployments.ts';
 import * as eabKeys from './eab-keys.ts';
+import * as enrolmentTokens from './enrolment-tokens.ts';
 import * as health from './health.ts';
 import * as intermediates from './intermediates.ts';
 import * as issuers from './issuers.ts';
@@ -12,14 +16,19 @@ import * as meta from './meta.ts';
 import * as notifications from './notifications.ts';
 import * as profiles from './profiles.ts';
 import * as signerKeys from './signer-keys.ts';
+import * as targets from './targets.ts';
 import type { Route } from './route.ts';
 
 const resources = {
   access: access,
+  'agent-protocol': agentProtocol,
+  agents: agents,
   audit: audit,
   certificates: certificates,
   'cross-certificates': crossCertificates,
+  deployments: deployments,
   'eab-keys': eabKeys,
+  'enrolment-tokens': enrolmentTokens,
   health: health,
   intermediates: intermediates,
   issuers: issuers,
@@ -29,6 +38,7 @@ const resources = {
   notifications: notifications,
   profiles: profiles,
   'signer-keys': signerKeys,
+  targets: targets,
 } as const;
 
 /** A route and the resource whose file declares it. */

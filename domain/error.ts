@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'notAcceptable'
   | 'methodNotAllowed'
   | 'notFound'
+  | 'gone'
   | 'conflict'
   // who sent it
   | 'badNonce'

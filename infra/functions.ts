@@ -44,6 +44,7 @@ const loopNeeds = {
   'loop-job-timeout': { ...readsGate, sendsJobs: true },
   'loop-renewal-check': { ...readsGate, sendsJobs: true },
   'loop-short-lived-expiry': { ...readsGate, sendsJobs: true },
+  'loop-agent-health': { ...readsGate, tables: { state: ['GetItem', 'UpdateItem'] }, sendsJobs: true },
   'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
   'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'], signs: true },
   'loop-acme-gc': readsGate,

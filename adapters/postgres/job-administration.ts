@@ -1,8 +1,11 @@
 import type { JobStatus, JobType } from '#domain/job/job.ts';
 import type { Database } from './database.ts';
+import { laterOfHolder } from './managed-issuance.ts';
 
 export interface JobRecord {
   readonly id: string;
+  /** Whose work it is; undefined: no agent's. */
+  readonly agentId: string | undefined;
   readonly type: JobType;
   readonly subjectId: string;
   readonly status: JobStatus;
@@ -31,7 +34,7 @@ export interface JobAdministration {
 }
 
 const columns =
-  'id, type, subject_id, status, retryable, attempts, max_attempts, run_at, state_entered_at, last_error, created_at, completed_at';
+  'id, type, subject_id, agent_id, status, retryable, attempts, max_attempts, run_at, state_entered_at, last_error, created_at, completed_at';
 const list = {
   name: 'jobs-list',
   text: `SELECT ${columns} FROM jobs WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR subject_id = $2) AND ($3::text IS NULL OR id < $3)
@@ -41,11 +44,12 @@ const find = { name: 'jobs-find', text: `SELECT ${columns} FROM jobs WHERE id = 
 const cancel = {
   name: 'jobs-cancel',
   text: `WITH j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-                    WHERE id = $1 AND type IN ('issuance', 'renewal') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+                    WHERE id = $1 AND type IN ('issuance', 'renewal', 'csr', 'deployment') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
                     RETURNING id, subject_id),
     m AS (UPDATE managed_certificates SET last_error = 'cancelled', updated_at = now(),
             renew_at = CASE WHEN state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' END
           FROM j WHERE managed_certificates.id = j.subject_id),
+    p AS (UPDATE certificate_holders SET last_error = 'cancelled', renew_at = ${laterOfHolder} FROM j WHERE certificate_holders.id = j.subject_id),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $2, 'APIKey', 'cancelJob', 'job', id, jsonb_build_object('certificate', subject_id), 'cert_lifecycle' FROM j)
   SELECT id FROM j`,
@@ -54,7 +58,7 @@ const submitCsr = {
   name: 'jobs-submit-csr',
   text: `WITH j AS (UPDATE jobs SET status = 'pending', run_at = now(), state_entered_at = now(), hinted_at = NULL,
                       payload = payload || jsonb_build_object('csr', replace(encode($2::bytea, 'base64'), E'\\n', ''))
-                    WHERE id = $1 AND status = 'awaiting_csr' RETURNING id),
+                    WHERE id = $1 AND status = 'awaiting_csr' AND agent_id IS NULL RETURNING id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $3, 'APIKey', 'submitCsr', 'job', id, 'cert_lifecycle' FROM j)
@@ -65,6 +69,7 @@ interface Row {
   id: string;
   type: JobType;
   subject_id: string;
+  agent_id: string | null;
   status: JobStatus;
   retryable: boolean;
   attempts: number;
@@ -100,6 +105,7 @@ function recordOf(row: Row): JobRecord {
     id: row.id,
     type: row.type,
     subjectId: row.subject_id,
+    agentId: row.agent_id ?? undefined,
     status: row.status,
     retryable: row.retryable,
     attempts: row.attempts,

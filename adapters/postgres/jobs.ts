@@ -2,21 +2,25 @@ import type { JsonObject } from '#domain/json/strict.ts';
 import type { ClaimedJob, JobStore, JobType } from '#domain/job/job.ts';
 import type { Database, Session } from './database.ts';
 
+// Deployments are claimed by agents; a CSR job is the worker's from when its CSR is there.
 const claim = {
   name: 'job-claim',
   text: `WITH c AS (
       SELECT id FROM jobs
-      WHERE id = $1 AND ((status = 'pending' AND run_at <= now()) OR (status = 'running' AND lease_expires_at <= now()))
+      WHERE id = $1 AND type <> 'deployment' AND ((status = 'pending' AND run_at <= now()) OR (status = 'running' AND lease_expires_at <= now()))
       FOR UPDATE SKIP LOCKED),
     u AS (
       UPDATE jobs SET status = 'running', attempts = attempts + 1, lease_token = $2, lease_expires_at = now() + make_interval(secs => $3),
         state_entered_at = now()
       FROM c WHERE jobs.id = c.id
-      RETURNING jobs.id, jobs.type, jobs.subject_id, jobs.payload, jobs.attempts, jobs.max_attempts),
+      RETURNING jobs.id, jobs.type, jobs.subject_id, jobs.payload, jobs.attempts, jobs.max_attempts, jobs.agent_id),
     x AS (DELETE FROM outbox WHERE topic = 'job' AND subject_id IN (SELECT id FROM u))
   SELECT * FROM u`,
 };
-const waiting = { name: 'job-waiting', text: `SELECT run_at FROM jobs WHERE id = $1 AND status = 'pending' AND run_at > now()` };
+const waiting = {
+  name: 'job-waiting',
+  text: `SELECT run_at FROM jobs WHERE id = $1 AND type <> 'deployment' AND status = 'pending' AND run_at > now()`,
+};
 /** Whose lease it still is: $1 the job, $2 the token. */
 export const held = `id = $1 AND lease_token = $2 AND status = 'running'`;
 export const complete = {
@@ -50,6 +54,7 @@ export function jobStore(database: Database): JobStore {
         payload: JsonObject;
         attempts: number;
         max_attempts: number;
+        agent_id: string | null;
       }>(claim, [jobId, leaseToken, leaseSeconds]);
       if (row !== undefined) {
         return {
@@ -61,6 +66,7 @@ export function jobStore(database: Database): JobStore {
             attempts: row.attempts,
             maxAttempts: row.max_attempts,
             leaseToken,
+            ...(row.agent_id !== null && { agentId: row.agent_id }),
           },
         };
       }

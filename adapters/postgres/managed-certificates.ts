@@ -1,6 +1,7 @@
 import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { issuersOf } from './issuer-chain.ts';
 
 /** A managed certificate as its owners see it. */
 export interface ManagedRecord {
@@ -16,6 +17,12 @@ export interface ManagedRecord {
   readonly notBefore: Date | undefined;
   readonly notAfter: Date | undefined;
   readonly renewAt: Date | undefined;
+  /** Who makes its keys. */
+  readonly keySource: 'csr' | 'agent';
+  readonly keyAlgorithm: string | undefined;
+  readonly targets: readonly string[];
+  /** Whether each of its targets serves what its agent has. */
+  readonly deployment: 'none' | 'pending' | 'verified' | 'failed';
   readonly windowDays: number;
   /** Status of its active job, if any. */
   readonly job: string | undefined;
@@ -66,10 +73,19 @@ export interface ManagedCertificates {
 }
 
 const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
-const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.common_name, m.sans, c.serial, m.not_before, m.not_after, m.renew_at,
+/** Whether a job is about a certificate: itself, or the share of an agent in it. */
+const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
+const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.common_name, m.sans, c.serial, m.not_before, m.not_after,
+  coalesce(m.renew_at, (SELECT min(h.renew_at) FROM certificate_holders h WHERE h.certificate_id = m.id)) AS renew_at, m.key_source, m.key_algorithm,
+  ARRAY(SELECT t.target_id FROM certificate_targets t WHERE t.certificate_id = m.id ORDER BY t.target_id) AS targets,
+  (SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_or(t.last_error IS NOT NULL) THEN 'failed' WHEN bool_and(coalesce(t.deployed_id = h.current_id, false)) THEN 'verified' ELSE 'pending' END
+   FROM certificate_targets t JOIN targets g ON g.id = t.target_id AND g.retired_at IS NULL
+     LEFT JOIN certificate_holders h ON h.certificate_id = t.certificate_id AND h.agent_id = g.agent_id
+   WHERE t.certificate_id = m.id) AS deployment,
   (SELECT renewal_window_days FROM renewal_policies r WHERE r.id = m.policy_id) AS window_days,
-  (SELECT status FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal') AND ${active} LIMIT 1) AS job,
-  m.last_error, m.version, m.created_at, m.updated_at`;
+  (SELECT status FROM jobs WHERE ${isAbout} AND type IN ('issuance', 'renewal', 'csr') AND ${active} LIMIT 1) AS job,
+  coalesce(m.last_error, (SELECT max(h.last_error) FROM certificate_holders h WHERE h.certificate_id = m.id),
+           (SELECT max(t.last_error) FROM certificate_targets t WHERE t.certificate_id = m.id)) AS last_error, m.version, m.created_at, m.updated_at`;
 const from = `managed_certificates m LEFT JOIN certificates c ON c.id = m.current_id`;
 const list = {
   name: 'managed-list',
@@ -110,21 +126,17 @@ const archive = {
   name: 'managed-archive',
   text: `WITH m AS (UPDATE managed_certificates SET state = 'archived', renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
                     WHERE id = $1 AND state <> 'archived' RETURNING id),
+    h AS (UPDATE certificate_holders SET renew_at = NULL FROM m WHERE certificate_id = m.id),
     j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-          FROM m WHERE subject_id = m.id AND type IN ('issuance', 'renewal') AND ${active}),
+          FROM m WHERE ${isAbout} AND type IN ('issuance', 'renewal', 'csr') AND ${active}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $2, 'APIKey', 'archiveCertificate', 'managed_certificate', id, 'cert_lifecycle' FROM m)
   SELECT count(*)::int FROM m`,
 };
-// Our issuers come from their table, without the root; those of others came with the certificate.
 const versions = {
   name: 'managed-versions',
-  text: `SELECT c.id, c.serial, c.not_before, c.not_after, c.orphan, c.certificate, c.chain, c.id = m.current_id AS current,
-      ARRAY(WITH RECURSIVE up AS (
-              SELECT a.id, a.parent_id, a.certificate, a.chain_above, 0 AS depth FROM certificate_authorities a WHERE a.id = c.ca_id
-              UNION ALL SELECT p.id, p.parent_id, p.certificate, p.chain_above, up.depth + 1 FROM certificate_authorities p JOIN up ON p.id = up.parent_id WHERE up.depth < 8)
-            SELECT x.der FROM up, unnest(ARRAY[certificate] || chain_above[1:cardinality(chain_above) - 1]) WITH ORDINALITY AS x (der, place)
-            WHERE parent_id IS NOT NULL OR cardinality(chain_above) > 0 ORDER BY depth, place) AS issuers
+  text: `SELECT c.id, c.serial, c.not_before, c.not_after, c.orphan, c.certificate, c.chain, ${issuersOf('c')} AS issuers,
+      c.id = m.current_id OR EXISTS (SELECT FROM certificate_holders h WHERE h.current_id = c.id) AS current
     FROM certificates c JOIN managed_certificates m ON m.id = c.managed_id WHERE c.managed_id = $1 ORDER BY c.not_before DESC, c.id DESC LIMIT 100`,
 };
 
@@ -141,6 +153,10 @@ interface Row {
   not_before: Date | null;
   not_after: Date | null;
   renew_at: Date | null;
+  key_source: ManagedRecord['keySource'];
+  key_algorithm: string | null;
+  targets: string[];
+  deployment: ManagedRecord['deployment'];
   window_days: number;
   job: string | null;
   last_error: string | null;
@@ -178,10 +194,7 @@ export function managedCertificates(database: Database): ManagedCertificates {
           actor,
         ]);
       } catch (error) {
-        if (isDuplicate(error)) throw new CaError('conflict', 'a certificate with this name exists', { cause: error });
-        if ((error as { code?: string }).code === '23503')
-          throw new CaError('malformed', 'the body: profile, issuer or policy does not exist', { cause: error });
-        throw error;
+        throw creationRefusal(error);
       }
       const created = await found(certificate.id);
       if (created === undefined) throw new Error('no row');
@@ -220,6 +233,14 @@ export function managedCertificates(database: Database): ManagedCertificates {
   };
 }
 
+/** What the database's refusal of a new certificate means to who asked for it. */
+export function creationRefusal(error: unknown): unknown {
+  if (isDuplicate(error)) return new CaError('conflict', 'a certificate with this name exists', { cause: error });
+  if ((error as { code?: string }).code === '23503')
+    return new CaError('malformed', 'the body: profile, issuer or policy does not exist', { cause: error });
+  return error;
+}
+
 function recordOf(row: Row): ManagedRecord {
   return {
     id: row.id,
@@ -234,6 +255,10 @@ function recordOf(row: Row): ManagedRecord {
     notBefore: row.not_before ?? undefined,
     notAfter: row.not_after ?? undefined,
     renewAt: row.renew_at ?? undefined,
+    keySource: row.key_source,
+    keyAlgorithm: row.key_algorithm ?? undefined,
+    targets: row.targets,
+    deployment: row.deployment,
     windowDays: row.window_days,
     job: row.job ?? undefined,
     lastError: row.last_error ?? undefined,

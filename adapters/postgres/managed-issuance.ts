@@ -2,17 +2,21 @@ import { createHash } from 'node:crypto';
 import type { ClaimedJob } from '#domain/job/job.ts';
 import type { Managed, ManagedIssuanceStore, NewVersion } from '#domain/lifecycle/managed-issuance.ts';
 import type { Database } from './database.ts';
+import { deployToHolder } from './deployments.ts';
 import { noLeaves } from './issuance.ts';
 import { held } from './jobs.ts';
 import { notifyFrom } from './notify.ts';
 import { profileColumns, profileOf, type ProfileRow } from './profiles.ts';
 
+/** The certificate that a job is about: its subject, or that of the agent's share which its subject is. */
+const certificateOf = (job: string): string =>
+  `coalesce((SELECT s.certificate_id FROM certificate_holders s WHERE s.id = ${job}.subject_id), ${job}.subject_id)`;
 const loadManaged = {
   name: 'managed-load',
   text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
       coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr,
       r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days, p.*
-    FROM jobs j JOIN managed_certificates m ON m.id = j.subject_id JOIN issuers i ON i.id = m.issuer_id JOIN renewal_policies r ON r.id = m.policy_id,
+    FROM jobs j JOIN managed_certificates m ON m.id = ${certificateOf('j')} JOIN issuers i ON i.id = m.issuer_id JOIN renewal_policies r ON r.id = m.policy_id,
       LATERAL (SELECT ${profileColumns} FROM profiles WHERE profiles.id = m.profile_id) p
     WHERE j.id = $1 AND j.lease_token = $2 AND j.status = 'running'`,
 };
@@ -27,8 +31,8 @@ const reserve = {
 };
 const version = (orphan: boolean, from: string, managedId: string): string => `
       INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, source, not_before, not_after,
-                                managed_id, issuer_id, chain, vendor_ref, orphan)
-      SELECT $3, $4, $5, $6, $7, $8, $9, $10, ${from}.profile_id, 'API', $11, $12, ${managedId}, $13, $14, $15, ${orphan}
+                                managed_id, issuer_id, chain, vendor_ref, orphan, agent_id)
+      SELECT $3, $4, $5, $6, $7, $8, $9, $10, ${from}.profile_id, CASE WHEN ${from}.agent_id IS NULL THEN 'API' ELSE 'Agent' END, $11, $12, ${managedId}, $13, $14, $15, ${orphan}, ${from}.agent_id
       FROM ${from}`;
 const aboutVersion = {
   subject: 'f.id',
@@ -37,28 +41,35 @@ const aboutVersion = {
 };
 const completeManaged = {
   name: 'managed-complete',
-  text: `WITH h AS (SELECT id, type, subject_id FROM jobs WHERE ${held} FOR UPDATE),
-    m AS (SELECT c.id, c.name, c.profile_id, c.state FROM managed_certificates c JOIN h ON h.subject_id = c.id FOR UPDATE OF c),
+  text: `WITH h AS (SELECT id, type, subject_id, agent_id FROM jobs WHERE ${held} FOR UPDATE),
+    m AS (SELECT c.id, c.name, c.profile_id, c.state, h.agent_id, (SELECT s.current_id FROM certificate_holders s WHERE s.id = h.subject_id) AS held_id
+          FROM managed_certificates c JOIN h ON ${certificateOf('h')} = c.id FOR UPDATE OF c),
     v AS (${version(false, 'm', 'm.id')} RETURNING id),
-    u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, not_after = $12, last_error = NULL, updated_at = now(),
+    u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, updated_at = now(),
+            not_after = least($12, (SELECT min(s.not_after) FROM certificate_holders s, h WHERE s.certificate_id = m.id AND s.id <> h.subject_id)),
             state = CASE WHEN m.state = 'pending' THEN 'active' ELSE m.state END,
-            renew_at = CASE WHEN m.state IN ('pending', 'active') AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN $16::timestamptz END,
+            renew_at = CASE WHEN m.agent_id IS NULL AND m.state IN ('pending', 'active') AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN $16::timestamptz END,
             alert_at = CASE WHEN m.state IN ('pending', 'active') THEN $17::timestamptz END
           FROM m, v WHERE managed_certificates.id = m.id),
+    p AS (UPDATE certificate_holders SET current_id = v.id, not_after = $12, last_error = NULL,
+            renew_at = CASE WHEN m.state IN ('pending', 'active')
+                             AND (SELECT auto_renew FROM managed_certificates o JOIN renewal_policies r ON r.id = o.policy_id WHERE o.id = m.id) THEN $16::timestamptz END
+          FROM h, m, v WHERE certificate_holders.id = h.subject_id),
     s AS (UPDATE signing_log SET certificate_id = v.id FROM v, h WHERE idempotency_key = h.id),
     j AS (UPDATE jobs SET status = 'completed', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL, last_error = NULL
           FROM h, v WHERE jobs.id = h.id RETURNING jobs.id, jobs.type),
-    f AS (SELECT m.id, m.name, j.id AS job, j.type, v.id AS version FROM m, j, v),
+    f AS (SELECT m.id, m.name, j.id AS job, CASE WHEN j.type = 'renewal' OR m.held_id IS NOT NULL THEN 'renewal' ELSE 'issuance' END AS type,
+            v.id AS version, m.agent_id FROM m, j, v),
     ni AS (${notifyFrom('f', 'certificate.issued', { ...aboutVersion, where: `f.type = 'issuance'` })}),
     nr AS (${notifyFrom('f', 'certificate.renewed', { ...aboutVersion, where: `f.type = 'renewal'` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:worker', 'System', CASE f.type WHEN 'renewal' THEN 'certificate_renewed' ELSE 'certificate_issued' END, 'managed_certificate', f.id,
-                 jsonb_build_object('version', f.version, 'serial', $5::text, 'job', f.job), 'cert_lifecycle' FROM f)
-  SELECT (SELECT count(*)::int FROM j) AS completed`,
+                 jsonb_build_object('version', f.version, 'serial', $5::text, 'job', f.job, 'agent', f.agent_id), 'cert_lifecycle' FROM f)
+  SELECT id AS certificate_id, type = 'renewal' AS renewed FROM f`,
 };
 const orphan = {
   name: 'managed-orphan',
-  text: `WITH m AS (SELECT c.id, c.profile_id FROM managed_certificates c JOIN jobs j ON j.subject_id = c.id WHERE j.id = $1),
+  text: `WITH m AS (SELECT c.id, c.profile_id, j.agent_id FROM jobs j JOIN managed_certificates c ON c.id = ${certificateOf('j')} WHERE j.id = $1),
     v AS (${version(true, 'm', 'm.id')} ON CONFLICT DO NOTHING RETURNING id)
   INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
   SELECT 'system:worker', 'System', 'certificate_orphaned', 'certificate', v.id,
@@ -75,9 +86,13 @@ const retryLater = {
   text: `WITH j AS (UPDATE jobs SET status = 'failed', retryable = true, run_at = now() + make_interval(secs => $3), last_error = $4, completed_at = now(),
                       state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
                     WHERE ${held} RETURNING id, subject_id),
+    p AS (UPDATE certificate_holders SET last_error = $4 FROM j WHERE certificate_holders.id = j.subject_id),
     m AS (UPDATE managed_certificates SET last_error = $4, updated_at = now() FROM j WHERE managed_certificates.id = j.subject_id)
   SELECT id FROM j`,
 };
+/** When an agent's share that could not be renewed is due again. */
+export const laterOfHolder = `CASE WHEN (SELECT r.auto_renew AND c.state IN ('pending', 'active') FROM managed_certificates c JOIN renewal_policies r ON r.id = c.policy_id
+  WHERE c.id = certificate_holders.certificate_id) THEN now() + interval '6 hours' END`;
 // A certificate that could not be renewed is not given up: its renewal becomes due again after six hours.
 const giveUp = {
   name: 'managed-give-up',
@@ -86,7 +101,9 @@ const giveUp = {
     m AS (UPDATE managed_certificates SET last_error = $3, updated_at = now(),
             renew_at = CASE WHEN state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' END
           FROM j WHERE managed_certificates.id = j.subject_id RETURNING managed_certificates.id, name),
-    f AS (SELECT j.id AS job, j.type, j.attempts, m.id, m.name FROM j, m),
+    p AS (UPDATE certificate_holders SET last_error = $3, renew_at = ${laterOfHolder} FROM j WHERE certificate_holders.id = j.subject_id
+          RETURNING certificate_id AS id, (SELECT c.name FROM managed_certificates c WHERE c.id = certificate_id)),
+    f AS (SELECT j.id AS job, j.type, j.attempts, m.id, m.name FROM j, (SELECT * FROM m UNION ALL SELECT * FROM p) m),
     n AS (${notifyFrom('f', 'job.failed', { subject: 'f.job', dedupe: 'f.job', data: `jsonb_build_object('job', f.job, 'type', f.type, 'certificate', f.id, 'name', f.name, 'attempts', f.attempts, 'reason', $3::text)` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:worker', 'System', 'job_failed', 'job', job, jsonb_build_object('certificate', id, 'attempts', attempts, 'reason', $3::text), 'cert_lifecycle' FROM f)
@@ -134,8 +151,13 @@ export function managedIssuanceStore(database: Database): ManagedIssuanceStore {
       return row.ca_id === null ? intent : { idempotencyKey: job.id, caId: row.ca_id, serial: row.serial, tbs: row.tbs };
     },
     async complete(job, newVersion) {
-      const [row] = await database.query<{ completed: number }>(completeManaged, values(job, newVersion));
-      return row?.completed === 1;
+      return database.transaction(async (session) => {
+        const [row] = await session.query<{ certificate_id: string; renewed: boolean }>(completeManaged, values(job, newVersion));
+        if (row === undefined) return false;
+        // What an agent is given goes to its targets, in the same commit.
+        if (job.agentId !== undefined) await deployToHolder(session, row.certificate_id, job.subjectId, row.renewed);
+        return true;
+      });
     },
     async keepOrphan(job, newVersion) {
       await database.query(orphan, values(job, newVersion));

@@ -1,13 +1,15 @@
 import type { Database } from './database.ts';
 
-export type MirrorTopic = 'profile' | 'loop';
+export type MirrorTopic = 'profile' | 'loop' | 'agent';
 
 /** What the dispatcher finds to send or to repair. */
 export interface OutboxStore {
   /** Notifications that are due and whose hint is lost or so many seconds old, oldest first; they count as hinted from now on. */
   dueNotifications(limit: number, hintSeconds: number): Promise<readonly string[]>;
-  /** Profiles or loop settings whose mirror was not confirmed. */
+  /** Profiles, loop settings or agents whose mirror was not confirmed. */
   unmirrored(topic: MirrorTopic, limit: number): Promise<readonly { readonly subjectId: string; readonly upTo: string }[]>;
+  /** The outbox's newest row about a subject: what is read of the subject from now on has it. */
+  newest(topic: MirrorTopic, subjectId: string): Promise<string | undefined>;
   /** The mirror has what was committed up to this row of the outbox. */
   mirrored(topic: MirrorTopic, subjectId: string, upTo: string): Promise<void>;
   /** The earliest moment at which any of these has something to do, and the age of the oldest that waits (seconds). */
@@ -29,16 +31,17 @@ const unmirrored = {
   text: `SELECT subject_id, max(id) AS up_to FROM outbox WHERE topic = $1 AND created_at <= now() - interval '5 seconds'
          GROUP BY subject_id ORDER BY subject_id LIMIT $2`,
 };
+const newest = { name: 'outbox-newest', text: `SELECT max(id) AS up_to FROM outbox WHERE topic = $1 AND subject_id = $2` };
 const mirrored = { name: 'outbox-mirrored', text: `DELETE FROM outbox WHERE topic = $1 AND subject_id = $2 AND id <= $3` };
 const outlook = {
   name: 'outbox-outlook',
   text: `SELECT least(
       (SELECT min(next_attempt_at) FROM notifications WHERE status IN ('pending', 'failed')),
       (SELECT min(lease_expires_at) FROM notifications WHERE status = 'sending'),
-      (SELECT min(created_at) FROM outbox WHERE topic IN ('profile', 'loop'))) AS next_due,
+      (SELECT min(created_at) FROM outbox WHERE topic IN ('profile', 'loop', 'agent'))) AS next_due,
     coalesce(extract(epoch FROM now() - least(
       (SELECT min(next_attempt_at) FROM notifications WHERE status IN ('pending', 'failed')),
-      (SELECT min(created_at) FROM outbox WHERE topic IN ('profile', 'loop')))), 0)::float8 AS oldest`,
+      (SELECT min(created_at) FROM outbox WHERE topic IN ('profile', 'loop', 'agent')))), 0)::float8 AS oldest`,
 };
 
 export function outboxStore(database: Database): OutboxStore {
@@ -49,6 +52,9 @@ export function outboxStore(database: Database): OutboxStore {
     async unmirrored(topic, limit) {
       const rows = await database.query<{ subject_id: string; up_to: string }>(unmirrored, [topic, limit]);
       return rows.map((row) => ({ subjectId: row.subject_id, upTo: row.up_to }));
+    },
+    async newest(topic, subjectId) {
+      return (await database.query<{ up_to: string | null }>(newest, [topic, subjectId]))[0]?.up_to ?? undefined;
     },
     async mirrored(topic, subjectId, upTo) {
       await database.query(mirrored, [topic, subjectId, upTo]);

@@ -1,3 +1,4 @@
+import { activeCsrJob, hasTarget } from './agent-certificates.ts';
 import type { Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
 
@@ -5,6 +6,8 @@ import { notifyFrom } from './notify.ts';
 export interface RenewalStore {
   /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs, and whether the page was full */
   makeJobs(page: number): Promise<{ readonly jobIds: readonly string[]; readonly examined: number }>;
+  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now */
+  makeCsrJobs(page: number): Promise<{ readonly agentIds: readonly string[]; readonly examined: number }>;
   /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications, and how many rows were due */
   alert(page: number): Promise<{ readonly notificationIds: readonly string[]; readonly examined: number }>;
   nextDue(): Promise<Date | undefined>;
@@ -24,6 +27,22 @@ export const dueRenewals = {
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:renewal-check', 'System', 'renewal_job_created', 'managed_certificate', subject_id, jsonb_build_object('job', id), 'cert_lifecycle' FROM j)
   SELECT ARRAY(SELECT id FROM j) AS ids, (SELECT count(*)::int FROM d) AS examined`,
+};
+// The same for the share of an agent: it is asked for a new key and a CSR.
+const dueShares = {
+  name: 'renewal-csr-jobs',
+  text: `WITH d AS (SELECT h.id, h.certificate_id, h.agent_id FROM certificate_holders h WHERE h.renew_at <= now() ORDER BY h.renew_at, h.id LIMIT $1 FOR UPDATE SKIP LOCKED),
+    w AS (SELECT h.id, h.certificate_id, h.agent_id, r.max_retries FROM d h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active')
+            JOIN renewal_policies r ON r.id = m.policy_id AND r.auto_renew JOIN agents a ON a.id = h.agent_id AND a.retired_at IS NULL WHERE ${hasTarget}),
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, 'awaiting_csr', greatest(1, max_retries) FROM w
+          ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id),
+    u AS (UPDATE certificate_holders SET renew_at = NULL FROM d WHERE certificate_holders.id = d.id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM j),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT 'system:renewal-check', 'System', 'renewal_job_created', 'managed_certificate', w.certificate_id, jsonb_build_object('job', j.id, 'agent', j.agent_id), 'cert_lifecycle'
+          FROM j JOIN w ON w.id = j.subject_id)
+  SELECT ARRAY(SELECT DISTINCT agent_id FROM j) AS ids, (SELECT count(*)::int FROM d) AS examined`,
 };
 const alert = {
   name: 'renewal-alerts',
@@ -50,6 +69,7 @@ const alert = {
 const nextDue = {
   name: 'renewal-next',
   text: `SELECT least((SELECT min(renew_at) FROM managed_certificates WHERE renew_at IS NOT NULL),
+                      (SELECT min(renew_at) FROM certificate_holders WHERE renew_at IS NOT NULL),
                       (SELECT min(alert_at) FROM managed_certificates WHERE alert_at IS NOT NULL)) AS next_due`,
 };
 
@@ -58,6 +78,10 @@ export function renewalStore(database: Database): RenewalStore {
     async makeJobs(page) {
       const [row] = await database.query<{ ids: string[]; examined: number }>(dueRenewals, [page]);
       return { jobIds: row?.ids ?? [], examined: row?.examined ?? 0 };
+    },
+    async makeCsrJobs(page) {
+      const [row] = await database.query<{ ids: string[]; examined: number }>(dueShares, [page]);
+      return { agentIds: row?.ids ?? [], examined: row?.examined ?? 0 };
     },
     async alert(page) {
       const [row] = await database.query<{ ids: string[]; examined: number }>(alert, [page]);

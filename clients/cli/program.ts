@@ -37,12 +37,15 @@ interface Globals extends Given {
 }
 
 const nouns: Readonly<Record<string, string>> = {
+  agents: 'programs on hosts that make keys and deploy certificates',
   audit: 'who did what, and the chain over it',
   auth: 'who the caller is',
   cas: 'certificate authorities',
   certs: 'managed certificates',
   channels: 'where notifications go',
+  deployments: 'certificates on their way to targets',
   eab: 'external account binding keys, which invite ACME accounts',
+  'enrolment-tokens': 'with which hosts become agents',
   issuers: 'who signs',
   jobs: 'issuances and renewals under way',
   keys: 'API keys and their roles',
@@ -51,6 +54,7 @@ const nouns: Readonly<Record<string, string>> = {
   permissions: 'what may be granted',
   profiles: 'certificate profiles',
   roles: 'sets of permissions',
+  targets: 'where agents put certificates',
   'signer-keys': 'keys elsewhere that certificate authorities may have',
 };
 
@@ -71,7 +75,7 @@ export function makeProgram(terminal: Terminal): Command {
         .map(([code, text]) => `  ${code}  ${text}`)
         .join('\n')}\n\nWithout further settings the platform that npm start runs in this folder is spoken to.`,
     );
-  for (const { route } of routes) addRoute(program, route, terminal);
+  for (const { route } of routes) if (route.command !== undefined) addRoute(program, route, route.command, terminal);
   program
     .command('configure')
     .description('Saves a connection under a name, for --connection; the name default is used when none is named')
@@ -107,10 +111,10 @@ export function makeProgram(terminal: Terminal): Command {
   return program;
 }
 
-function addRoute(program: Command, route: Route, terminal: Terminal): void {
-  const command = commandAt(program, route.command.split(' ')).description(route.summary);
+function addRoute(program: Command, route: Route, name: string, terminal: Terminal): void {
+  const command = commandAt(program, name.split(' ')).description(route.summary);
   const params = Object.keys(membersOf(route.params).properties);
-  for (const name of params) command.argument(`<${name}>`);
+  for (const param of params) command.argument(`<${param}>`);
   const given = { query: membersOf(route.query), body: membersOf(route.body) };
   for (const part of [given.query, given.body])
     for (const [name, shape] of Object.entries(part.properties)) command.addOption(optionOf(name, shape, part.required.includes(name)));

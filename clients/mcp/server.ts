@@ -21,6 +21,7 @@ const withheld = new Set([
   'grantRole',
   'revokeRole',
   'createEabKey',
+  'createEnrolmentToken',
   'createChannel',
   'getOpenApi',
   'exportAudit',
@@ -33,13 +34,14 @@ const withheld = new Set([
   'addSignerKey',
   'createCrossCertificate',
 ]);
-const destructive = new Set(['archiveCertificate', 'cancelJob', 'disableEabKey']);
+const destructive = new Set(['retireAgent', 'retireTarget', 'revokeEnrolmentToken', 'archiveCertificate', 'cancelJob', 'disableEabKey']);
 
 /** The routes that are tools, each by its tool's name. */
 export function toolRoutes(options: Pick<McpOptions, 'readOnly'>): ReadonlyMap<string, Route> {
   return new Map(
     routes
-      .filter(({ route }) => !withheld.has(route.operation) && (!options.readOnly || route.method === 'GET'))
+      // What agents call is signed by their keys.
+      .filter(({ route }) => route.command !== undefined && !withheld.has(route.operation) && (!options.readOnly || route.method === 'GET'))
       .map(({ route }) => [`certctl_${route.operation.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`, route]),
   );
 }

@@ -2,6 +2,7 @@
 export const permissionTexts = {
   'cert.read': 'see managed certificates and their versions',
   'cert.issue': 'have certificates issued and renewed, and hand in CSRs',
+  'cert.deploy': 'have certificates deployed to their targets',
   'cert.delete': 'archive managed certificates',
   'profile.read': 'see certificate profiles',
   'profile.edit': 'make and replace certificate profiles',
@@ -11,6 +12,10 @@ export const permissionTexts = {
   'ca.hierarchy.manage': 'make, retire and revoke certificate authorities, bring their keys and cross-certificates',
   'acme.eab.read': 'see external account binding keys',
   'acme.eab.edit': 'make, disable and enable external account binding keys',
+  'agent.read': 'see agents and enrolment tokens',
+  'agent.edit': 'make enrolment tokens, retire agents',
+  'target.read': 'see deployment targets and deployments',
+  'target.edit': 'make, change and retire deployment targets',
   'job.read': 'see jobs',
   'job.cancel': 'cancel jobs',
   'notification.read': 'see channels and notifications',

@@ -1,7 +1,7 @@
 import type { ProblemDocument } from '../acme/problem-document.ts';
 import type { JsonObject } from '../json/strict.ts';
 
-export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal'] as const;
+export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal', 'csr', 'deployment'] as const;
 export type JobType = (typeof jobTypes)[number];
 
 export const jobStatuses = ['pending', 'awaiting_csr', 'awaiting_approval', 'running', 'completed', 'failed', 'cancelled'] as const;
@@ -17,6 +17,8 @@ export interface ClaimedJob {
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly leaseToken: string;
+  /** Whose work it is a part of; undefined: no agent's. */
+  readonly agentId?: string;
 }
 
 export type Claim = { readonly job: ClaimedJob } | { readonly notBefore: Date } | 'done';

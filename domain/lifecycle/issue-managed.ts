@@ -89,7 +89,15 @@ export function requestedNames(csr: CertificationRequest): readonly GeneralName[
 export function assertIssuable(csr: CertificationRequest, profile: Profile): void {
   if (csr.isCa) throw new CaError('badCsr', 'the CSR asks for a CA certificate');
   assertKeyAllowed(csr.publicKey, profile.keyRules);
-  const names = requestedNames(csr);
+  assertNamesAllowed(requestedNames(csr), profile);
+}
+
+/**
+ * Holds the names of a certificate to its profile.
+ *
+ * @throws {CaError} `badCsr`, `rejectedIdentifier`
+ */
+export function assertNamesAllowed(names: readonly GeneralName[], profile: Profile): void {
   if (names.length === 0) throw new CaError('badCsr', 'the CSR has no subjectAltName');
   if (names.length > profile.maxIdentifiers) throw new CaError('badCsr', `the profile allows ${profile.maxIdentifiers} names`);
   for (const name of names) {

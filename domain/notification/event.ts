@@ -6,5 +6,6 @@ export const notificationEvents = [
   'certificate.expired',
   'certificate.revoked',
   'job.failed',
+  'agent.offline',
 ] as const;
 export type NotificationEvent = (typeof notificationEvents)[number];

@@ -73,6 +73,17 @@ export const loops = [
     guarantee: 'A set-based update that returns its rows, with their audit rows in the same commit: one audit row per certificate',
   },
   {
+    name: 'agentHealthCheck',
+    function: 'loop-agent-health',
+    everyMinutes: 2,
+    timeoutSeconds: 60,
+    memoryMb: 256,
+    referenceClass: 'idempotent',
+    work: 'Notes that agents have not been heard of for five minutes, and tells of it; heartbeats are read without PostgreSQL',
+    guarantee:
+      'A set-based update that names the state it ends, with its audit rows and notices in the same commit: one notice for each silence',
+  },
+  {
     name: 'notificationProcess',
     function: 'loop-outbox-dispatch',
     everyMinutes: 1,

@@ -133,6 +133,7 @@ test('each loop has one function, and folded loops share the schedule of the fir
     'jobTimeout',
     'renewalCheck',
     'shortLivedExpiryCheck',
+    'agentHealthCheck',
     'notificationProcess',
     'crlGeneration',
     'acmeGC',

@@ -10,6 +10,7 @@ const problems: Readonly<Record<ErrorCode, readonly [type: string, status: numbe
   notAcceptable: ['malformed', 406],
   methodNotAllowed: ['malformed', 405],
   notFound: ['malformed', 404],
+  gone: ['malformed', 404],
   conflict: ['malformed', 409],
   badNonce: ['badNonce', 400],
   badSignatureAlgorithm: ['badSignatureAlgorithm', 400],

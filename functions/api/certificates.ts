@@ -1,3 +1,4 @@
+import type * as z from 'zod';
 import {
   archiveCertificate,
   createCertificate,
@@ -7,10 +8,12 @@ import {
   renewCertificate,
   type CertificateBody,
 } from '#contract/certificates.ts';
+import type { AgentCertificates } from '#adapters/postgres/agent-certificates.ts';
 import type { ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
 import { reaches, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
-import { assertIssuable, requestedNames } from '#domain/lifecycle/issue-managed.ts';
+import { assertIssuable, assertNamesAllowed, requestedNames } from '#domain/lifecycle/issue-managed.ts';
+import { orderedName } from '#domain/lifecycle/ordered-name.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem, pemChain } from '#domain/x509/pem.ts';
@@ -20,6 +23,9 @@ import { serve, type Served } from './router.ts';
 
 export interface CertificatePorts {
   readonly store: ManagedCertificates;
+  readonly ofAgents: AgentCertificates;
+  /** Tells agents that there may be work. */
+  readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly profile: (id: string) => Promise<Profile | undefined>;
   readonly wake: Wake;
   readonly hint: (jobId: string) => Promise<void>;
@@ -52,7 +58,8 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
         throw new CaError('unauthorized', 'the permission cert.issue does not reach this profile, nor this issuer');
       const profile = await ports.profile(body.profile);
       if (!profile?.enabled) throw new CaError('malformed', 'the body: profile: no such profile, or it is disabled');
-      const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr));
+      if (body.targets !== undefined) return ofAgents(ports, show, profile, body, caller?.id ?? '');
+      const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr ?? ''));
       // Refused here and now rather than by the job a moment later.
       assertIssuable(csr, profile);
       const names = requestedNames(csr).flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }]));
@@ -74,11 +81,22 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
         caller?.id ?? '',
       );
       await ports.hint(job);
-      return { certificate: show(created), job };
+      return { certificate: show(created), job, jobs: [job] };
     }),
     serve(renewCertificate, async ({ params, caller, reach }) => {
-      await within(params.id, reach);
-      await ports.wake('jobProcessor', 'jobTimeout');
+      const { keySource, state } = await existing(params.id, reach);
+      await ports.wake('jobProcessor', 'jobTimeout', 'notificationProcess');
+      if (keySource === 'agent') {
+        const made = await ports.ofAgents.renew(params.id, caller?.id ?? '');
+        const [first] = made?.jobIds ?? [];
+        if (made === undefined || first === undefined)
+          throw new CaError(
+            'conflict',
+            state === 'active' || state === 'pending' ? 'no agent has a target of it' : `the certificate is ${state}`,
+          );
+        await ports.tell(made.agentIds);
+        return { job: first };
+      }
       const job = await ports.store.renew(params.id, ports.newId('job'), caller?.id ?? '');
       if (job === undefined) throw new CaError('conflict', `the certificate is ${(await existing(params.id, reach)).state}`);
       await ports.hint(job);
@@ -106,6 +124,39 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
   ];
 }
 
+/** A certificate whose keys the agents of its targets make. */
+async function ofAgents(
+  ports: CertificatePorts,
+  show: (record: ManagedRecord) => CertificateBody,
+  profile: Profile,
+  body: z.output<typeof createCertificate.body>,
+  actor: string,
+): Promise<{ certificate: CertificateBody; job: string; jobs: string[] }> {
+  const sans = (body.names ?? []).map(orderedName);
+  assertNamesAllowed(sans, profile);
+  const id = ports.newId('mc');
+  await ports.wake('jobTimeout', 'notificationProcess');
+  const { jobIds, agentIds } = await ports.ofAgents.create(
+    {
+      id,
+      name: body.name,
+      profileId: body.profile,
+      issuerId: body.issuer,
+      policyId: body.policy,
+      commonName: sans.find(({ type }) => type === 'dns')?.value,
+      sans,
+      keyAlgorithm: body.key_algorithm,
+      targetIds: [...new Set(body.targets)],
+    },
+    actor,
+  );
+  await ports.tell(agentIds);
+  const created = await ports.store.find(id);
+  const [job] = jobIds;
+  if (created === undefined || job === undefined) throw new Error('no row');
+  return { certificate: show(created), job, jobs: [...jobIds] };
+}
+
 function body(record: ManagedRecord, now: number): CertificateBody {
   return {
     id: record.id,
@@ -120,6 +171,10 @@ function body(record: ManagedRecord, now: number): CertificateBody {
     serial: record.serial ?? null,
     not_before: record.notBefore?.toISOString() ?? null,
     not_after: record.notAfter?.toISOString() ?? null,
+    key_source: record.keySource,
+    key_algorithm: record.keyAlgorithm ?? null,
+    targets: [...record.targets],
+    deployment: record.deployment,
     renew_at: record.renewAt?.toISOString() ?? null,
     last_error: record.lastError ?? null,
     version: record.version,

@@ -1,26 +1,34 @@
 import * as z from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { lastSeen } from '#adapters/dynamodb/last-seen.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
+import { agentCertificates } from '#adapters/postgres/agent-certificates.ts';
+import { agentWork } from '#adapters/postgres/agent-work.ts';
+import { agentStore } from '#adapters/postgres/agents.ts';
 import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { authorityAdministration } from '#adapters/postgres/authority-administration.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
+import { deployments } from '#adapters/postgres/deployments.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
+import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
 import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
 import { managedCertificates } from '#adapters/postgres/managed-certificates.ts';
 import { notificationAdministration } from '#adapters/postgres/notification-administration.ts';
+import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
 import { signerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
+import { targetStore } from '#adapters/postgres/targets.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
@@ -30,13 +38,19 @@ import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { newId } from '../shared/new-id.ts';
+import { agentTeller } from '../shared/tell-agents.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { accessOperations } from './access.ts';
+import { agentAuthentication } from './agent-authentication.ts';
+import { agentProtocolOperations } from './agent-protocol.ts';
+import { agentOperations } from './agents.ts';
 import { auditOperations } from './audit.ts';
 import { authentication } from './authentication.ts';
 import { crossCertificateOperations } from './cross-certificates.ts';
+import { deploymentOperations } from './deployments.ts';
 import { eabKeyOperations } from './eab-keys.ts';
+import { enrolmentTokenOperations } from './enrolment-tokens.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
 import { intermediateOperations } from './intermediates.ts';
@@ -48,6 +62,7 @@ import { notificationOperations } from './notifications.ts';
 import { problemOf } from './problem.ts';
 import { profileOperations } from './profiles.ts';
 import { signerKeyOperations } from './signer-keys.ts';
+import { targetOperations } from './targets.ts';
 import { router } from './router.ts';
 
 const settings = z
@@ -63,6 +78,9 @@ const settings = z
     /** The loops' functions as JSON: name in the tree → name in the cloud. */
     LOOP_FUNCTIONS: z.string().default('{}'),
     CONNECTOR_DOOR: z.string().optional(),
+    /** Seconds between an agent's looks for work, and between its heartbeats. */
+    AGENT_POLL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
+    AGENT_HEARTBEAT_SECONDS: z.coerce.number().int().min(1).max(3600).default(60),
   })
   .parse(process.env);
 
@@ -78,6 +96,12 @@ const door = z.object({ suffix: z.string() }).optional();
 const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
 const limits = connectLimiter('api', process.env);
 const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
+
+const agents = agentStore(database);
+const agentOf = agentAuthentication({ states: agentStates(dynamodb, settings.STATE_TABLE), now });
+const states = agentStates(dynamodb, settings.STATE_TABLE);
+const tell = agentTeller({ agents, states, outbox: outboxStore(database) });
+const certificates = managedCertificates(database);
 
 const route = router(
   [
@@ -110,12 +134,30 @@ const route = router(
     ...signerKeyOperations({ keys: signerKeyStore(database), envelope: sealed, newId }),
     ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: sealed, chance }),
     ...certificateOperations({
-      store: managedCertificates(database),
+      store: certificates,
+      ofAgents: agentCertificates(database),
+      tell,
       profile: (id) => profiles.profile(id),
       wake,
       hint: (jobId) => hint({ jobId }),
       newId,
       now,
+    }),
+    ...deploymentOperations({ store: deployments(database), certificates, tell, wake }),
+    ...targetOperations({ store: targetStore(database), newId }),
+    ...agentOperations({ store: agents, states, tell, wake, now }),
+    ...enrolmentTokenOperations({ store: enrolmentTokens(database), chance, newId }),
+    ...agentProtocolOperations({
+      agents,
+      states,
+      work: agentWork(database),
+      limiter: limits.limiter,
+      tell,
+      wake,
+      hint: (jobId) => hint({ jobId }),
+      newId,
+      chance,
+      pace: { poll: settings.AGENT_POLL_SECONDS, heartbeat: settings.AGENT_HEARTBEAT_SECONDS },
     }),
     ...issuerOperations({ store: issuerStore(database), newId }),
     ...jobOperations({ store: jobAdministration(database), wake, hint: (jobId) => hint({ jobId }) }),
@@ -136,10 +178,17 @@ const route = router(
       doorSuffix,
     }),
   ],
-  async (request) => {
-    const caller = await callerOf(request.headers['authorization'], addressOf(request.sourceIp));
-    await limits.of(request).take('api-principal', caller.id);
-    return caller;
+  {
+    caller: async (request) => {
+      const caller = await callerOf(request.headers['authorization'], addressOf(request.sourceIp));
+      await limits.of(request).take('api-principal', caller.id);
+      return caller;
+    },
+    agent: async (request, pathId) => {
+      const agent = await agentOf(request, pathId);
+      await limits.of(request).take('api-principal', agent.id);
+      return agent;
+    },
   },
   () => wake(),
 );
@@ -156,6 +205,8 @@ export const handler = httpFunction(serve, {
 });
 
 async function serve(request: HttpRequest): Promise<HttpResponse> {
-  await limits.of(request).take('api-address', addressOf(request.sourceIp));
+  // A fleet behind one address is no flood; what it sends is proven by signatures that cost PostgreSQL nothing.
+  const fleet = request.path.startsWith('/api/v1/agents/') && request.headers['signature-input'] !== undefined;
+  await limits.of(request).take(fleet ? 'agent-address' : 'api-address', addressOf(request.sourceIp));
   return route(request);
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { HttpRequest } from '../shared/http.ts';
 import { healthOperations, type HealthPorts } from './health.ts';
 
 const wanted = '000020_b.up.sql';
@@ -15,7 +16,15 @@ async function ready(
     seen: { read: async () => seen, write: async () => undefined },
   });
   const operation = operations.find((one) => one.route.path === '/ready')!;
-  return operation.run({ params: {}, query: deep ? { deep: '1' } : {}, body: {}, caller: undefined, reach: 'all' });
+  return operation.run({
+    params: {},
+    query: deep ? { deep: '1' } : {},
+    body: {},
+    caller: undefined,
+    agent: undefined,
+    request: {} as HttpRequest,
+    reach: 'all',
+  });
 }
 
 test.each([

@@ -49,6 +49,7 @@ function show(record: JobRecord): JobBody {
     id: record.id,
     type: record.type,
     subject: record.subjectId,
+    agent: record.agentId ?? null,
     status: record.status,
     retryable: record.retryable,
     attempts: record.attempts,

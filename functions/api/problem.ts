@@ -9,6 +9,7 @@ const problems: Readonly<Record<ErrorCode, readonly [status: number, title: stri
   notAcceptable: [406, 'No acceptable representation'],
   methodNotAllowed: [405, 'The method is not allowed'],
   notFound: [404, 'Not found'],
+  gone: [410, 'Gone'],
   conflict: [409, 'The resource has changed or exists'],
   badNonce: [400, 'The request is malformed'],
   badSignatureAlgorithm: [400, 'The request is malformed'],

@@ -4,6 +4,7 @@ import { reachOf, type Caller, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { parseObject } from '#domain/json/strict.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+import type { ProvenAgent } from './agent-authentication.ts';
 
 /** What an operation gets: parsed by the contract's schemas, who asks (undefined on a public route), and how far the permission reaches. */
 export interface Input<R extends Route> {
@@ -11,8 +12,19 @@ export interface Input<R extends Route> {
   readonly query: z.output<R['query']>;
   readonly body: z.output<R['body']>;
   readonly caller: Caller | undefined;
+  /** The agent that the path names and whose signature the request carries; undefined on every route but an agent's. */
+  readonly agent: ProvenAgent | undefined;
+  readonly request: HttpRequest;
   /** `all`, unless the route's scope is `rows`: then what lies outside does not exist for the caller. */
   readonly reach: Reach;
+}
+
+/** Who can be told from a request. */
+export interface Authentication {
+  /** Whom the bearer token belongs to. @throws {CaError} `unauthenticated` */
+  readonly caller: (request: HttpRequest) => Promise<Caller>;
+  /** The agent that signed. @throws {CaError} `unauthenticated`, `unauthorized` when the path names another, `gone` when it is retired */
+  readonly agent: (request: HttpRequest, pathId: string) => Promise<ProvenAgent>;
 }
 
 /** A route bound to the operation that serves it. */
@@ -24,6 +36,8 @@ export interface Served {
     query: unknown;
     body: unknown;
     caller: Caller | undefined;
+    agent: ProvenAgent | undefined;
+    request: HttpRequest;
     reach: Reach;
   }) => Promise<{ readonly status?: number; readonly body: object | string }>;
 }
@@ -55,7 +69,7 @@ export function serve<R extends Route>(
  */
 export function router(
   served: readonly Served[],
-  authenticate: (request: HttpRequest) => Promise<Caller>,
+  authentication: Authentication,
   changing: () => Promise<void>,
 ): (request: HttpRequest) => Promise<HttpResponse> {
   return async (request) => {
@@ -70,13 +84,15 @@ export function router(
         allow: candidates.map(({ route }) => route.method),
       });
     }
-    const caller = found.route.permission === 'public' ? undefined : await authenticate(request);
+    const { caller, agent } = await whoAsks(authentication, request, found.route, found.params);
     const reach = permitted(caller, found.route);
     const input = {
       params: parse(found.route.params, found.params, 'the path'),
       query: parse(found.route.query, Object.fromEntries(new URLSearchParams(request.query)), 'the query'),
       body: parse(found.route.body, readBody(request), 'the body'),
       caller,
+      agent,
+      request,
       reach,
     };
     if (found.route.method !== 'GET') await changing();
@@ -89,8 +105,31 @@ export function router(
   };
 }
 
+async function whoAsks(
+  authentication: Authentication,
+  request: HttpRequest,
+  { permission }: Route,
+  params: Readonly<Record<string, string>>,
+): Promise<{ readonly caller: Caller | undefined; readonly agent: ProvenAgent | undefined }> {
+  if (permission === 'public') return { caller: undefined, agent: undefined };
+  const proof = permission === 'agent' ? 'signature-input' : permission === 'enrolment' ? 'x-enrolment-token' : undefined;
+  if (proof === undefined) return { caller: await authentication.caller(request), agent: undefined };
+  if (request.headers[proof] === undefined) {
+    await authentication.caller(request);
+    throw new CaError('unauthorized', 'this is for agents, who prove themselves by a signature');
+  }
+  return { caller: undefined, agent: permission === 'agent' ? await authentication.agent(request, params['id'] ?? '') : undefined };
+}
+
 function permitted(caller: Caller | undefined, { permission, scope }: Route): Reach {
-  if (caller === undefined || permission === 'public' || permission === 'authenticated') return 'all';
+  if (
+    caller === undefined ||
+    permission === 'public' ||
+    permission === 'authenticated' ||
+    permission === 'agent' ||
+    permission === 'enrolment'
+  )
+    return 'all';
   const reach = reachOf(caller, permission);
   if (reach === undefined) throw new CaError('unauthorized', `the permission ${permission} is missing`);
   if (reach !== 'all' && scope !== 'rows')

@@ -24,7 +24,9 @@ export const handler = loopHandler('jobTimeout', settings, ({ database, wake }) 
     await wake('jobProcessor', 'notificationProcess');
     const returned = await store.returnAbandoned(page);
     const unanswered = await store.failUnanswered(limits, page);
-    const lost = await queue.sendAll(unanswered.notificationIds.map((notificationId) => ({ notificationId })));
-    return { processed: returned + unanswered.failed, failed: lost, nextDue: await store.nextDue(limits) };
+    const silent = await store.failSilent(page);
+    const told = [...unanswered.notificationIds, ...silent.notificationIds];
+    const lost = await queue.sendAll(told.map((notificationId) => ({ notificationId })));
+    return { processed: returned + unanswered.failed + silent.failed, failed: lost, nextDue: await store.nextDue(limits) };
   };
 });

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
+import { agentStore } from '#adapters/postgres/agents.ts';
 import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
-import { outboxStore } from '#adapters/postgres/outbox.ts';
+import { outboxStore, type MirrorTopic } from '#adapters/postgres/outbox.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { loops } from '#domain/schedule/loops.ts';
@@ -11,6 +13,7 @@ import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';
 import { measure } from '../shared/metrics.ts';
+import { tellAgent } from '../shared/tell-agents.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 500;
@@ -26,13 +29,14 @@ export const handler = loopHandler('notificationProcess', settings, ({ database 
       const profile = await profileStore(database).profile(id);
       if (profile !== undefined) await profileMirror(dynamodb, settings.STATE_TABLE).write(profile);
     },
+    agent: (id: string) => tellAgent({ agents: agentStore(database), states: agentStates(dynamodb, settings.STATE_TABLE) }, id),
     loop: async (name: string) => {
       const loop = loops.find((candidate) => candidate.name === name);
       const setting = loop && (await loopSettingsStore(database).setting(loop.name));
       if (loop && setting) await gates(dynamodb, settings.STATE_TABLE).settings(loop.name, setting);
     },
   };
-  const repair = async (topic: 'profile' | 'loop'): Promise<{ processed: number; failed: number }> => {
+  const repair = async (topic: MirrorTopic): Promise<{ processed: number; failed: number }> => {
     let processed = 0;
     let failed = 0;
     for (const { subjectId, upTo } of await store.unmirrored(topic, page)) {
@@ -50,7 +54,7 @@ export const handler = loopHandler('notificationProcess', settings, ({ database 
   return async (run) => {
     const due = await store.dueNotifications(page, run.forced ? 0 : hintSeconds);
     const lost = await queue.sendAll(due.map((notificationId) => ({ notificationId })));
-    const repaired = [await repair('profile'), await repair('loop')];
+    const repaired = [await repair('profile'), await repair('loop'), await repair('agent')];
     const { nextDue, oldestSeconds } = await store.outlook();
     measure('OutboxAgeSeconds', oldestSeconds);
     const sum = (of: 'processed' | 'failed'): number => repaired.reduce((total, one) => total + one[of], 0);

@@ -1,16 +1,19 @@
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import * as z from 'zod';
+import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
+import { agentStore } from '#adapters/postgres/agents.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { intentStore } from '#adapters/postgres/issuance-intents.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { jobStore } from '#adapters/postgres/jobs.ts';
 import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
+import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
@@ -31,6 +34,7 @@ import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 import { count } from '../shared/metrics.ts';
 import { newId } from '../shared/new-id.ts';
+import { agentTeller } from '../shared/tell-agents.ts';
 import { waker } from '../shared/wake.ts';
 import { deliverer } from './deliver.ts';
 
@@ -57,7 +61,13 @@ const authority = authorities(issuance, envelope(settings.ENVELOPE_KEY_ARN));
 const crls = crlStore(database);
 const publish = crlPublisher(crls, artifacts(settings.ARTIFACT_BUCKET), () => chance.now());
 const queue = jobQueue(settings.JOB_QUEUE_URL);
-const wake = waker(gates(dynamodbClient(3000), settings.STATE_TABLE), () => chance.now());
+const dynamodb = dynamodbClient(3000);
+const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
+const tell = agentTeller({
+  agents: agentStore(database),
+  states: agentStates(dynamodb, settings.STATE_TABLE),
+  outbox: outboxStore(database),
+});
 const ask = connector(settings.CONNECTOR_FUNCTION);
 const deliver = deliverer(ask);
 
@@ -71,6 +81,11 @@ const managed = issueManaged({
   newId,
   pkiBaseUrl: settings.PKI_BASE_URL,
 });
+// Agents claim deployments; the worker's claim leaves them alone.
+const nobody: Runner = {
+  run: () => Promise.reject(new Error('a deployment is its agent’s')),
+  conclude: () => Promise.reject(new Error('a deployment is its agent’s')),
+};
 const runners: Readonly<Record<JobType, Runner>> = {
   validation: validation({ jobs, validations: validationStore(database), probe: prober(settings.PROBER_FUNCTION) }),
   finalize: finalize({ jobs, issuance, authority, newId: () => newId('cert') }),
@@ -81,14 +96,19 @@ const runners: Readonly<Record<JobType, Runner>> = {
   }),
   issuance: managed,
   renewal: managed,
+  csr: managed,
+  deployment: nobody,
 };
+const managedMakesDue = ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'] as const;
 // Besides the job itself, which the job processor watches until it has ended.
 const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   validation: ['jobProcessor'],
   finalize: ['jobProcessor', 'shortLivedExpiryCheck'],
   crl: ['jobProcessor'],
-  issuance: ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'],
-  renewal: ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'],
+  issuance: managedMakesDue,
+  renewal: managedMakesDue,
+  csr: managedMakesDue,
+  deployment: [],
 };
 
 const hint = z.union([
@@ -134,6 +154,7 @@ async function workOnJob(jobId: string): Promise<{ readonly again?: number; read
   const { outcome, error } = await attempt(jobs, runners[job.type], job, dice);
   const facts = { jobId, type: job.type, subjectId: job.subjectId, attempt: job.attempts, outcome: outcome.kind };
   log.info('job', facts);
+  if (outcome.kind === 'done' && job.agentId !== undefined) await tell([job.agentId]);
   if (outcome.kind === 'lost') count('LeaseLost');
   // A queue must not be fed by whom it feeds: what the job has to tell is sent by whoever did it.
   else if (makesDue[job.type].includes('notificationProcess'))

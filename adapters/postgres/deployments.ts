@@ -1,0 +1,160 @@
+import type { Database, Session } from './database.ts';
+
+/** One version on its way to one target. */
+export interface DeploymentRecord {
+  readonly id: string;
+  readonly certificateId: string;
+  readonly versionId: string;
+  readonly targetId: string;
+  readonly agentId: string;
+  readonly reason: 'issued' | 'renewed' | 'requested' | 'repair';
+  readonly jobId: string;
+  /** Of its job. */
+  readonly status: string;
+  readonly attempts: number;
+  readonly failureClass: string | undefined;
+  readonly detail: string | undefined;
+  readonly idempotent: boolean | undefined;
+  readonly rolledBack: boolean | undefined;
+  readonly verifiedAt: Date | undefined;
+  /** SHA-256, hex. */
+  readonly observed: string | undefined;
+  readonly durationMs: number | undefined;
+  readonly backupPaths: readonly string[];
+  readonly createdAt: Date;
+}
+
+export interface Deployments {
+  /** Newest first. */
+  list(filter: {
+    readonly certificate: string | undefined;
+    readonly target: string | undefined;
+    readonly before: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly DeploymentRecord[]>;
+  find(id: string): Promise<DeploymentRecord | undefined>;
+  /**
+   * Puts what each agent has into its targets once more, or into one of them. Deployments, jobs, outbox, audit in one commit.
+   *
+   * @returns one pair for each target; empty when there is nothing to deploy
+   */
+  request(
+    certificateId: string,
+    targetId: string | undefined,
+    actor: string,
+  ): Promise<readonly { readonly deployment: string; readonly job: string; readonly agentId: string }[]>;
+}
+
+/**
+ * A deployment with its job for each target of a certificate on each agent that has a version: one statement. What was on its way to these targets and
+ * has not begun is superseded.
+ *
+ * @param which SQL over `h` (certificate_holders) and `t` (targets); `$1` is the certificate, `$2` the reason, `$3` who
+ */
+export function makeDeployments(which: string): string {
+  return `WITH w AS (
+      SELECT 'dep-' || replace(gen_random_uuid()::text, '-', '') AS id, h.certificate_id, h.current_id AS version_id, t.id AS target_id, t.agent_id,
+        greatest(1, r.max_retries) AS max_attempts
+      FROM certificate_holders h
+        JOIN managed_certificates m ON m.id = h.certificate_id AND m.state = 'active'
+        JOIN renewal_policies r ON r.id = m.policy_id
+        JOIN certificate_targets c ON c.certificate_id = h.certificate_id
+        JOIN targets t ON t.id = c.target_id AND t.agent_id = h.agent_id AND t.enabled AND t.retired_at IS NULL
+      WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${which}),
+    s AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), last_error = 'superseded by a newer deployment'
+          FROM deployments d, w WHERE d.certificate_id = w.certificate_id AND d.target_id = w.target_id AND jobs.subject_id = d.id
+            AND jobs.type = 'deployment' AND jobs.status = 'pending'),
+    d AS (INSERT INTO deployments (id, certificate_id, version_id, target_id, agent_id, reason, created_by)
+          SELECT id, certificate_id, version_id, target_id, agent_id, $2, $3 FROM w),
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, max_attempts)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'deployment', id, agent_id, max_attempts FROM w RETURNING id, subject_id, agent_id),
+    u AS (UPDATE certificate_targets SET last_error = NULL FROM w WHERE certificate_targets.certificate_id = w.certificate_id AND certificate_targets.target_id = w.target_id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM w),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $3, CASE WHEN $3 LIKE 'system:%' THEN 'System' ELSE 'APIKey' END, 'deployment_created', 'managed_certificate', w.certificate_id,
+                 jsonb_build_object('deployment', w.id, 'version', w.version_id, 'target', w.target_id, 'job', j.id, 'reason', $2::text), 'cert_lifecycle'
+          FROM w JOIN j ON j.subject_id = w.id)
+  SELECT j.subject_id AS deployment, j.id AS job, j.agent_id FROM j`;
+}
+
+const columns = `d.id, d.certificate_id, d.version_id, d.target_id, d.agent_id, d.reason, j.id AS job_id, j.status, j.attempts, d.failure_class, d.detail, d.idempotent,
+  d.rolled_back, d.verified_at, encode(d.observed, 'hex') AS observed, d.duration_ms, d.backup_paths, d.created_at`;
+const from = `deployments d JOIN jobs j ON j.subject_id = d.id AND j.type = 'deployment'`;
+const list = {
+  name: 'deployments',
+  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR d.certificate_id = $1) AND ($2::text IS NULL OR d.target_id = $2)
+           AND ($3::text IS NULL OR (d.created_at, d.id) < (SELECT b.created_at, b.id FROM deployments b WHERE b.id = $3)) ORDER BY d.created_at DESC, d.id DESC LIMIT $4`,
+};
+const find = { name: 'deployment', text: `SELECT ${columns} FROM ${from} WHERE d.id = $1` };
+const requested = { name: 'deployment-request', text: makeDeployments('($4::text IS NULL OR t.id = $4)') };
+const ofHolder = { name: 'deployment-of-holder', text: makeDeployments('h.id = $4') };
+
+interface Row {
+  id: string;
+  certificate_id: string;
+  version_id: string;
+  target_id: string;
+  agent_id: string;
+  reason: DeploymentRecord['reason'];
+  job_id: string;
+  status: string;
+  attempts: number;
+  failure_class: string | null;
+  detail: string | null;
+  idempotent: boolean | null;
+  rolled_back: boolean | null;
+  verified_at: Date | null;
+  observed: string | null;
+  duration_ms: number | null;
+  backup_paths: string[];
+  created_at: Date;
+}
+
+export function deployments(database: Database): Deployments {
+  return {
+    async list({ certificate, target, before, limit }) {
+      return (await database.query<Row>(list, [certificate ?? null, target ?? null, before ?? null, limit])).map(recordOf);
+    },
+    async find(id) {
+      const [row] = await database.query<Row>(find, [id]);
+      return row && recordOf(row);
+    },
+    async request(certificateId, targetId, actor) {
+      const rows = await database.query<{ deployment: string; job: string; agent_id: string }>(requested, [
+        certificateId,
+        'requested',
+        actor,
+        targetId ?? null,
+      ]);
+      return rows.map(({ deployment, job, agent_id }) => ({ deployment, job, agentId: agent_id }));
+    },
+  };
+}
+
+/** Deploys what an agent has just been given, in the transaction that gave it. */
+export async function deployToHolder(session: Session, certificateId: string, holderId: string, renewed: boolean): Promise<void> {
+  await session.query(ofHolder, [certificateId, renewed ? 'renewed' : 'issued', 'system:worker', holderId]);
+}
+
+function recordOf(row: Row): DeploymentRecord {
+  return {
+    id: row.id,
+    certificateId: row.certificate_id,
+    versionId: row.version_id,
+    targetId: row.target_id,
+    agentId: row.agent_id,
+    reason: row.reason,
+    jobId: row.job_id,
+    status: row.status,
+    attempts: row.attempts,
+    failureClass: row.failure_class ?? undefined,
+    detail: row.detail ?? undefined,
+    idempotent: row.idempotent ?? undefined,
+    rolledBack: row.rolled_back ?? undefined,
+    verifiedAt: row.verified_at ?? undefined,
+    observed: row.observed ?? undefined,
+    durationMs: row.duration_ms ?? undefined,
+    backupPaths: row.backup_paths,
+    createdAt: row.created_at,
+  };
+}

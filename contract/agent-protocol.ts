@@ -1,0 +1,176 @@
+import * as z from 'zod';
+import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
+import { failureClasses } from '#domain/agent/work.ts';
+import { agentId } from './agents.ts';
+import { nothing, route } from './route.ts';
+
+const params = z.strictObject({ id: agentId });
+const jobParams = z.strictObject({ id: agentId, job_id: z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job') });
+const leaseToken = z.string().min(1).max(128);
+const text = (max: number): z.ZodString => z.string().max(max);
+
+/** What an agent says of its host. */
+const facts = {
+  hostname: text(253).min(1),
+  os: text(64),
+  architecture: text(64),
+  version: text(64),
+  ip_address: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
+  /** Target types that it can drive. */
+  capabilities: z.array(text(64)).max(64),
+  /** The host's clock, RFC 3339. */
+  clock: z.iso.datetime(),
+};
+
+/** When the agent shall come back; both in seconds, to be spread by ten per cent. */
+const pace = { next_poll_seconds: z.number().int(), next_heartbeat_seconds: z.number().int(), server_time: z.string() };
+
+export const enrolAgent = route({
+  operation: 'enrolAgent',
+  method: 'POST',
+  path: '/api/v1/agents/enrol',
+  summary: 'Makes a host an agent: the header X-Enrolment-Token admits it, and the request is signed by the key that becomes the agent’s',
+  permission: 'enrolment',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    name: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128'),
+    /** SubjectPublicKeyInfo on P-256, DER in base64. */
+    public_key: z.base64().max(256),
+    ...facts,
+  }),
+  answer: z.strictObject({ agent_id: agentId, name: z.string(), ...pace }),
+  status: 201,
+});
+
+export const heartbeat = route({
+  operation: 'agentHeartbeat',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/heartbeat',
+  summary: 'An agent says that it is there, and on what host',
+  permission: 'agent',
+  params,
+  query: nothing,
+  body: z.strictObject(facts),
+  answer: z.strictObject(pace),
+  status: 200,
+});
+
+const item = {
+  job_id: z.string(),
+  certificate_id: z.string(),
+  lease_token: z.string(),
+  lease_expires_at: z.string(),
+  attempt: z.number().int(),
+};
+
+export const workItem = z.discriminatedUnion('type', [
+  z.strictObject({
+    ...item,
+    type: z.literal('csr'),
+    common_name: z.string().nullable(),
+    sans: z.array(z.strictObject({ type: z.enum(['dns', 'ip', 'email', 'uri']), value: z.string() })),
+    key_algorithm: z.enum(agentKeyAlgorithms),
+    must_staple: z.boolean(),
+  }),
+  z.strictObject({
+    ...item,
+    type: z.literal('deployment'),
+    deployment_id: z.string(),
+    version_id: z.string(),
+    target_id: z.string(),
+    target_type: z.string(),
+    config: z.record(z.string(), z.unknown()),
+  }),
+]);
+export type WorkItemBody = z.infer<typeof workItem>;
+
+export const claimWork = route({
+  operation: 'claimAgentWork',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/work',
+  summary: 'An agent claims jobs that are due, each under a lease, and hears when to ask again',
+  permission: 'agent',
+  params,
+  query: nothing,
+  body: z.strictObject({ limit: z.number().int().min(1).max(20).default(4) }),
+  answer: z.strictObject({ jobs: z.array(workItem), ...pace }),
+  status: 200,
+});
+
+export const renewLease = route({
+  operation: 'renewAgentLease',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/jobs/{job_id}/lease',
+  summary: 'An agent that is still at a job keeps its lease',
+  permission: 'agent',
+  params: jobParams,
+  query: nothing,
+  body: z.strictObject({ lease_token: leaseToken }),
+  answer: z.strictObject({ lease_expires_at: z.string() }),
+  status: 200,
+});
+
+export const submitAgentCsr = route({
+  operation: 'submitAgentCsr',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/jobs/{job_id}/csr',
+  summary: 'An agent hands in the CSR of a key that it has made; the same one twice is one',
+  permission: 'agent',
+  params: jobParams,
+  query: nothing,
+  body: z.strictObject({
+    lease_token: leaseToken,
+    /** PEM, PKCS#10. */
+    csr: z.string().min(1).max(24_576),
+  }),
+  answer: z.strictObject({ status: z.literal('issuing'), ...pace }),
+  status: 202,
+});
+
+export const pickUpCertificate = route({
+  operation: 'pickUpAgentCertificate',
+  method: 'GET',
+  path: '/api/v1/agents/{id}/certificates/{version_id}',
+  summary: 'A version that the agent has to deploy, with its chain',
+  permission: 'agent',
+  params: z.strictObject({ id: agentId, version_id: z.string().regex(/^cert-[0-9a-z-]{1,60}$/, 'the id of a version') }),
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({
+    /** SHA-256 of the certificate, hex. */
+    fingerprint: z.string(),
+    leaf_pem: z.string(),
+    chain_pem: z.string(),
+  }),
+  status: 200,
+});
+
+export const reportJob = route({
+  operation: 'reportAgentJob',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/jobs/{job_id}/report',
+  summary: 'An agent says how a job ended; the same report twice is one',
+  permission: 'agent',
+  params: jobParams,
+  query: nothing,
+  body: z.strictObject({
+    lease_token: leaseToken,
+    ok: z.boolean(),
+    idempotent: z.boolean().default(false),
+    rolled_back: z.boolean().default(false),
+    failure_class: z.enum(failureClasses).nullable().default(null),
+    detail: text(1000).nullable().default(null),
+    backup_paths: z.array(text(4096)).max(20).default([]),
+    duration_ms: z.number().int().min(0).max(86_400_000).default(0),
+    /** SHA-256 of the certificate that the server served afterwards, hex; null: nobody looked. */
+    observed_fingerprint: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .nullable()
+      .default(null),
+  }),
+  answer: z.strictObject({ status: z.string(), ...pace }),
+  status: 200,
+});
+export type JobReport = z.input<typeof reportJob.body>;

@@ -1,0 +1,83 @@
+import * as z from 'zod';
+import { failureClasses } from '#domain/agent/work.ts';
+import { jobStatuses } from '#domain/job/job.ts';
+import { nothing, route } from './route.ts';
+import { targetId } from './targets.ts';
+
+const id = z.string().regex(/^dep-[0-9a-z-]{1,60}$/, 'the id of a deployment');
+const certificateId = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
+
+export const deployment = z.strictObject({
+  id,
+  certificate: certificateId,
+  /** Id of the version. */
+  version: z.string(),
+  target: targetId,
+  agent: z.string(),
+  reason: z.enum(['issued', 'renewed', 'requested', 'repair']),
+  job: z.string(),
+  /** Of the job: `completed` only when the server was seen to serve the version, or its target says that nobody shall look. */
+  status: z.enum(jobStatuses),
+  attempts: z.number().int(),
+  /** The step of the pipeline that failed in the last attempt. */
+  failure_class: z.enum(failureClasses).nullable(),
+  detail: z.string().nullable(),
+  /** All was in place already. */
+  idempotent: z.boolean().nullable(),
+  rolled_back: z.boolean().nullable(),
+  verified_at: z.string().nullable(),
+  /** SHA-256 of the certificate that was served afterwards, hex. */
+  observed_fingerprint: z.string().nullable(),
+  duration_ms: z.number().int().nullable(),
+  /** On the host. */
+  backup_paths: z.array(z.string()),
+  created_at: z.string(),
+});
+export type DeploymentBody = z.infer<typeof deployment>;
+
+export const listDeployments = route({
+  operation: 'listDeployments',
+  command: 'deployments list',
+  method: 'GET',
+  path: '/api/v1/deployments',
+  summary: 'Deployments, newest first',
+  permission: 'target.read',
+  params: nothing,
+  query: z.strictObject({
+    certificate: certificateId.optional(),
+    target: targetId.optional(),
+    cursor: id.optional(),
+    limit: z.coerce.number().int().min(1).max(100).default(100),
+  }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(deployment), next_cursor: id.nullable() }),
+  status: 200,
+});
+
+export const getDeployment = route({
+  operation: 'getDeployment',
+  command: 'deployments get',
+  method: 'GET',
+  path: '/api/v1/deployments/{id}',
+  summary: 'One deployment',
+  permission: 'target.read',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
+  answer: deployment,
+  status: 200,
+});
+
+export const deployCertificate = route({
+  operation: 'deployCertificate',
+  command: 'deployments create',
+  method: 'POST',
+  path: '/api/v1/certificates/{id}/deploy',
+  summary: 'Deploys what its agents have to all targets of a certificate, or to one',
+  permission: 'cert.deploy',
+  params: z.strictObject({ id: certificateId }),
+  query: nothing,
+  body: z.strictObject({ target: targetId.nullable().default(null) }),
+  answer: z.strictObject({ items: z.array(z.strictObject({ deployment: z.string(), job: z.string() })) }),
+  status: 202,
+});

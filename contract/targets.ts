@@ -1,0 +1,110 @@
+import * as z from 'zod';
+import { agentId } from './agents.ts';
+import { nothing, route } from './route.ts';
+
+export const targetId = z.string().regex(/^tgt-[0-9a-z-]{1,60}$/, 'the id of a target');
+const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128');
+const params = z.strictObject({ id: targetId });
+const config = z.record(z.string().max(64), z.unknown());
+
+export const target = z.strictObject({
+  id: targetId,
+  name,
+  type: z.string(),
+  agent: agentId,
+  config: z.record(z.string(), z.unknown()),
+  enabled: z.boolean(),
+  version: z.number().int(),
+  retired_at: z.string().nullable(),
+  retired_reason: z.string().nullable(),
+  created_by: z.string(),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
+export type TargetBody = z.infer<typeof target>;
+
+export const listTargets = route({
+  operation: 'listTargets',
+  command: 'targets list',
+  method: 'GET',
+  path: '/api/v1/targets',
+  summary: 'Deployment targets, newest first',
+  permission: 'target.read',
+  params: nothing,
+  query: z.strictObject({
+    agent: agentId.optional(),
+    cursor: targetId.optional(),
+    limit: z.coerce.number().int().min(1).max(100).default(100),
+  }),
+  body: nothing,
+  answer: z.strictObject({ items: z.array(target), next_cursor: targetId.nullable() }),
+  status: 200,
+});
+
+export const getTarget = route({
+  operation: 'getTarget',
+  command: 'targets get',
+  method: 'GET',
+  path: '/api/v1/targets/{id}',
+  summary: 'One deployment target',
+  permission: 'target.read',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: target,
+  status: 200,
+});
+
+export const createTarget = route({
+  operation: 'createTarget',
+  command: 'targets create',
+  method: 'POST',
+  path: '/api/v1/targets',
+  summary: 'Says where an agent puts certificates; secrets are names that the host knows',
+  permission: 'target.edit',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    name,
+    /** E.g. `nginx`; docs/targets has one page for each. */
+    type: z.string().min(1).max(64),
+    agent: agentId,
+    config,
+  }),
+  answer: target,
+  status: 201,
+});
+
+export const replaceTarget = route({
+  operation: 'replaceTarget',
+  command: 'targets replace',
+  method: 'PUT',
+  path: '/api/v1/targets/{id}',
+  summary: 'Replaces name, configuration and whether it is used, if nobody changed the target meanwhile',
+  permission: 'target.edit',
+  params,
+  query: nothing,
+  body: z.strictObject({
+    name,
+    config,
+    enabled: z.boolean().default(true),
+    /** That was read. */
+    version: z.number().int().min(1).max(2_147_483_646),
+  }),
+  answer: target,
+  status: 200,
+});
+
+export const retireTarget = route({
+  operation: 'retireTarget',
+  command: 'targets retire',
+  method: 'DELETE',
+  path: '/api/v1/targets/{id}',
+  summary: 'Ends a target: nothing is deployed to it any more; what lies there stays',
+  permission: 'target.edit',
+  params,
+  query: z.strictObject({ reason: z.string().max(1000).default('') }),
+  body: nothing,
+  answer: target,
+  status: 200,
+});

@@ -1,0 +1,64 @@
+import type * as z from 'zod';
+import { deployCertificate, getDeployment, listDeployments, type DeploymentBody, type deployment } from '#contract/deployments.ts';
+import type { DeploymentRecord, Deployments } from '#adapters/postgres/deployments.ts';
+import type { ManagedCertificates } from '#adapters/postgres/managed-certificates.ts';
+import { CaError } from '#domain/error.ts';
+import type { Wake } from '../shared/wake.ts';
+import { page } from './page.ts';
+import { serve, type Served } from './router.ts';
+
+export interface DeploymentPorts {
+  readonly store: Deployments;
+  readonly certificates: Pick<ManagedCertificates, 'find'>;
+  readonly tell: (agentIds: readonly string[]) => Promise<void>;
+  readonly wake: Wake;
+}
+
+/** The operations of `contract/deployments.ts`. */
+export function deploymentOperations(ports: DeploymentPorts): readonly Served[] {
+  return [
+    serve(listDeployments, async ({ query }) => {
+      const filter = { certificate: query.certificate, target: query.target, before: query.cursor, limit: query.limit };
+      return page((await ports.store.list(filter)).map(show), query.limit);
+    }),
+    serve(getDeployment, async ({ params }) => {
+      const found = await ports.store.find(params.id);
+      if (found === undefined) throw new CaError('notFound', 'no such deployment');
+      return show(found);
+    }),
+    serve(deployCertificate, async ({ params, body, caller }) => {
+      const certificate = await ports.certificates.find(params.id);
+      if (certificate === undefined) throw new CaError('notFound', 'no such certificate');
+      if (body.target !== null && !certificate.targets.includes(body.target))
+        throw new CaError('conflict', 'the certificate is not for this target');
+      await ports.wake('notificationProcess', 'jobTimeout');
+      const made = await ports.store.request(params.id, body.target ?? undefined, caller?.id ?? '');
+      if (made.length === 0) throw new CaError('conflict', 'there is nothing to deploy: no agent of its targets has a version yet');
+      await ports.tell(made.map(({ agentId }) => agentId));
+      return { items: made.map(({ deployment: id, job }) => ({ deployment: id, job })) };
+    }),
+  ];
+}
+
+function show(record: DeploymentRecord): DeploymentBody {
+  return {
+    id: record.id,
+    certificate: record.certificateId,
+    version: record.versionId,
+    target: record.targetId,
+    agent: record.agentId,
+    reason: record.reason,
+    job: record.jobId,
+    status: record.status as z.input<typeof deployment>['status'],
+    attempts: record.attempts,
+    failure_class: (record.failureClass ?? null) as z.input<typeof deployment>['failure_class'],
+    detail: record.detail ?? null,
+    idempotent: record.idempotent ?? null,
+    rolled_back: record.rolledBack ?? null,
+    verified_at: record.verifiedAt?.toISOString() ?? null,
+    observed_fingerprint: record.observed ?? null,
+    duration_ms: record.durationMs ?? null,
+    backup_paths: [...record.backupPaths],
+    created_at: record.createdAt.toISOString(),
+  };
+}

@@ -1,0 +1,68 @@
+import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, type TargetBody } from '#contract/targets.ts';
+import type { TargetRecord, TargetStore } from '#adapters/postgres/targets.ts';
+import { CaError } from '#domain/error.ts';
+import { page } from './page.ts';
+import { serve, type Served } from './router.ts';
+
+export interface TargetPorts {
+  readonly store: TargetStore;
+  readonly newId: (prefix: string) => string;
+}
+
+const maxConfigBytes = 16_384;
+
+/** The operations of `contract/targets.ts`. */
+export function targetOperations(ports: TargetPorts): readonly Served[] {
+  const existing = async (id: string): Promise<TargetRecord> => {
+    const target = await ports.store.find(id);
+    if (target === undefined) throw new CaError('notFound', 'no such target');
+    return target;
+  };
+  return [
+    serve(listTargets, async ({ query }) => {
+      const filter = { agent: query.agent, before: query.cursor, limit: query.limit };
+      return page((await ports.store.list(filter)).map(show), query.limit);
+    }),
+    serve(getTarget, async ({ params }) => show(await existing(params.id))),
+    serve(createTarget, async ({ body, caller }) => {
+      assertSmall(body.config);
+      const target = { id: ports.newId('tgt'), name: body.name, type: body.type, agentId: body.agent, config: body.config };
+      return show(await ports.store.create(target, caller?.id ?? ''));
+    }),
+    serve(replaceTarget, async ({ params, body, caller }) => {
+      assertSmall(body.config);
+      await existing(params.id);
+      const to = { name: body.name, config: body.config, enabled: body.enabled };
+      const replaced = await ports.store.replace(params.id, body.version, to, caller?.id ?? '');
+      if (replaced === undefined) throw new CaError('conflict', 'the target has changed since it was read, or is retired');
+      return show(replaced);
+    }),
+    serve(retireTarget, async ({ params, query, caller }) => {
+      const retired = await ports.store.retire(params.id, query.reason, caller?.id ?? '');
+      if (retired === undefined) throw new CaError('notFound', 'no such target');
+      return show(retired);
+    }),
+  ];
+}
+
+function assertSmall(config: object): void {
+  if (JSON.stringify(config).length > maxConfigBytes)
+    throw new CaError('malformed', `the body: config: has more than ${maxConfigBytes} bytes`);
+}
+
+function show(target: TargetRecord): TargetBody {
+  return {
+    id: target.id,
+    name: target.name,
+    type: target.type,
+    agent: target.agentId,
+    config: { ...target.config },
+    enabled: target.enabled,
+    version: target.version,
+    retired_at: target.retiredAt?.toISOString() ?? null,
+    retired_reason: target.retiredReason ?? null,
+    created_by: target.createdBy,
+    created_at: target.createdAt.toISOString(),
+    updated_at: target.updatedAt.toISOString(),
+  };
+}
