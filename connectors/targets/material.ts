@@ -73,7 +73,7 @@ function certificatesOf(pem: string, what: string): X509Certificate[] {
     try {
       const certificate = new X509Certificate(block);
       // The key is only decoded when it is asked for.
-      void certificate.publicKey;
+      if (certificate.publicKey.asymmetricKeyType === undefined) throw new Error('a public key of no kind');
       return certificate;
     } catch (cause) {
       throw new TargetFailure('validate', `${what} holds something that is no certificate`, { cause });
