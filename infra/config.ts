@@ -71,6 +71,8 @@ const schema = z.strictObject({
   reserveConcurrency: z.boolean().default(true),
   /** Most copies of the worker at once. */
   workerMaxConcurrency: z.number().int().min(2).max(1000).default(5),
+  /** A second prober, for names and addresses that only IPv6 reaches, in a network of its own: the first has IPv4 alone. */
+  ipv6Prober: z.boolean().default(false),
   /** Resolvers that validation asks, `host` or `host:port`; empty: Lambda's own. */
   dnsResolvers: z.array(z.string()).max(4).default([]),
   /** AWS Private CAs that the connector may ask. */

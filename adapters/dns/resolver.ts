@@ -6,7 +6,7 @@ const maxAliases = 8;
 
 /** Looks names up at DNS servers only: no hosts file, no search list, no local names. */
 export interface NameResolver {
-  /** IPv4 addresses. @throws {ProbeError} `dns` */
+  /** Addresses of the family that the resolver is for. @throws {ProbeError} `dns`, `onlyIpv6` when only the other family has some */
   addresses(name: string): Promise<readonly string[]>;
   /** TXT records, the strings of each joined; aliases are followed. @throws {ProbeError} `dns` */
   texts(name: string): Promise<readonly string[]>;
@@ -14,8 +14,11 @@ export interface NameResolver {
   caa(name: string): Promise<readonly CaaRecord[]>;
 }
 
-/** @param servers `host:port` or `host`; empty: the system's. A server that fails is followed by the next. */
-export function nameResolver(servers: readonly string[]): NameResolver {
+/**
+ * @param servers `host:port` or `host`; empty: the system's. A server that fails is followed by the next.
+ * @param family the addresses that this network reaches
+ */
+export function nameResolver(servers: readonly string[], family: 4 | 6 = 4): NameResolver {
   const make = (): Resolver => {
     const resolver = new Resolver({ timeout: 3000, tries: 2 });
     if (servers.length > 0) resolver.setServers(servers);
@@ -25,12 +28,13 @@ export function nameResolver(servers: readonly string[]): NameResolver {
     async addresses(name) {
       const resolver = make();
       try {
-        return await resolver.resolve4(name);
+        return await (family === 4 ? resolver.resolve4(name) : resolver.resolve6(name));
       } catch (error) {
-        if (codeOf(error) === 'ENODATA' && (await hasOnlyIpv6(resolver, name))) {
-          throw new ProbeError('dns', 'the name has only IPv6 addresses, and validation goes over IPv4', { cause: error });
+        if (family === 4 && codeOf(error) === 'ENODATA' && (await hasOnlyIpv6(resolver, name))) {
+          const detail = 'the name has only IPv6 addresses, and validation goes over IPv4';
+          throw new ProbeError('dns', detail, { cause: error, onlyIpv6: true });
         }
-        throw refusal(error, 'A');
+        throw refusal(error, family === 4 ? 'A' : 'AAAA');
       }
     },
     async texts(name) {

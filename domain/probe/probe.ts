@@ -33,6 +33,8 @@ export const probeResult = z.discriminatedUnion('ok', [
     detail: z.string().max(500),
     /** Asking again will not help: the name leads where no challenge may go. */
     final: z.boolean(),
+    /** The name has addresses, but none that this prober's network reaches. */
+    onlyIpv6: z.literal(true).optional(),
   }),
 ]);
 export type ProbeResult = z.infer<typeof probeResult>;
@@ -42,10 +44,12 @@ export class ProbeError extends Error {
   override readonly name = 'ProbeError';
   readonly code: (typeof probeErrorCodes)[number];
   readonly final: boolean;
-  constructor(code: ProbeError['code'], detail: string, options: { final?: boolean; cause?: unknown } = {}) {
+  readonly onlyIpv6: boolean;
+  constructor(code: ProbeError['code'], detail: string, options: { final?: boolean; onlyIpv6?: boolean; cause?: unknown } = {}) {
     super(detail, { cause: options.cause });
     this.code = code;
     this.final = options.final ?? false;
+    this.onlyIpv6 = options.onlyIpv6 ?? false;
   }
 }
 

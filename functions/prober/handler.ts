@@ -18,10 +18,15 @@ const environment = z.object({
   /** Comma-separated `host:port`; empty: the system's resolvers. */
   DNS_RESOLVERS: z.string().default(''),
   PROBER_DOOR: z.string().optional(),
+  /** The addresses that this network reaches. */
+  PROBER_FAMILY: z.enum(['4', '6']).default('4'),
 });
 
 const settings = environment.parse(process.env);
-const resolver = nameResolver(settings.DNS_RESOLVERS.split(',').filter((server) => server !== ''));
+const resolver = nameResolver(
+  settings.DNS_RESOLVERS.split(',').filter((server) => server !== ''),
+  settings.PROBER_FAMILY === '6' ? 6 : 4,
+);
 const opened = settings.PROBER_DOOR === undefined ? undefined : door.parse(JSON.parse(settings.PROBER_DOOR));
 
 /** The one function that dials an address chosen by a stranger: it holds no secret, no database and no permission. */
@@ -34,7 +39,7 @@ export async function handler(event: unknown): Promise<ProbeResult> {
     return { ok: true };
   } catch (error) {
     if (!(error instanceof ProbeError)) throw error;
-    return { ok: false, code: error.code, detail: error.message, final: error.final };
+    return { ok: false, code: error.code, detail: error.message, final: error.final, ...(error.onlyIpv6 && { onlyIpv6: true }) };
   }
 }
 

@@ -13,6 +13,6 @@ export const environment = {
   envelope: { ENVELOPE_KEY_ARN: z.string().check(z.minLength(1)) },
   queue: { JOB_QUEUE_URL: z.string().check(z.minLength(1)) },
   connector: { CONNECTOR_FUNCTION: z.string().check(z.minLength(1)) },
-  prober: { PROBER_FUNCTION: z.string().check(z.minLength(1)) },
+  prober: { PROBER_FUNCTION: z.string().check(z.minLength(1)), PROBER_IPV6_FUNCTION: z.optional(z.string().check(z.minLength(1))) },
   urls: { PUBLIC_BASE_URL: httpsUrl, PKI_BASE_URL: z.string().check(z.regex(/^https?:\/\/[^/]+$/, 'an origin without a trailing slash')) },
 } as const;

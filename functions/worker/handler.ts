@@ -87,7 +87,11 @@ const nobody: Runner = {
   conclude: () => Promise.reject(new Error('a deployment is its agent’s')),
 };
 const runners: Readonly<Record<JobType, Runner>> = {
-  validation: validation({ jobs, validations: validationStore(database), probe: prober(settings.PROBER_FUNCTION) }),
+  validation: validation({
+    jobs,
+    validations: validationStore(database),
+    probe: prober(settings.PROBER_FUNCTION, settings.PROBER_IPV6_FUNCTION),
+  }),
   finalize: finalize({ jobs, issuance, authority, newId: () => newId('cert') }),
   crl: crl({
     jobs,

@@ -24,28 +24,9 @@ export interface FunctionRoleProps {
 /** A role with exactly what the function's row in the table says. */
 export function functionRole(scope: Construct, id: string, props: FunctionRoleProps): iam.Role {
   const { spec, data, keys } = props;
-  const role = new iam.Role(scope, id, {
-    assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-    description: `certctl ${spec.name}`,
-  });
-  const allow = (actions: string[], resources: string[]): void => void role.addToPolicy(new iam.PolicyStatement({ actions, resources }));
-  allow(['logs:CreateLogStream', 'logs:PutLogEvents'], [props.logGroup.logGroupArn]);
-  acknowledge(role, `AwsSolutions-IAM5[Resource::<${logicalId(props.logGroup)}.Arn>:*]`, 'Streams of its own log group.');
-  if (props.inVpc) {
-    // Lambda makes the interfaces with the function's role, and EC2 knows no narrower resource for these actions.
-    allow(
-      [
-        'ec2:CreateNetworkInterface',
-        'ec2:DescribeNetworkInterfaces',
-        'ec2:DescribeSubnets',
-        'ec2:DeleteNetworkInterface',
-        'ec2:AssignPrivateIpAddresses',
-        'ec2:UnassignPrivateIpAddresses',
-      ],
-      ['*'],
-    );
-    acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Network interfaces of VPC functions: EC2 supports no resource for these actions.');
-  }
+  const role = loggingRole(scope, id, `certctl ${spec.name}`, props.logGroup);
+  const allow = (actions: string[], resources: string[]): void => allowed(role, actions, resources);
+  if (props.inVpc) allowInterfaces(role);
   if (spec.database === 'runtime') data.database.grantConnect(role);
   if (spec.database === 'owner') data.database.ownerSecret.grantRead(role);
   for (const [table, operations] of Object.entries(spec.tables ?? {})) {
@@ -85,6 +66,41 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
       props.invokes.map((fn) => fn.functionArn),
     );
   return role;
+}
+
+/** A role for the prober in a network: its log group, and the interfaces that Lambda makes there. */
+export function proberRole(scope: Construct, id: string, logGroup: logs.ILogGroup): iam.Role {
+  const role = loggingRole(scope, id, 'certctl prober over IPv6', logGroup);
+  allowInterfaces(role);
+  return role;
+}
+
+function loggingRole(scope: Construct, id: string, description: string, logGroup: logs.ILogGroup): iam.Role {
+  const role = new iam.Role(scope, id, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'), description });
+  allowed(role, ['logs:CreateLogStream', 'logs:PutLogEvents'], [logGroup.logGroupArn]);
+  acknowledge(role, `AwsSolutions-IAM5[Resource::<${logicalId(logGroup)}.Arn>:*]`, 'Streams of its own log group.');
+  return role;
+}
+
+/** Lambda makes the interfaces with the function's role, and EC2 knows no narrower resource for these actions. */
+function allowInterfaces(role: iam.Role): void {
+  allowed(
+    role,
+    [
+      'ec2:CreateNetworkInterface',
+      'ec2:DescribeNetworkInterfaces',
+      'ec2:DescribeSubnets',
+      'ec2:DeleteNetworkInterface',
+      'ec2:AssignPrivateIpAddresses',
+      'ec2:UnassignPrivateIpAddresses',
+    ],
+    ['*'],
+  );
+  acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'Network interfaces of VPC functions: EC2 supports no resource for these actions.');
+}
+
+function allowed(role: iam.Role, actions: string[], resources: string[]): void {
+  role.addToPolicy(new iam.PolicyStatement({ actions, resources }));
 }
 
 function acknowledge(role: iam.Role, id: string, reason: string): void {

@@ -103,7 +103,7 @@ function ownVpc(scope: Construct, config: Config, artifacts: s3.Bucket): ec2.IVp
 }
 
 /** Free of charge, unlike NAT: functions reach AWS over IPv6, and nothing reaches them. */
-function addIpv6Egress(scope: Construct, vpc: ec2.Vpc): void {
+export function addIpv6Egress(scope: Construct, vpc: ec2.Vpc): void {
   const egress = new ec2.CfnEgressOnlyInternetGateway(scope, 'EgressOnly', { vpcId: vpc.vpcId });
   for (const [index, subnet] of vpc.isolatedSubnets.entries()) {
     new ec2.CfnRoute(scope, `EgressRoute${index}`, {

@@ -16,6 +16,7 @@ import type { Config } from '../config.ts';
 import { functionRole } from '../constructs/function-role.ts';
 import { logGroup } from '../constructs/log-group.ts';
 import { ownerRole } from '../constructs/database.ts';
+import { Ipv6Prober } from '../constructs/ipv6-prober.ts';
 import { connectorName, functionSpecs, isLoop, proberName, type FunctionSpec } from '../functions.ts';
 import type { DataStack } from './data.ts';
 import type { EdgeStack } from './edge.ts';
@@ -43,6 +44,7 @@ export class ServicesStack extends Stack {
   readonly failedTicks: sqs.Queue;
   readonly schema: CustomResource;
   readonly #props: ServicesProps;
+  readonly #ipv6Prober: lambda.Function | undefined;
 
   constructor(scope: Construct, id: string, props: ServicesProps) {
     super(scope, id, { ...props, description: 'certctl: functions, queue, schedules, migrations' });
@@ -60,6 +62,7 @@ export class ServicesStack extends Stack {
     }
     const made = new Map<string, lambda.Function>();
     this.functions = made;
+    this.#ipv6Prober = props.config.ipv6Prober ? this.#makeIpv6Prober() : undefined;
     // Who is called comes before who calls.
     const rank = (spec: FunctionSpec): number =>
       spec.startsLoops === true || spec.warms === true ? 2 : spec.consumesJobs === true ? 1 : 0;
@@ -73,6 +76,14 @@ export class ServicesStack extends Stack {
       value: `aws lambda invoke --function-name ${this.#get('migrate').functionName} --cli-binary-format raw-in-base64-out --payload '{"action":"admin-token"}' /dev/stdout`,
       description: 'Shows the admin token, once',
     });
+  }
+
+  #makeIpv6Prober(): lambda.Function {
+    const spec = functionSpecs.find(({ name }) => name === proberName);
+    if (spec === undefined) throw new Error(`there is no function ${proberName}`);
+    const { config, bundles } = this.#props;
+    const code = lambda.Code.fromAsset(join(bundles.folder, proberName));
+    return new Ipv6Prober(this, 'Ipv6Prober', { config, spec, code, environment: this.#environment(spec) }).function;
   }
 
   #get(name: string): lambda.Function {
@@ -124,7 +135,8 @@ export class ServicesStack extends Stack {
 
   /** Whom a function may call. */
   #invoked(spec: FunctionSpec): readonly lambda.Function[] {
-    return functionSpecs
+    const more = spec.invokesProber === true && this.#ipv6Prober !== undefined ? [this.#ipv6Prober] : [];
+    const called = functionSpecs
       .filter(
         (other) =>
           (spec.invokesProber === true && other.name === proberName) ||
@@ -133,6 +145,7 @@ export class ServicesStack extends Stack {
           (spec.warms === true && other.database !== undefined && other.everyMinutes === undefined),
       )
       .map((other) => this.#get(other.name));
+    return [...called, ...more];
   }
 
   #environment(spec: FunctionSpec): Record<string, string> {
@@ -163,6 +176,7 @@ export class ServicesStack extends Stack {
       ...(spec.envelope && { ENVELOPE_KEY_ARN: keys.envelope.keyArn }),
       ...((spec.sendsJobs === true || spec.consumesJobs === true) && { JOB_QUEUE_URL: this.jobs.queueUrl }),
       ...(spec.invokesProber && { PROBER_FUNCTION: this.#get(proberName).functionName }),
+      ...(spec.invokesProber && this.#ipv6Prober && { PROBER_IPV6_FUNCTION: this.#ipv6Prober.functionName }),
       ...(spec.invokesConnector && { CONNECTOR_FUNCTION: this.#get(connectorName).functionName }),
       ...(spec.startsLoops && {
         LOOP_FUNCTIONS: Stack.of(this).toJsonString(

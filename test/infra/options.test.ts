@@ -162,6 +162,44 @@ test('with NAT the functions go out over IPv4; in a network that is named nothin
   expect(Object.keys(named.resources).some((id) => id.startsWith('SchemaProvider'))).toBe(true);
 });
 
+test('a prober over IPv6 is alone in a network whose one way is out, has nothing but its log group there, and is for the worker', async () => {
+  const { resources, ofType } = await synthesize({ ipv6Prober: true });
+  const variablesOf = (fn: Resource): Record<string, unknown> =>
+    (fn.Properties['Environment'] as { Variables: Record<string, unknown> } | undefined)?.Variables ?? {};
+  const [id, prober] = Object.entries(resources).find(
+    ([, resource]) => resource.Type === 'AWS::Lambda::Function' && variablesOf(resource)['PROBER_FAMILY'] === '6',
+  )!;
+  expect(Object.keys(variablesOf(prober)).sort()).toEqual(['CERTCTL_FUNCTION', 'CERTCTL_RELEASE', 'DNS_RESOLVERS', 'PROBER_FAMILY']);
+  expect(prober.Properties['VpcConfig']).toMatchObject({ Ipv6AllowedForDualStack: true });
+  // No other function stands there, and no gateway lets anybody in.
+  const { SubnetIds } = prober.Properties['VpcConfig'] as { SubnetIds: object[] };
+  const inside = ofType('AWS::Lambda::Function').filter((fn) =>
+    JSON.stringify(fn.Properties['VpcConfig'] ?? {}).includes(JSON.stringify(SubnetIds[0])),
+  );
+  expect(inside).toHaveLength(1);
+  expect(ofType('AWS::EC2::InternetGateway').concat(ofType('AWS::EC2::NatGateway'), ofType('AWS::EC2::VPCPeeringConnection'))).toEqual([]);
+  const group = (prober.Properties['VpcConfig'] as { SecurityGroupIds: { 'Fn::GetAtt': [string] }[] }).SecurityGroupIds[0]![
+    'Fn::GetAtt'
+  ][0];
+  const { SecurityGroupEgress } = resources[group]!.Properties as {
+    SecurityGroupEgress: { CidrIp?: string; CidrIpv6?: string; FromPort: number }[];
+  };
+  // The first is how CloudFormation says that nothing may go out over IPv4.
+  expect(SecurityGroupEgress.map(({ CidrIp, CidrIpv6, FromPort }) => [CidrIpv6 ?? CidrIp, FromPort])).toEqual([
+    ['255.255.255.255/32', 252],
+    ['::/0', 80],
+    ['::/0', 443],
+  ]);
+  const role = (prober.Properties['Role'] as { 'Fn::GetAtt': [string] })['Fn::GetAtt'][0];
+  const actions = ofType('AWS::IAM::Policy')
+    .filter((policy) => JSON.stringify(policy.Properties['Roles']).includes(role))
+    .flatMap((policy) => (policy.Properties['PolicyDocument'] as { Statement: { Action: string[] }[] }).Statement)
+    .flatMap((statement) => statement.Action);
+  expect(actions.filter((action) => !action.startsWith('ec2:'))).toEqual(['logs:CreateLogStream', 'logs:PutLogEvents']);
+  expect(functionNamed(ofType('AWS::Lambda::Function'), 'worker')['PROBER_IPV6_FUNCTION']).toEqual({ Ref: id });
+  expect(JSON.stringify((await synthesize({})).resources)).not.toContain('PROBER_IPV6_FUNCTION');
+});
+
 test('sizes, tags, retention and removal are as configured', async () => {
   const { ofType, resources } = await synthesize({
     ...{ memoryMb: { acme: 2048 }, tags: { 'cost-center': '42' }, logRetentionDays: 90, retainData: false, deletionProtection: false },

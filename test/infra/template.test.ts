@@ -71,7 +71,7 @@ test.each<[string, object]>([
   ['the usual form', {}],
   ['names of its own', { domain: { name: 'example.com', certificateArn: acm('eu-west-1'), pkiCertificateArn: acm('us-east-1') } }],
   ['a load balancer', { loadBalancer: { domain: 'pki.example.com', certificateArn: acm('eu-west-1') } }],
-  ['everything that costs', { proxy: true, minCapacity: 1, egress: 'nat', backup: {}, metrics: 'full' }],
+  ['everything that costs', { proxy: true, minCapacity: 1, egress: 'nat', backup: {}, metrics: 'full', ipv6Prober: true }],
 ])(
   'the pack AwsSolutions finds nothing in %s that is not acknowledged with a reason',
   (_, config) => {

@@ -64,6 +64,7 @@ afterEach(() => {
   answers = undefined;
 });
 
+const aaaa = (...addresses: string[]): Records[string] => addresses.map((data) => ({ type: 'AAAA', name: '', ttl: 0, data }));
 const a = (...addresses: string[]): Records[string] => addresses.map((data) => ({ type: 'A', name: '', ttl: 0, data }));
 
 async function refusal(name: string, options: { door?: Door; allowedCidrs?: string[] } = {}): Promise<ProbeError> {
@@ -217,4 +218,14 @@ test('an answer that was cut is asked again over TCP, and a resolver that is dea
     udp.close();
     await new Promise((resolve) => tcp.close(resolve));
   }
+});
+
+test('a name with IPv6 addresses alone is told so, and looked up by the prober that reaches them; both families never mix', async () => {
+  zone = { 'six.example': aaaa('2001:db8::1'), 'both.example': [...a('192.0.2.1'), ...aaaa('2001:db8::2')] };
+  expect(await refusal('six.example')).toMatchObject({ code: 'dns', onlyIpv6: true, final: false });
+  expect(await refusal('none.example')).toMatchObject({ code: 'dns', onlyIpv6: false });
+  const overIpv6 = nameResolver([`127.0.0.1:${dns.address().port}`], 6);
+  expect(await overIpv6.addresses('six.example')).toEqual(['2001:db8::1']);
+  expect(await overIpv6.addresses('both.example')).toEqual(['2001:db8::2']);
+  expect(await resolver.addresses('both.example')).toEqual(['192.0.2.1']);
 });
