@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { caKeyAlgorithms } from '#domain/x509/key-algorithm.ts';
 import { nothing, route } from './route.ts';
+import { timestamp } from './timestamp.ts';
 
 const issuerParams = z.strictObject({ id: z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer') });
 const caId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the id of a CA');
@@ -180,7 +181,7 @@ export const retireIntermediate = route({
     note: z.string().max(1000).optional(),
     /** A draining CA refuses leaves, too. */
     stop_leaf: z.boolean().default(true),
-    drain_until: z.iso.datetime().optional(),
+    drain_until: timestamp.optional(),
   }),
   answer: z.strictObject({ id: z.string(), state: z.string(), decided_by: z.string(), confirmed: z.boolean() }),
 });

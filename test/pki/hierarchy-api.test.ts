@@ -301,6 +301,9 @@ describe('retiring', () => {
       confirmed: false,
     });
     expect((await post(parent, 'retire')).status).toBe(409);
+    // A year that the database does not know is the caller's mistake, not ours.
+    for (const drain_until of ['0000-01-01T00:00:00Z', '1969-12-31T23:59:59Z'])
+      expect((await post(row, 'retire', { drain_until })).status).toBe(400);
     expect((await child(parent)).status).toBe(409);
     expect((await post(parent, 'retire', { confirm: true })).status).toBe(409);
     expect((await post(row, 'retire')).status).toBe(200);
