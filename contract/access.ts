@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { permissions } from '#domain/access/permission.ts';
 import { roleIds } from '#domain/access/role.ts';
+import { list } from './list.ts';
+import { ownerId } from './people.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
@@ -24,6 +26,8 @@ export const apiKey = z.strictObject({
   /** How the secret begins, to tell keys apart. */
   token_prefix: z.string().nullable(),
   roles: z.array(grant),
+  /** Whose key it is, where it is a person's. */
+  owner: z.string().nullable(),
   created_by: z.string(),
   created_at: z.string(),
   expires_at: time,
@@ -103,19 +107,19 @@ export const listRoles = route({
   status: 200,
 });
 
-export const listApiKeys = route({
-  operation: 'listApiKeys',
-  command: 'keys list',
-  method: 'GET',
-  path: '/api/v1/auth/keys',
-  summary: 'API keys, newest first, without their secrets',
-  permission: 'auth.key.list',
-  params: nothing,
-  query: z.strictObject({ cursor: keyId.optional(), limit: z.coerce.number().int().min(1).max(100).default(100) }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(apiKey), next_cursor: keyId.nullable() }),
-  status: 200,
-});
+export const listApiKeys = route(
+  list({
+    operation: 'listApiKeys',
+    command: 'keys list',
+    path: '/api/v1/auth/keys',
+    summary: 'API keys, newest first, without their secrets',
+    permission: 'auth.key.list',
+    params: nothing,
+    filters: { name: z.string().max(63).optional() },
+    item: apiKey,
+    sorts: ['-created_at', 'name'],
+  }),
+);
 
 export const getApiKey = route({
   operation: 'getApiKey',
@@ -145,9 +149,12 @@ export const createApiKey = route({
     description: z.string().max(1000).default(''),
     roles: z.array(newGrant).min(1).max(50),
     expires_at: future,
+    /** Whose key it is: of two keys of one person, the second is no second person. */
+    owner: ownerId.nullable().default(null),
   }),
   answer: shown,
   status: 201,
+  secret: true,
 });
 
 export const rotateApiKey = route({
@@ -162,6 +169,7 @@ export const rotateApiKey = route({
   body: z.strictObject({ overlap_seconds: z.number().int().min(0).max(259_200).default(86_400) }),
   answer: shown,
   status: 201,
+  secret: true,
 });
 
 export const deleteApiKey = route({

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { auditCategories } from '#domain/audit/event.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const cursor = z.string().regex(/^[0-9]{1,18}$/, 'the cursor of an answer');
 const time = timestamp.optional();
 
 export const auditEvent = z.strictObject({
@@ -31,24 +31,23 @@ const filters = {
   resource_id: z.string().min(1).max(256).optional(),
   since: time,
   until: time,
-  cursor: cursor.optional(),
 };
 const chainBreak = z.strictObject({ seq: z.number().int(), kind: z.enum(['gap', 'deleted', 'altered', 'truncated', 'rewritten']) });
 const link = z.strictObject({ seq: z.number().int().min(0), hash: z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256, hex') });
 
-export const listAudit = route({
-  operation: 'listAudit',
-  command: 'audit list',
-  method: 'GET',
-  path: '/api/v1/audit',
-  summary: 'Who did what, newest first',
-  permission: 'audit.read',
-  params: nothing,
-  query: z.strictObject({ ...filters, limit: z.coerce.number().int().min(1).max(100).default(100) }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(auditEvent), next_cursor: cursor.nullable() }),
-  status: 200,
-});
+export const listAudit = route(
+  list({
+    operation: 'listAudit',
+    command: 'audit list',
+    path: '/api/v1/audit',
+    summary: 'Who did what, newest first',
+    permission: 'audit.read',
+    params: nothing,
+    filters: filters,
+    item: auditEvent,
+    sorts: ['-at'],
+  }),
+);
 
 export const exportAudit = route({
   operation: 'exportAudit',
@@ -58,7 +57,14 @@ export const exportAudit = route({
   summary: 'Audit events of a time as NDJSON, newest first, at most 5000; the last line’s id is the cursor of what follows',
   permission: 'audit.export',
   params: nothing,
-  query: z.strictObject({ ...filters, limit: z.coerce.number().int().min(1).max(5000).default(5000) }),
+  query: z.strictObject({
+    ...filters,
+    cursor: z
+      .string()
+      .regex(/^[0-9]{1,18}$/, 'the id of an event')
+      .optional(),
+    limit: z.coerce.number().int().min(1).max(5000).default(5000),
+  }),
   body: nothing,
   answer: z.string(),
   media: 'application/x-ndjson',

@@ -1,10 +1,26 @@
 import * as z from 'zod';
 import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
+import { list } from './list.ts';
+import { ownerId, teamId } from './people.ts';
 import { nothing, route } from './route.ts';
 import { targetId } from './targets.ts';
+import { timestamp } from './timestamp.ts';
 
 const id = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128');
+
+const environment = z.string().max(64);
+const tags = z
+  .record(z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/), z.string().max(256))
+  .refine((all) => Object.keys(all).length <= 50, 'at most 50 tags');
+/** What of a certificate may be changed: its names, profile and issuer are what it is. */
+const changeable = {
+  policy: z.string().min(1).max(64).default('rp-default'),
+  owner: ownerId.nullable().default(null),
+  team: teamId.nullable().default(null),
+  environment: environment.default(''),
+  tags: tags.default({}),
+};
 
 export const certificate = z.strictObject({
   id,
@@ -22,6 +38,10 @@ export const certificate = z.strictObject({
   targets: z.array(z.string()),
   /** `verified`: each target was seen to serve what its agent has. */
   deployment: z.enum(['none', 'pending', 'verified', 'failed']),
+  owner: z.string().nullable(),
+  team: z.string().nullable(),
+  environment: z.string(),
+  tags: z.record(z.string(), z.string()),
   common_name: z.string().nullable(),
   sans: z.array(z.strictObject({ type: z.string(), value: z.string() })),
   serial: z.string().nullable(),
@@ -35,20 +55,31 @@ export const certificate = z.strictObject({
 });
 export type CertificateBody = z.infer<typeof certificate>;
 
-export const listCertificates = route({
-  operation: 'listCertificates',
-  command: 'certs list',
-  method: 'GET',
-  path: '/api/v1/certificates',
-  summary: 'Managed certificates, newest first',
-  scope: 'rows',
-  permission: 'cert.read',
-  params: nothing,
-  query: z.strictObject({ cursor: id.optional(), limit: z.coerce.number().int().min(1).max(100).default(100) }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(certificate), next_cursor: id.nullable() }),
-  status: 200,
-});
+export const listCertificates = route(
+  list({
+    operation: 'listCertificates',
+    command: 'certs list',
+    path: '/api/v1/certificates',
+    summary: 'Managed certificates, newest first',
+    scope: 'rows',
+    permission: 'cert.read',
+    params: nothing,
+    filters: {
+      state: certificate.shape.state.optional(),
+      profile: z.string().max(63).optional(),
+      issuer: z.string().max(64).optional(),
+      policy: z.string().max(64).optional(),
+      owner: ownerId.optional(),
+      team: teamId.optional(),
+      environment: environment.optional(),
+      name: name.optional(),
+      expires_after: timestamp.optional(),
+      expires_before: timestamp.optional(),
+    },
+    item: certificate,
+    sorts: ['-created_at', 'name', 'not_after'],
+  }),
+);
 
 export const getCertificate = route({
   operation: 'getCertificate',
@@ -63,6 +94,7 @@ export const getCertificate = route({
   body: nothing,
   answer: certificate,
   status: 200,
+  versioned: true,
 });
 
 export const createCertificate = route({
@@ -81,7 +113,7 @@ export const createCertificate = route({
       name,
       profile: z.string().min(1).max(63).default('default'),
       issuer: z.string().min(1).max(64).default('iss-local'),
-      policy: z.string().min(1).max(64).default('rp-default'),
+      ...changeable,
       /** PEM, PKCS#10. */
       csr: z.string().min(1).max(24_576).optional(),
       /** Sign the same request again at each renewal: the key stays as it is. */
@@ -120,6 +152,107 @@ export const renewCertificate = route({
   body: nothing,
   answer: z.strictObject({ job: z.string() }),
   status: 202,
+});
+
+export const replaceCertificate = route({
+  operation: 'replaceCertificate',
+  command: 'certs replace',
+  method: 'PUT',
+  path: '/api/v1/certificates/{id}',
+  summary: 'Replaces what may change: policy, owner, team, environment, tags; names, profile and issuer stay',
+  scope: 'rows',
+  permission: 'cert.edit',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: z.strictObject(changeable),
+  answer: certificate,
+  status: 200,
+  versioned: true,
+});
+
+export const reasons = [
+  'unspecified',
+  'keyCompromise',
+  'caCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+] as const;
+const reason = z.enum(reasons);
+
+export const revokeCertificate = route({
+  operation: 'revokeCertificate',
+  command: 'certs revoke',
+  method: 'POST',
+  path: '/api/v1/certificates/{id}/revoke',
+  summary: 'Revokes every version that has not ended; there is no way back',
+  scope: 'rows',
+  permission: 'cert.revoke',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: z.strictObject({ reason }),
+  answer: certificate,
+  status: 200,
+});
+
+const criteria = {
+  ids: z.array(id).min(1).max(1000).optional(),
+  profile: z.string().max(63).optional(),
+  issuer: z.string().max(64).optional(),
+  owner: ownerId.optional(),
+  team: teamId.optional(),
+  environment: environment.min(1).optional(),
+};
+const bulkBody = {
+  /** Looks who would be met, and changes nothing. */
+  dry_run: z.boolean().default(false),
+};
+/** All that is said must hold, and something must be said. */
+function some<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<typeof criteria & typeof bulkBody & Shape, z.core.$strict> {
+  return z.strictObject({ ...criteria, ...bulkBody, ...shape }).refine((body) => Object.keys(criteria).some((name) => name in body), {
+    message: `say which: ${Object.keys(criteria).join(', ')}`,
+  });
+}
+const bulkAnswer = z.strictObject({
+  dry_run: z.boolean(),
+  matched: z.number().int(),
+  done: z.number().int(),
+  /** What was left as it is, each with the reason. */
+  skipped: z.array(z.strictObject({ id: z.string(), reason: z.string() })),
+  ids: z.array(z.string()),
+});
+export type BulkAnswer = z.infer<typeof bulkAnswer>;
+const bulk = { method: 'POST', params: nothing, query: nothing, answer: bulkAnswer, status: 200, scope: 'rows' } as const;
+
+export const bulkRevokeCertificates = route({
+  ...bulk,
+  operation: 'bulkRevokeCertificates',
+  command: 'certs bulk-revoke',
+  path: '/api/v1/certificates/bulk-revoke',
+  summary: 'Revokes up to 1000 certificates that meet all criteria; more are refused, and dry_run only looks',
+  permission: 'cert.bulk_revoke',
+  body: some({ reason }),
+});
+
+export const bulkRenewCertificates = route({
+  ...bulk,
+  operation: 'bulkRenewCertificates',
+  command: 'certs bulk-renew',
+  path: '/api/v1/certificates/bulk-renew',
+  summary: 'Renews up to 1000 certificates that meet all criteria; more are refused, and dry_run only looks',
+  permission: 'cert.issue',
+  body: some({}),
+});
+
+export const bulkReassignCertificates = route({
+  ...bulk,
+  operation: 'bulkReassignCertificates',
+  command: 'certs bulk-reassign',
+  path: '/api/v1/certificates/bulk-reassign',
+  summary: 'Gives up to 1000 certificates that meet all criteria to another owner, and with them to a team',
+  permission: 'cert.edit',
+  body: some({ new_owner: ownerId, new_team: teamId.optional() }),
 });
 
 export const archiveCertificate = route({

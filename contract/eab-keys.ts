@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { allowedIdentifier } from './profiles.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
@@ -19,20 +20,20 @@ export const eabKey = z.strictObject({
 });
 export type EabKeyBody = z.infer<typeof eabKey>;
 
-export const listEabKeys = route({
-  operation: 'listEabKeys',
-  command: 'eab list',
-  method: 'GET',
-  path: '/api/v1/eab-keys',
-  summary: 'External account binding keys, newest first, without their secrets',
-  scope: 'rows',
-  permission: 'acme.eab.read',
-  params: nothing,
-  query: z.strictObject({ profile: z.string().max(63).optional() }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(eabKey) }),
-  status: 200,
-});
+export const listEabKeys = route(
+  list({
+    operation: 'listEabKeys',
+    command: 'eab list',
+    path: '/api/v1/eab-keys',
+    summary: 'External account binding keys, newest first, without their secrets',
+    scope: 'rows',
+    permission: 'acme.eab.read',
+    params: nothing,
+    filters: { profile: z.string().max(63).optional() },
+    item: eabKey,
+    sorts: ['-created_at'],
+  }),
+);
 
 export const getEabKey = route({
   operation: 'getEabKey',
@@ -69,6 +70,7 @@ export const createEabKey = route({
   }),
   answer: eabKey.extend({ hmac_key: z.string() }),
   status: 201,
+  secret: true,
 });
 
 export const disableEabKey = route({

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 const id = z.string().regex(/^iss-[0-9a-z-]{1,60}$/, 'the id of an issuer');
@@ -15,20 +16,20 @@ export const issuer = z.strictObject({
 });
 export type IssuerBody = z.infer<typeof issuer>;
 
-export const listIssuers = route({
-  operation: 'listIssuers',
-  command: 'issuers list',
-  method: 'GET',
-  path: '/api/v1/issuers',
-  summary: 'Who signs: the platform’s own CAs, and CAs elsewhere',
-  scope: 'rows',
-  permission: 'issuer.read',
-  params: nothing,
-  query: nothing,
-  body: nothing,
-  answer: z.strictObject({ items: z.array(issuer) }),
-  status: 200,
-});
+export const listIssuers = route(
+  list({
+    operation: 'listIssuers',
+    command: 'issuers list',
+    path: '/api/v1/issuers',
+    summary: 'Who signs: the platform’s own CAs, and CAs elsewhere',
+    scope: 'rows',
+    permission: 'issuer.read',
+    params: nothing,
+    filters: { type: issuer.shape.type.optional() },
+    item: issuer,
+    sorts: ['name', 'created_at'],
+  }),
+);
 
 export const createIssuer = route({
   operation: 'createIssuer',
@@ -60,6 +61,7 @@ export const createIssuer = route({
   }),
   answer: issuer,
   status: 201,
+  versioned: true,
 });
 
 export const setIssuerEnabled = route({
@@ -75,4 +77,5 @@ export const setIssuerEnabled = route({
   body: z.strictObject({ enabled: z.boolean() }),
   answer: issuer,
   status: 200,
+  versioned: true,
 });

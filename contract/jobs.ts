@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { jobStatuses, jobTypes } from '#domain/job/job.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 const id = z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job');
@@ -23,24 +24,23 @@ export const job = z.strictObject({
 });
 export type JobBody = z.infer<typeof job>;
 
-export const listJobs = route({
-  operation: 'listJobs',
-  command: 'jobs list',
-  method: 'GET',
-  path: '/api/v1/jobs',
-  summary: 'Jobs, newest first',
-  permission: 'job.read',
-  params: nothing,
-  query: z.strictObject({
-    status: z.enum(jobStatuses).optional(),
-    subject: z.string().max(128).optional(),
-    cursor: id.optional(),
-    limit: z.coerce.number().int().min(1).max(100).default(100),
+export const listJobs = route(
+  list({
+    operation: 'listJobs',
+    command: 'jobs list',
+    path: '/api/v1/jobs',
+    summary: 'Jobs, newest first',
+    permission: 'job.read',
+    params: nothing,
+    filters: {
+      status: job.shape.status.optional(),
+      type: job.shape.type.optional(),
+      subject: z.string().max(128).optional(),
+    },
+    item: job,
+    sorts: ['-created_at', 'run_at'],
   }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(job), next_cursor: id.nullable() }),
-  status: 200,
-});
+);
 
 export const getJob = route({
   operation: 'getJob',
@@ -68,6 +68,20 @@ export const cancelJob = route({
   body: nothing,
   answer: job,
   status: 200,
+});
+
+export const retryJob = route({
+  operation: 'retryJob',
+  command: 'jobs retry',
+  method: 'POST',
+  path: '/api/v1/jobs/{id}/retry',
+  summary: 'Tries an issuance or renewal that has failed again, with all its attempts; one that lacks an approval is renewed instead',
+  permission: 'job.cancel',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
+  answer: job,
+  status: 202,
 });
 
 export const submitCsr = route({

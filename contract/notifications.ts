@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { notificationEvents } from '#domain/notification/event.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 const channelId = z.string().regex(/^ch-[0-9a-z-]{1,60}$/, 'the id of a channel');
@@ -17,19 +18,19 @@ export const channel = z.strictObject({
 });
 export type ChannelBody = z.infer<typeof channel>;
 
-export const listChannels = route({
-  operation: 'listChannels',
-  command: 'channels list',
-  method: 'GET',
-  path: '/api/v1/notification-channels',
-  summary: 'Where notifications go',
-  permission: 'notification.read',
-  params: nothing,
-  query: nothing,
-  body: nothing,
-  answer: z.strictObject({ items: z.array(channel) }),
-  status: 200,
-});
+export const listChannels = route(
+  list({
+    operation: 'listChannels',
+    command: 'channels list',
+    path: '/api/v1/notification-channels',
+    summary: 'Where notifications go',
+    permission: 'notification.read',
+    params: nothing,
+    filters: {},
+    item: channel,
+    sorts: ['name', 'created_at'],
+  }),
+);
 
 export const createChannel = route({
   operation: 'createChannel',
@@ -53,6 +54,7 @@ export const createChannel = route({
   }),
   answer: channel.extend({ secret: z.string() }),
   status: 201,
+  secret: true,
 });
 
 export const setChannelEnabled = route({
@@ -83,23 +85,23 @@ export const notification = z.strictObject({
 });
 export type NotificationBody = z.infer<typeof notification>;
 
-export const listNotifications = route({
-  operation: 'listNotifications',
-  command: 'notifications list',
-  method: 'GET',
-  path: '/api/v1/notifications',
-  summary: 'Notifications, newest first',
-  permission: 'notification.read',
-  params: nothing,
-  query: z.strictObject({
-    status: notification.shape.status.optional(),
-    subject: z.string().max(128).optional(),
-    limit: z.coerce.number().int().min(1).max(100).default(100),
+export const listNotifications = route(
+  list({
+    operation: 'listNotifications',
+    command: 'notifications list',
+    path: '/api/v1/notifications',
+    summary: 'Notifications, newest first',
+    permission: 'notification.read',
+    params: nothing,
+    filters: {
+      status: notification.shape.status.optional(),
+      channel: channelId.optional(),
+      subject: z.string().max(128).optional(),
+    },
+    item: notification,
+    sorts: ['-created_at'],
   }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(notification) }),
-  status: 200,
-});
+);
 
 export const requeueNotification = route({
   operation: 'requeueNotification',

@@ -1,7 +1,9 @@
 import type * as z from 'zod';
 import { membersOf, schema, type Json } from './json-schema.ts';
-import type { Route } from './route.ts';
+import { entityTag, idempotencyKey } from './header.ts';
+import { isConditional, type Route } from './route.ts';
 import { routes } from './routes.ts';
+import { queryOf, sparseAnswer } from './sparse.ts';
 
 const problem = {
   type: 'object',
@@ -21,10 +23,12 @@ const refusals: Readonly<Record<number, string>> = {
   401: 'No valid key',
   403: 'The key does not have the permission, or not for the whole platform',
   404: 'There is none, or none that the key may see',
-  409: 'The resource has changed, or exists',
+  409: 'The resource is in a state that does not allow this, exists, or another request with the same Idempotency-Key is under way',
+  412: 'The resource has another version by now',
   413: 'The body is too large',
   415: 'The body is no JSON',
-  422: 'The policy refuses it',
+  422: 'The policy refuses it, or the Idempotency-Key belongs to another request',
+  428: 'Say in If-Match which version is meant',
   429: 'Too many requests; Retry-After says when to come back',
   500: 'Something went wrong on our side',
   410: 'The agent is retired',
@@ -72,7 +76,8 @@ export function openApi(release: string): Json {
 
 function operation(resource: string, route: Route): Json {
   const params = parameters(route.params, 'path');
-  const query = parameters(route.query, 'query');
+  const query = parameters(queryOf(route), 'query');
+  const headers = headersOf(route);
   const body = membersOf(route.body);
   const hasBody = Object.keys(body.properties).length > 0;
   const isPublic = route.permission === 'public';
@@ -83,12 +88,13 @@ function operation(resource: string, route: Route): Json {
     ...(route.permission === 'agent' ? [410] : []),
     // Also a look at something may meet a state in which there is nothing to see.
     ...(params.length > 0 || route.method !== 'GET' ? [409] : []),
+    ...(isConditional(route) ? [412, 428] : []),
     ...(route.method === 'GET' ? [] : [413, 415, 422]),
     429,
     500,
     ...(route.otherwise === undefined ? [503] : []),
   ];
-  const answer = { [route.media ?? 'application/json']: { schema: schema(route.answer, 'output') } };
+  const answer = { [route.media ?? 'application/json']: { schema: schema(sparseAnswer(route), 'output') } };
   return {
     operationId: route.operation,
     tags: [resource],
@@ -98,16 +104,39 @@ function operation(resource: string, route: Route): Json {
     ...(route.permission === 'enrolment' && { security: [{ enrolment: [], agent: [] }] }),
     'x-certctl-permission': route.permission,
     ...(route.scope !== undefined && { 'x-certctl-scope': route.scope }),
-    parameters: [...params, ...query],
+    parameters: [...params, ...query, ...headers],
     ...(hasBody && {
       requestBody: { required: body.required.length > 0, content: { 'application/json': { schema: schema(route.body, 'input') } } },
     }),
     responses: {
-      [route.status]: { description: route.summary, content: answer },
+      [route.status]: { description: route.summary, ...(route.versioned && { headers: { ETag: etag } }), content: answer },
+      ...(route.method === 'GET' && !isPublic && { 304: { description: 'It is what If-None-Match says' } }),
+      ...(route.accepted !== undefined && {
+        202: { description: 'It waits for an approval', content: { 'application/json': { schema: schema(route.accepted, 'output') } } },
+      }),
       ...(route.otherwise !== undefined && { [route.otherwise]: { description: 'The same, and all is not well', content: answer } }),
       ...Object.fromEntries(refused.map((status) => [status, { $ref: `#/components/responses/${status}` }])),
     },
   };
+}
+
+const etag = { description: 'The version, for If-Match', schema: { type: 'string' } } as const;
+
+/** Header fields that a route looks at, besides the key. */
+function headersOf(route: Route): readonly Json[] {
+  const field = (name: string, required: boolean, of: z.ZodType, description: string): Json => ({
+    name,
+    in: 'header',
+    required,
+    description,
+    schema: schema(of, 'input'),
+  });
+  return [
+    ...(isConditional(route) ? [field('If-Match', true, entityTag, 'The ETag that was read, or `*` for whatever version there is')] : []),
+    ...(route.method === 'GET' || ['public', 'agent', 'enrolment'].includes(route.permission)
+      ? []
+      : [field('Idempotency-Key', false, idempotencyKey, 'Makes repetitions harmless: they get the first answer, for a day')]),
+  ];
 }
 
 function refusal(description: string): Json {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { challengeTypes } from '#domain/issuance/profile.ts';
 import { isNetwork } from '#domain/x509/ip-address.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63');
@@ -52,6 +53,8 @@ const profileFields = {
   /** Seconds that a proof of a name serves further orders of its account; 0: none. */
   authorization_reuse_seconds: z.number().int().min(0).max(2_592_000),
   ca_id: z.string().max(63),
+  /** A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused. */
+  requires_approval: z.boolean(),
 };
 
 export const profile = z.strictObject({ id, ...profileFields, version: z.number().int(), acme_directory: z.url() });
@@ -82,28 +85,29 @@ const defaults = {
   selectable: profileFields.selectable.default(false),
   authorization_reuse_seconds: profileFields.authorization_reuse_seconds.default(0),
   ca_id: profileFields.ca_id.default('issuing-1'),
+  requires_approval: profileFields.requires_approval.default(false),
 };
 
 /** Trust without proof of control is said aloud. */
 const acknowledgement = { acknowledge_trust: z.boolean().optional() };
 
 export const createProfileBody = z.strictObject({ id, name: profileFields.name, ...defaults, ...acknowledgement });
-export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement, version: z.int32().min(1) });
+export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement });
 
-export const listProfiles = route({
-  operation: 'listProfiles',
-  command: 'profiles list',
-  method: 'GET',
-  path: '/api/v1/profiles',
-  summary: 'All certificate profiles',
-  scope: 'rows',
-  permission: 'profile.read',
-  params: nothing,
-  query: nothing,
-  body: nothing,
-  answer: z.strictObject({ items: z.array(profile) }),
-  status: 200,
-});
+export const listProfiles = route(
+  list({
+    operation: 'listProfiles',
+    command: 'profiles list',
+    path: '/api/v1/profiles',
+    summary: 'All certificate profiles',
+    scope: 'rows',
+    permission: 'profile.read',
+    params: nothing,
+    filters: { enabled: z.enum(['true', 'false']).optional() },
+    item: profile,
+    sorts: ['id', 'name'],
+  }),
+);
 
 export const getProfile = route({
   operation: 'getProfile',
@@ -118,6 +122,7 @@ export const getProfile = route({
   body: nothing,
   answer: profile,
   status: 200,
+  versioned: true,
 });
 
 export const createProfile = route({
@@ -132,6 +137,7 @@ export const createProfile = route({
   body: createProfileBody,
   answer: profile,
   status: 201,
+  versioned: true,
 });
 
 export const replaceProfile = route({
@@ -139,12 +145,14 @@ export const replaceProfile = route({
   command: 'profiles replace',
   method: 'PUT',
   path: '/api/v1/profiles/{id}',
-  summary: 'Replaces a profile; the version must be the one that was read',
+  summary: 'Replaces a profile; where it wants approvals, or shall, the change waits for one',
   scope: 'rows',
   permission: 'profile.edit',
   params: z.strictObject({ id }),
   query: nothing,
   body: replaceProfileBody,
   answer: profile,
+  accepted: z.strictObject({ status: z.literal('pending_approval'), approval: z.string() }),
   status: 200,
+  versioned: true,
 });

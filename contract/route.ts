@@ -35,6 +35,19 @@ export interface Route<
   readonly media?: 'application/x-ndjson';
   /** Another status that has the same answer. */
   readonly otherwise?: 503;
+  /** What is answered with 202 where a change waits for somebody else first. */
+  readonly accepted?: z.ZodType;
+  /** What a list may be ordered by, each ascending or with a hyphen before it descending; the first is the default. */
+  readonly sorts?: readonly [string, ...string[]];
+  /** The answer's `version` is its ETag, and a change wants to hear it in `If-Match` (RFC 9110 §13.1.1). */
+  readonly versioned?: true;
+  /** The answer shows a secret: a repetition gets it from where it lies sealed. */
+  readonly secret?: true;
+}
+
+/** Whether a change must name the version that it is made to. */
+export function isConditional({ method, versioned }: Route): boolean {
+  return versioned === true && (method === 'PUT' || method === 'DELETE');
 }
 
 /** Gives a declaration its exact type. */

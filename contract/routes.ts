@@ -17,6 +17,13 @@ import * as notifications from './notifications.ts';
 import * as profiles from './profiles.ts';
 import * as signerKeys from './signer-keys.ts';
 import * as targets from './targets.ts';
+import * as acme from './acme.ts';
+import * as approvals from './approvals.ts';
+import * as people from './people.ts';
+import * as policies from './policies.ts';
+import * as renewalPolicies from './renewal-policies.ts';
+import * as revocations from './revocations.ts';
+import * as statistics from './statistics.ts';
 import type { Route } from './route.ts';
 
 const resources = {
@@ -39,6 +46,13 @@ const resources = {
   profiles: profiles,
   'signer-keys': signerKeys,
   targets: targets,
+  acme: acme,
+  approvals: approvals,
+  people: people,
+  policies: policies,
+  'renewal-policies': renewalPolicies,
+  revocations: revocations,
+  statistics: statistics,
 } as const;
 
 /** A route and the resource whose file declares it. */

@@ -12,6 +12,9 @@ export type ErrorCode =
   | 'notFound'
   | 'gone'
   | 'conflict'
+  | 'preconditionRequired'
+  | 'preconditionFailed'
+  | 'idempotencyMismatch'
   // who sent it
   | 'badNonce'
   | 'badSignatureAlgorithm'

@@ -25,7 +25,7 @@ export interface FunctionSpec {
   /** Signs with the keys of CAs, also with those in KMS that the configuration names. */
   readonly signs?: boolean;
   /** Opens only what was sealed for it: contexts that begin so. */
-  readonly envelopeContext?: string;
+  readonly envelopeContexts?: readonly string[];
   /** Starts loops by hand. */
   readonly startsLoops?: boolean;
   /** Calls, once a day, the functions in the network that nobody else calls. */
@@ -65,9 +65,9 @@ export const functionSpecs: readonly FunctionSpec[] = [
     tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], rates },
     // Anchors of the audit chain.
     artifacts: ['audit/*'],
-    // it signs CAs below others: of all that is sealed it opens CA keys alone
+    // it signs CAs below others and repeats answers: of all that is sealed it opens those alone
     envelope: ['encrypt', 'decrypt'],
-    envelopeContext: 'ca-key:',
+    envelopeContexts: ['ca-key:', 'idempotency:'],
     signs: true,
     sendsJobs: true,
     startsLoops: true,
@@ -98,7 +98,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     signs: true,
   },
   { name: proberName, memoryMb: 256, timeoutSeconds: 45 },
-  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContext: 'connector:' },
+  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContexts: ['connector:'] },
   {
     name: 'worker',
     memoryMb: 512,

@@ -157,10 +157,16 @@ export function request(
 }
 
 /** A call of the control plane with the admin token. */
-export function api(platform: Platform, method: string, path: string, body?: object): Promise<Answer> {
+export function api(
+  platform: Platform,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   return request(platform, platform.url + path, {
     method,
-    headers: { authorization: `Bearer ${platform.token}`, ...(body && { 'content-type': 'application/json' }) },
+    headers: { authorization: `Bearer ${platform.token}`, ...(body && { 'content-type': 'application/json' }), ...headers },
     ...(body && { body: JSON.stringify(body) }),
   });
 }

@@ -1,7 +1,8 @@
 import { CaError } from '#domain/error.ts';
 import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
 import type { Database } from './database.ts';
-import { creationRefusal } from './managed-certificates.ts';
+import { creationRefusal, type CertificateChange } from './managed-certificates.ts';
+import { holdToPolicies } from './policies.ts';
 
 /** Jobs that were made, and whose they are. */
 export interface AgentJobs {
@@ -22,7 +23,7 @@ export interface AgentCertificates {
       readonly name: string;
       readonly profileId: string;
       readonly issuerId: string;
-      readonly policyId: string;
+      readonly change: CertificateChange;
       readonly commonName: string | undefined;
       readonly sans: readonly { readonly type: string; readonly value: string }[];
       readonly keyAlgorithm: AgentKeyAlgorithm;
@@ -43,13 +44,13 @@ export const hasTarget = `EXISTS (SELECT FROM certificate_targets c JOIN targets
 const create = {
   name: 'agent-certificate-create',
   text: `WITH t AS (SELECT id, agent_id FROM targets WHERE id = ANY ($9) AND retired_at IS NULL FOR SHARE),
-    m AS (INSERT INTO managed_certificates (id, name, profile_id, issuer_id, policy_id, common_name, sans, key_source, key_algorithm, created_by)
-          SELECT $1, $2, $3, $4, $5, $6, $7, 'agent', $8, $10 WHERE (SELECT count(*) FROM t) = cardinality($9) RETURNING id, policy_id),
+    m AS (INSERT INTO managed_certificates (id, name, profile_id, issuer_id, policy_id, common_name, sans, key_source, key_algorithm, created_by, owner_id, team_id, environment, tags)
+          SELECT $1, $2, $3, $4, $5, $6, $7, 'agent', $8, $10, $11, $12, $13, $14 WHERE (SELECT count(*) FROM t) = cardinality($9) RETURNING id, policy_id),
     c AS (INSERT INTO certificate_targets (certificate_id, target_id) SELECT m.id, t.id FROM m, t),
     h AS (INSERT INTO certificate_holders (id, certificate_id, agent_id)
           SELECT 'ch-' || replace(gen_random_uuid()::text, '-', ''), m.id, a.agent_id FROM m, (SELECT DISTINCT agent_id FROM t) a RETURNING id, agent_id),
-    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', h.id, h.agent_id, 'awaiting_csr', greatest(1, r.max_retries)
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, requested_by)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', h.id, h.agent_id, 'awaiting_csr', greatest(1, r.max_retries), $10
           FROM h, m JOIN renewal_policies r ON r.id = m.policy_id RETURNING id, agent_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM h),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
@@ -62,8 +63,8 @@ const renew = {
   text: `WITH m AS (SELECT m.id, r.max_retries FROM managed_certificates m JOIN renewal_policies r ON r.id = m.policy_id
                     WHERE m.id = $1 AND m.key_source = 'agent' AND m.state IN ('pending', 'active') FOR UPDATE OF m),
     h AS (SELECT h.id, h.agent_id, m.max_retries FROM certificate_holders h JOIN m ON m.id = h.certificate_id WHERE ${hasTarget}),
-    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, 'awaiting_csr', greatest(1, max_retries) FROM h
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, requested_by)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, 'awaiting_csr', greatest(1, max_retries), $2 FROM h
           ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id),
     u AS (UPDATE certificate_holders SET renew_at = NULL FROM j WHERE certificate_holders.id = j.subject_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM j),
@@ -81,19 +82,28 @@ const madeOf = (rows: readonly { id: string; agent_id: string }[]): AgentJobs =>
 export function agentCertificates(database: Database): AgentCertificates {
   return {
     async create(certificate, actor) {
+      const { change } = certificate;
       const rows = await database
-        .query<{ id: string; agent_id: string }>(create, [
-          certificate.id,
-          certificate.name,
-          certificate.profileId,
-          certificate.issuerId,
-          certificate.policyId,
-          certificate.commonName ?? null,
-          JSON.stringify(certificate.sans),
-          certificate.keyAlgorithm,
-          certificate.targetIds,
-          actor,
-        ])
+        .transaction(async (session) => {
+          const made = await session.query<{ id: string; agent_id: string }>(create, [
+            certificate.id,
+            certificate.name,
+            certificate.profileId,
+            certificate.issuerId,
+            change.policyId,
+            certificate.commonName ?? null,
+            JSON.stringify(certificate.sans),
+            certificate.keyAlgorithm,
+            certificate.targetIds,
+            actor,
+            change.ownerId ?? null,
+            change.teamId ?? null,
+            change.environment,
+            JSON.stringify(change.tags),
+          ]);
+          if (made.length > 0) await holdToPolicies(session, certificate.id);
+          return made;
+        })
         .catch((error: unknown) => {
           throw creationRefusal(error);
         });
@@ -101,7 +111,11 @@ export function agentCertificates(database: Database): AgentCertificates {
       return madeOf(rows);
     },
     async renew(id, actor) {
-      const rows = await database.query<{ id: string; agent_id: string }>(renew, [id, actor]);
+      const rows = await database.transaction(async (session) => {
+        const made = await session.query<{ id: string; agent_id: string }>(renew, [id, actor]);
+        if (made.length > 0) await holdToPolicies(session, id);
+        return made;
+      });
       return rows.length === 0 ? undefined : madeOf(rows);
     },
   };

@@ -1,6 +1,8 @@
 import type { Grant, Scope } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 export interface GrantRecord extends Grant {
   readonly expiresAt: Date | undefined;
@@ -13,6 +15,7 @@ export interface ApiKeyRecord {
   readonly description: string;
   readonly tokenPrefix: string | undefined;
   readonly grants: readonly GrantRecord[];
+  readonly ownerId: string | undefined;
   readonly createdBy: string;
   readonly createdAt: Date;
   readonly expiresAt: Date | undefined;
@@ -28,7 +31,7 @@ export interface NewGrant extends GrantRecord {
 
 export interface ApiKeys {
   /** By id, newest first, from before one. */
-  list(before: string | undefined, limit: number): Promise<readonly ApiKeyRecord[]>;
+  list(page: PageRequest, filter: { readonly name: string | undefined }): Promise<Slice<ApiKeyRecord>>;
   get(id: string): Promise<ApiKeyRecord | undefined>;
   /** Key, grants and audit rows in one commit. @throws {CaError} `conflict` for a name in use, `malformed` for a scope that does not exist */
   create(
@@ -39,6 +42,7 @@ export interface ApiKeys {
       readonly tokenSha256: Uint8Array;
       readonly tokenPrefix: string;
       readonly expiresAt: Date | undefined;
+      readonly ownerId: string | undefined;
       readonly grants: readonly NewGrant[];
     },
     actor: string,
@@ -57,19 +61,22 @@ export interface ApiKeys {
   revoke(id: string, role: string, scope: Scope | undefined, actor: string): Promise<ApiKeyRecord | undefined>;
 }
 
-const columns = `k.id, k.name, k.description, k.token_prefix, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.ended_at, k.previous_expires_at,
+const columns = `k.id, k.name, k.description, k.token_prefix, k.owner_id, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.ended_at, k.previous_expires_at,
   coalesce((SELECT jsonb_agg(jsonb_build_object('role', g.role, 'type', g.scope_type, 'id', g.scope_id, 'expiresAt', g.expires_at) ORDER BY g.id)
             FROM api_key_grants g WHERE g.key_id = k.id), '[]') AS grants`;
-const list = {
-  name: 'api-keys',
-  text: `SELECT ${columns} FROM api_keys k WHERE $1::text IS NULL OR k.id < $1 ORDER BY k.id DESC LIMIT $2`,
+export const apiKeyList: Keyset = {
+  columns,
+  from: 'api_keys k',
+  id: 'k.id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'k.created_at', type: 'timestamptz' }, name: { expression: 'k.name', type: 'text' } },
 };
 const get = { name: 'api-key', text: `SELECT ${columns} FROM api_keys k WHERE k.id = $1` };
 const insert = {
   name: 'api-key-create',
   text: `WITH k AS (
-      INSERT INTO api_keys (id, name, description, token_sha256, token_prefix, role, expires_at, created_by)
-      VALUES ($1, $2, $3, $4, $5, 'granted', $6, $7) RETURNING id, name)
+      INSERT INTO api_keys (id, name, description, token_sha256, token_prefix, role, expires_at, created_by, owner_id)
+      VALUES ($1, $2, $3, $4, $5, 'granted', $6, $7, $8) RETURNING id, name)
     INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
     SELECT $7, 'APIKey', 'createApiKey', 'api_key', id, jsonb_build_object('name', name), 'auth' FROM k`,
 };
@@ -128,6 +135,7 @@ interface Row {
   description: string;
   token_prefix: string | null;
   grants: { role: string; type: Scope['type']; id: string | null; expiresAt: string | null }[];
+  owner_id: string | null;
   created_by: string;
   created_at: Date;
   expires_at: Date | null;
@@ -157,14 +165,21 @@ export function apiKeys(database: Database): ApiKeys {
       return result;
     });
   return {
-    async list(before, limit) {
-      return (await database.query<Row>(list, [before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { name }) => slice(database, apiKeyList, page, [['k.name = ?', name]], recordOf),
     get: (id) => found(database, id),
     async create(key, actor) {
       try {
         return await database.transaction(async (session) => {
-          await session.query(insert, [key.id, key.name, key.description, key.tokenSha256, key.tokenPrefix, key.expiresAt ?? null, actor]);
+          await session.query(insert, [
+            key.id,
+            key.name,
+            key.description,
+            key.tokenSha256,
+            key.tokenPrefix,
+            key.expiresAt ?? null,
+            actor,
+            key.ownerId ?? null,
+          ]);
           for (const grant of key.grants) await add(session, key.id, grant, actor);
           const made = await found(session, key.id);
           if (made === undefined) throw new Error('no row');
@@ -172,6 +187,8 @@ export function apiKeys(database: Database): ApiKeys {
         });
       } catch (error) {
         if (isDuplicate(error)) throw new CaError('conflict', 'a key with this name exists', { cause: error });
+        if ((error as { code?: string }).code === '23503')
+          throw new CaError('malformed', 'the body: owner: no such owner', { cause: error });
         throw error;
       }
     },
@@ -201,6 +218,7 @@ function recordOf(row: Row): ApiKeyRecord {
     description: row.description,
     tokenPrefix: row.token_prefix ?? undefined,
     grants: row.grants.map(({ expiresAt, ...grant }) => ({ ...grant, expiresAt: expiresAt === null ? undefined : new Date(expiresAt) })),
+    ownerId: row.owner_id ?? undefined,
     createdBy: row.created_by,
     createdAt: row.created_at,
     expiresAt: row.expires_at ?? undefined,

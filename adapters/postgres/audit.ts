@@ -1,12 +1,14 @@
 import type { Break, Link, SealedRow } from '#domain/audit/chain.ts';
 import { seal } from '#domain/audit/chain.ts';
 import type { AuditCategory, AuditEvent } from '#domain/audit/event.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
+import { slice, type Condition, type Keyset } from './keyset.ts';
 
 /** What to look for; undefined members mean everything. */
 export interface AuditFilter {
+  /** The id of an event: what was before it. */
   readonly before: string | undefined;
-  readonly limit: number;
   readonly category: AuditCategory | undefined;
   readonly actor: string | undefined;
   readonly action: string | undefined;
@@ -15,6 +17,9 @@ export interface AuditFilter {
   readonly since: Date | undefined;
   readonly until: Date | undefined;
 }
+
+/** An event, and its place in the chain once it is sealed. */
+export type ListedEvent = AuditEvent & { readonly seal: Link | undefined };
 
 /** The chain's own row. */
 export interface AuditHead {
@@ -29,8 +34,7 @@ export interface AuditHead {
 }
 
 export interface AuditTrail {
-  /** Newest first. */
-  list(filter: AuditFilter): Promise<readonly (AuditEvent & { readonly seal: Link | undefined })[]>;
+  list(page: PageRequest, filter: AuditFilter): Promise<Slice<ListedEvent>>;
   /** Seals at most `limit` events under the head's lock; returns how many. Two sealers take turns. */
   seal(limit: number): Promise<number>;
   head(): Promise<AuditHead>;
@@ -47,13 +51,12 @@ export interface AuditTrail {
 
 const fields = `e.id::text AS id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, e.actor, e.actor_type, e.action,
   e.resource_type, e.resource_id, e.details, e.category`;
-const list = {
-  name: 'audit-list',
-  text: `SELECT ${fields}, s.seq::text AS seq, s.row_hash FROM audit_events e LEFT JOIN audit_seals s ON s.event_id = e.id
-    WHERE ($1::bigint IS NULL OR e.id < $1) AND ($3::text IS NULL OR e.category = $3) AND ($4::text IS NULL OR e.actor = $4)
-      AND ($5::text IS NULL OR e.action = $5) AND ($6::text IS NULL OR e.resource_type = $6) AND ($7::text IS NULL OR e.resource_id = $7)
-      AND ($8::timestamptz IS NULL OR e.at >= $8) AND ($9::timestamptz IS NULL OR e.at < $9)
-    ORDER BY e.id DESC LIMIT $2`,
+export const auditList: Keyset = {
+  columns: `${fields}, s.seq::text AS seq, s.row_hash`,
+  from: 'audit_events e LEFT JOIN audit_seals s ON s.event_id = e.id',
+  id: 'e.id',
+  idType: 'bigint',
+  sorts: { at: { expression: 'e.at', type: 'timestamptz' } },
 };
 const lockHead = { name: 'audit-head-lock', text: `SELECT seq::text AS seq, hash FROM audit_head FOR UPDATE` };
 // No transaction lives as long as a quarter of an hour: what is older and visible is all there is.
@@ -120,14 +123,7 @@ interface HeadRow {
 
 export function auditTrail(database: Database): AuditTrail {
   return {
-    async list(filter) {
-      const { before, limit, category, actor, action, resourceType, resourceId, since, until } = filter;
-      const given = [before, limit, category, actor, action, resourceType, resourceId, since, until].map((value) => value ?? null);
-      return (await database.query<EventRow>(list, given)).map((row) => ({
-        ...eventOf(row),
-        seal: row.seq === null || row.row_hash === null ? undefined : { seq: Number(row.seq), hash: row.row_hash },
-      }));
-    },
+    list: (page, filter) => slice(database, auditList, page, auditConditions(filter), listedOf),
     seal: (limit) =>
       database.transaction(async (session) => {
         const [last] = await session.query<{ seq: string; hash: Buffer }>(lockHead, []);
@@ -181,6 +177,27 @@ export function auditTrail(database: Database): AuditTrail {
       const [row] = await database.query<{ n: number; oldest: Date | null }>(unsealedAge, []);
       return { count: row?.n ?? 0, oldest: row?.oldest ?? undefined };
     },
+  };
+}
+
+/** The conditions of a filter. */
+export function auditConditions(filter: AuditFilter): readonly Condition[] {
+  return [
+    ['(e.at, e.id) < (SELECT at, id FROM audit_events WHERE id = ?::bigint)', filter.before],
+    ['e.category = ?', filter.category],
+    ['e.actor = ?', filter.actor],
+    ['e.action = ?', filter.action],
+    ['e.resource_type = ?', filter.resourceType],
+    ['e.resource_id = ?', filter.resourceId],
+    ['e.at >= ?', filter.since],
+    ['e.at < ?', filter.until],
+  ];
+}
+
+function listedOf(row: EventRow): ListedEvent {
+  return {
+    ...eventOf(row),
+    seal: row.seq === null || row.row_hash === null ? undefined : { seq: Number(row.seq), hash: row.row_hash },
   };
 }
 

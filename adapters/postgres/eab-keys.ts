@@ -1,5 +1,8 @@
+import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
+import { slice, within, type Keyset } from './keyset.ts';
 
 /** An EAB key without its secret. */
 export interface EabKeyRecord {
@@ -16,7 +19,7 @@ export interface EabKeyRecord {
 }
 
 export interface EabKeyAdministration {
-  list(profileId: string | undefined): Promise<readonly EabKeyRecord[]>;
+  list(page: PageRequest, filter: { readonly profile: string | undefined; readonly reach: Reach }): Promise<Slice<EabKeyRecord>>;
   get(id: string): Promise<EabKeyRecord | undefined>;
   /** @throws {CaError} `malformed` when the profile does not exist */
   create(key: {
@@ -47,9 +50,12 @@ interface Row {
 }
 
 const columns = 'id, profile_id, description, allowed_names, max_uses, uses, expires_at, disabled_at, created_by, created_at';
-const list = {
-  name: 'eab-keys',
-  text: `SELECT ${columns} FROM eab_keys WHERE $1::text IS NULL OR profile_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1000`,
+export const eabKeyList: Keyset = {
+  columns,
+  from: 'eab_keys',
+  id: 'id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'created_at', type: 'timestamptz' } },
 };
 const get = { name: 'eab-key', text: `SELECT ${columns} FROM eab_keys WHERE id = $1` };
 const insert = {
@@ -72,9 +78,8 @@ const enable = {
 
 export function eabKeyAdministration(database: Database): EabKeyAdministration {
   return {
-    async list(profileId) {
-      return (await database.query<Row>(list, [profileId ?? null])).map(record);
-    },
+    list: (page, { profile, reach }) =>
+      slice(database, eabKeyList, page, [['profile_id = ?', profile], within(reach, { profile: 'profile_id' })], record),
     async get(id) {
       const [row] = await database.query<Row>(get, [id]);
       return row && record(row);

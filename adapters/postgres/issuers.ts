@@ -1,5 +1,8 @@
+import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { slice, within, type Keyset } from './keyset.ts';
 
 export interface IssuerRecord {
   readonly id: string;
@@ -12,14 +15,23 @@ export interface IssuerRecord {
 }
 
 export interface IssuerStore {
-  list(): Promise<readonly IssuerRecord[]>;
+  list(page: PageRequest, filter: { readonly type: IssuerRecord['type'] | undefined; readonly reach: Reach }): Promise<Slice<IssuerRecord>>;
+  find(id: string): Promise<IssuerRecord | undefined>;
   /** @throws {CaError} `conflict` */
   create(issuer: Pick<IssuerRecord, 'id' | 'name' | 'type' | 'config'>, actor: string): Promise<IssuerRecord>;
-  setEnabled(id: string, enabled: boolean, actor: string): Promise<IssuerRecord | undefined>;
+  /** Undefined when it has another version by now. */
+  setEnabled(id: string, enabled: boolean, expected: number | undefined, actor: string): Promise<IssuerRecord | undefined>;
 }
 
 const columns = 'id, name, type, config, enabled, version, created_at';
-const list = { name: 'issuers', text: `SELECT ${columns} FROM issuers ORDER BY id` };
+export const issuerList: Keyset = {
+  columns,
+  from: 'issuers',
+  id: 'id',
+  idType: 'text',
+  sorts: { name: { expression: 'name', type: 'text' }, created_at: { expression: 'created_at', type: 'timestamptz' } },
+};
+const find = { name: 'issuer', text: `SELECT ${columns} FROM issuers WHERE id = $1` };
 const create = {
   name: 'issuer-create',
   text: `WITH i AS (INSERT INTO issuers (id, name, type, config, created_by) VALUES ($1, $2, $3, $4, $5) RETURNING ${columns}),
@@ -29,7 +41,7 @@ const create = {
 };
 const setEnabled = {
   name: 'issuer-enabled',
-  text: `WITH i AS (UPDATE issuers SET enabled = $2, version = version + 1, updated_at = now() WHERE id = $1 RETURNING ${columns}),
+  text: `WITH i AS (UPDATE issuers SET enabled = $2, version = version + 1, updated_at = now() WHERE id = $1 AND ($4::int IS NULL OR version = $4) RETURNING ${columns}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'APIKey', 'setIssuerEnabled', 'issuer', id, jsonb_build_object('enabled', enabled), 'config' FROM i)
   SELECT * FROM i`,
@@ -47,8 +59,10 @@ interface Row {
 
 export function issuerStore(database: Database): IssuerStore {
   return {
-    async list() {
-      return (await database.query<Row>(list, [])).map(recordOf);
+    list: (page, { type, reach }) => slice(database, issuerList, page, [['type = ?', type], within(reach, { issuer: 'id' })], recordOf),
+    async find(id) {
+      const [row] = await database.query<Row>(find, [id]);
+      return row && recordOf(row);
     },
     async create(issuer, actor) {
       try {
@@ -60,13 +74,14 @@ export function issuerStore(database: Database): IssuerStore {
         throw error;
       }
     },
-    async setEnabled(id, enabled, actor) {
-      const [row] = await database.query<Row>(setEnabled, [id, enabled, actor]);
+    async setEnabled(id, enabled, expected, actor) {
+      const [row] = await database.query<Row>(setEnabled, [id, enabled, actor, expected ?? null]);
       return row && recordOf(row);
     },
   };
 }
 
-function recordOf({ created_at, ...row }: Row): IssuerRecord {
-  return { ...row, createdAt: created_at };
+function recordOf(row: Row): IssuerRecord {
+  const { id, name, type, config, enabled, version, created_at: createdAt } = row;
+  return { id, name, type, config, enabled, version, createdAt };
 }

@@ -1,6 +1,9 @@
+import { CaError } from '#domain/error.ts';
 import type { JobStatus, JobType } from '#domain/job/job.ts';
-import type { Database } from './database.ts';
 import { laterOfHolder } from './managed-issuance.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
+import { isDuplicate, type Database } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -20,25 +23,28 @@ export interface JobRecord {
 }
 
 export interface JobAdministration {
-  list(filter: {
-    readonly status: JobStatus | undefined;
-    readonly subject: string | undefined;
-    readonly before: string | undefined;
-    readonly limit: number;
-  }): Promise<readonly JobRecord[]>;
+  list(
+    page: PageRequest,
+    filter: { readonly status: JobStatus | undefined; readonly type: JobType | undefined; readonly subject: string | undefined },
+  ): Promise<Slice<JobRecord>>;
   find(id: string): Promise<JobRecord | undefined>;
   /** False when it has ended already, or is of a kind that nobody cancels. */
   cancel(id: string, actor: string): Promise<boolean>;
+  /** A failed issuance or renewal, and nothing that another job is at. @throws {CaError} `conflict` without an approval that it needs */
+  retry(id: string, actor: string): Promise<boolean>;
   /** awaiting_csr → pending with the CSR, audit and outbox in one commit; false when it does not wait for one. @param csr DER */
   submitCsr(id: string, csr: Uint8Array, actor: string): Promise<boolean>;
 }
 
 const columns =
   'id, type, subject_id, agent_id, status, retryable, attempts, max_attempts, run_at, state_entered_at, last_error, created_at, completed_at';
-const list = {
-  name: 'jobs-list',
-  text: `SELECT ${columns} FROM jobs WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR subject_id = $2) AND ($3::text IS NULL OR id < $3)
-         ORDER BY id DESC LIMIT $4`,
+/** Statuses stand in the statement itself, for each that people look for has an index of its own. */
+export const jobList: Keyset = {
+  columns,
+  from: 'jobs',
+  id: 'id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'created_at', type: 'timestamptz' }, run_at: { expression: 'run_at', type: 'timestamptz' } },
 };
 const find = { name: 'jobs-find', text: `SELECT ${columns} FROM jobs WHERE id = $1` };
 const cancel = {
@@ -52,6 +58,17 @@ const cancel = {
     p AS (UPDATE certificate_holders SET last_error = 'cancelled', renew_at = ${laterOfHolder} FROM j WHERE certificate_holders.id = j.subject_id),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $2, 'APIKey', 'cancelJob', 'job', id, jsonb_build_object('certificate', subject_id), 'cert_lifecycle' FROM j)
+  SELECT id FROM j`,
+};
+const retry = {
+  name: 'jobs-retry-by-hand',
+  text: `WITH j AS (UPDATE jobs SET status = 'pending', retryable = false, attempts = 0, run_at = now(), completed_at = NULL, state_entered_at = now(), hinted_at = NULL
+                    WHERE id = $1 AND type IN ('issuance', 'renewal') AND status = 'failed'
+                      AND EXISTS (SELECT FROM managed_certificates m WHERE m.id = subject_id AND m.state IN ('pending', 'active')) RETURNING id, subject_id),
+    m AS (UPDATE managed_certificates SET renew_at = NULL, updated_at = now() FROM j WHERE managed_certificates.id = j.subject_id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $2, 'APIKey', 'retryJob', 'job', id, jsonb_build_object('certificate', subject_id), 'cert_lifecycle' FROM j)
   SELECT id FROM j`,
 };
 const submitCsr = {
@@ -84,15 +101,30 @@ interface Row {
 /** Jobs as their operators see and change them. */
 export function jobAdministration(database: Database): JobAdministration {
   return {
-    async list({ status, subject, before, limit }) {
-      return (await database.query<Row>(list, [status ?? null, subject ?? null, before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { status, type, subject }) =>
+      slice(
+        database,
+        jobList,
+        page,
+        [...(status === undefined ? [] : [[`status = '${status}'`] as const]), ['type = ?', type], ['subject_id = ?', subject]],
+        recordOf,
+      ),
     async find(id) {
       const [row] = await database.query<Row>(find, [id]);
       return row && recordOf(row);
     },
     async cancel(id, actor) {
       return (await database.query(cancel, [id, actor])).length === 1;
+    },
+    async retry(id, actor) {
+      try {
+        return (await database.query(retry, [id, actor])).length === 1;
+      } catch (error) {
+        if (isDuplicate(error)) throw new CaError('conflict', 'another job is at the certificate', { cause: error });
+        if ((error as { code?: string }).code === '23514')
+          throw new CaError('conflict', 'nobody has approved this job; renew the certificate to ask again', { cause: error });
+        throw error;
+      }
     },
     async submitCsr(id, csr, actor) {
       return (await database.query(submitCsr, [id, csr, actor])).length === 1;

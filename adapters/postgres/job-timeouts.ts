@@ -33,6 +33,7 @@ const unanswered = {
       SELECT id FROM jobs WHERE (status = 'awaiting_csr' AND state_entered_at <= now() - make_interval(secs => $1))
                              OR (status = 'awaiting_approval' AND state_entered_at <= now() - make_interval(secs => $2))
       ORDER BY state_entered_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+    e AS (UPDATE approvals SET state = 'expired' WHERE kind = 'profile_edit' AND state = 'pending' AND expires_at <= now()),
     o AS (SELECT jobs.id, CASE jobs.status WHEN 'awaiting_csr' THEN 'csr_timeout' ELSE 'approval_timeout' END AS reason FROM jobs JOIN c USING (id)),
     u AS (UPDATE jobs SET status = 'failed', last_error = o.reason, completed_at = now(), state_entered_at = now()
           FROM o WHERE jobs.id = o.id RETURNING jobs.id, subject_id, type, o.reason),

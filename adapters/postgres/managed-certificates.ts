@@ -1,7 +1,11 @@
 import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
 import { issuersOf } from './issuer-chain.ts';
+import { slice, within, type Condition, type Keyset } from './keyset.ts';
+import { holdToPolicies } from './policies.ts';
+import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 
 /** A managed certificate as its owners see it. */
 export interface ManagedRecord {
@@ -11,6 +15,10 @@ export interface ManagedRecord {
   readonly profileId: string;
   readonly issuerId: string;
   readonly policyId: string;
+  readonly ownerId: string | undefined;
+  readonly teamId: string | undefined;
+  readonly environment: string;
+  readonly tags: Readonly<Record<string, string>>;
   readonly commonName: string | undefined;
   readonly sans: readonly { readonly type: string; readonly value: string }[];
   readonly serial: string | undefined;
@@ -45,9 +53,52 @@ export interface CertificateVersion {
   readonly foreignChain: string | undefined;
 }
 
+/** What of a certificate may be changed. */
+export interface CertificateChange {
+  readonly policyId: string;
+  readonly ownerId: string | undefined;
+  readonly teamId: string | undefined;
+  readonly environment: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What to look for; undefined members mean everything. */
+export interface CertificateFilter {
+  readonly state?: ManagedRecord['state'] | undefined;
+  readonly profile?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly policy?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly team?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly name?: string | undefined;
+  readonly expiresAfter?: Date | undefined;
+  readonly expiresBefore?: Date | undefined;
+  readonly reach: Reach;
+}
+
+/** The conditions of a filter. */
+export function conditionsOf(filter: CertificateFilter): readonly Condition[] {
+  return [
+    ['m.state = ?', filter.state],
+    ['m.profile_id = ?', filter.profile],
+    ['m.issuer_id = ?', filter.issuer],
+    ['m.policy_id = ?', filter.policy],
+    ['m.owner_id = ?', filter.owner],
+    ['m.team_id = ?', filter.team],
+    ['m.environment = ?', filter.environment],
+    ['m.id = ANY(?::text[])', filter.ids],
+    ['m.name = ?', filter.name],
+    [`coalesce(m.not_after, 'infinity') >= ?`, filter.expiresAfter],
+    [`coalesce(m.not_after, 'infinity') < ?`, filter.expiresBefore],
+    within(filter.reach, { profile: 'm.profile_id', issuer: 'm.issuer_id' }),
+  ];
+}
+
 export interface ManagedCertificates {
-  /** Newest first, of what the caller may see. */
-  list(before: string | undefined, limit: number, reach: Reach): Promise<readonly ManagedRecord[]>;
+  /** Of what the caller may see. */
+  list(page: PageRequest, filter: CertificateFilter): Promise<Slice<ManagedRecord>>;
   find(id: string): Promise<ManagedRecord | undefined>;
   /** Certificate, its first job, outbox and audit in one commit. @throws {CaError} `conflict`, `malformed` */
   create(
@@ -56,7 +107,7 @@ export interface ManagedCertificates {
       readonly name: string;
       readonly profileId: string;
       readonly issuerId: string;
-      readonly policyId: string;
+      readonly change: CertificateChange;
       readonly commonName: string | undefined;
       readonly sans: readonly { readonly type: string; readonly value: string }[];
       readonly csr: Uint8Array;
@@ -67,6 +118,8 @@ export interface ManagedCertificates {
   ): Promise<ManagedRecord>;
   /** A renewal job, or the active one; undefined when there is no such certificate, or its state forbids it. */
   renew(id: string, jobId: string, actor: string): Promise<string | undefined>;
+  /** Undefined when it has another version than expected by now. @throws {CaError} `malformed`, `policyViolation` */
+  replace(id: string, change: CertificateChange, expected: number | undefined, actor: string): Promise<ManagedRecord | undefined>;
   /** Archived, with its waiting jobs cancelled; undefined when there is none. */
   archive(id: string, actor: string): Promise<ManagedRecord | undefined>;
   versions(id: string): Promise<readonly CertificateVersion[]>;
@@ -75,7 +128,7 @@ export interface ManagedCertificates {
 const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
 /** Whether a job is about a certificate: itself, or the share of an agent in it. */
 const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
-const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.common_name, m.sans, c.serial, m.not_before, m.not_after,
+const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, c.serial, m.not_before, m.not_after,
   coalesce(m.renew_at, (SELECT min(h.renew_at) FROM certificate_holders h WHERE h.certificate_id = m.id)) AS renew_at, m.key_source, m.key_algorithm,
   ARRAY(SELECT t.target_id FROM certificate_targets t WHERE t.certificate_id = m.id ORDER BY t.target_id) AS targets,
   (SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_or(t.last_error IS NOT NULL) THEN 'failed' WHEN bool_and(coalesce(t.deployed_id = h.current_id, false)) THEN 'verified' ELSE 'pending' END
@@ -87,21 +140,25 @@ const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, 
   coalesce(m.last_error, (SELECT max(h.last_error) FROM certificate_holders h WHERE h.certificate_id = m.id),
            (SELECT max(t.last_error) FROM certificate_targets t WHERE t.certificate_id = m.id)) AS last_error, m.version, m.created_at, m.updated_at`;
 const from = `managed_certificates m LEFT JOIN certificates c ON c.id = m.current_id`;
-const list = {
-  name: 'managed-list',
-  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR m.id < $1) ORDER BY m.id DESC LIMIT $2`,
-};
-const listReached = {
-  name: 'managed-list-reached',
-  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR m.id < $1) AND (m.profile_id = ANY($3) OR m.issuer_id = ANY($4)) ORDER BY m.id DESC LIMIT $2`,
+export const certificateList: Keyset = {
+  columns,
+  from,
+  id: 'm.id',
+  idType: 'text',
+  sorts: {
+    created_at: { expression: 'm.created_at', type: 'timestamptz' },
+    name: { expression: 'm.name', type: 'text' },
+    // What was never issued ends last.
+    not_after: { expression: `coalesce(m.not_after, 'infinity')`, type: 'timestamptz' },
+  },
 };
 const find = { name: 'managed-find', text: `SELECT ${columns} FROM ${from} WHERE m.id = $1` };
 const create = {
   name: 'managed-create',
-  text: `WITH m AS (INSERT INTO managed_certificates (id, name, profile_id, issuer_id, policy_id, common_name, sans, csr, created_by)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $9 THEN $8::bytea END, $11) RETURNING id, policy_id),
-    j AS (INSERT INTO jobs (id, type, subject_id, payload, max_attempts)
-          SELECT $10, 'issuance', m.id, jsonb_build_object('csr', replace(encode($8::bytea, 'base64'), E'\\n', '')), greatest(1, r.max_retries)
+  text: `WITH m AS (INSERT INTO managed_certificates (id, name, profile_id, issuer_id, policy_id, common_name, sans, csr, created_by, owner_id, team_id, environment, tags)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $9 THEN $8::bytea END, $11, $12, $13, $14, $15) RETURNING id, policy_id),
+    j AS (INSERT INTO jobs (id, type, subject_id, payload, max_attempts, requested_by)
+          SELECT $10, 'issuance', m.id, jsonb_build_object('csr', replace(encode($8::bytea, 'base64'), E'\\n', '')), greatest(1, r.max_retries), $11
           FROM m JOIN renewal_policies r ON r.id = m.policy_id RETURNING id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
@@ -113,7 +170,7 @@ const renew = {
   name: 'managed-renew',
   text: `WITH m AS (SELECT m.id, r.max_retries FROM managed_certificates m JOIN renewal_policies r ON r.id = m.policy_id
                     WHERE m.id = $1 AND m.state IN ('pending', 'active') FOR UPDATE OF m),
-    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT $2, 'renewal', id, greatest(1, max_retries) FROM m
+    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts, requested_by) SELECT $2, 'renewal', id, greatest(1, max_retries), $3 FROM m
           ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND ${active} DO NOTHING RETURNING id),
     u AS (UPDATE managed_certificates SET renew_at = NULL, updated_at = now() WHERE id = (SELECT m.id FROM m, j)),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
@@ -122,6 +179,18 @@ const renew = {
   SELECT coalesce((SELECT id FROM j),
                   (SELECT id FROM jobs WHERE subject_id = $1 AND type IN ('issuance', 'renewal') AND ${active})) AS job FROM m`,
 };
+const replace = {
+  name: 'managed-replace',
+  text: `WITH m AS (UPDATE managed_certificates m SET policy_id = p.id, owner_id = $4, team_id = $5, environment = $6, tags = $7, version = m.version + 1, updated_at = now(),
+                      renew_at = CASE WHEN m.policy_id = p.id OR m.state <> 'active' OR m.key_source = 'agent' OR ${restless} THEN m.renew_at ELSE ${renewAtByPolicy} END,
+                      alert_at = CASE WHEN m.policy_id = p.id OR m.state <> 'active' THEN m.alert_at ELSE ${alertAtByPolicy} END
+                    FROM renewal_policies p
+                    WHERE m.id = $1 AND ($2::int IS NULL OR m.version = $2) AND m.state <> 'archived' AND p.id = $3 RETURNING m.id, m.policy_id, m.owner_id, m.team_id),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $8, 'APIKey', 'replaceCertificate', 'managed_certificate', id, jsonb_build_object('policy', policy_id, 'owner', owner_id, 'team', team_id), 'cert_lifecycle' FROM m)
+  SELECT (SELECT count(*) FROM m)::int AS changed, EXISTS (SELECT FROM renewal_policies WHERE id = $3) AS policy`,
+};
+const followHeld = { name: 'managed-follow-held', text: holdersFollow('m.id = $1') };
 const archive = {
   name: 'managed-archive',
   text: `WITH m AS (UPDATE managed_certificates SET state = 'archived', renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
@@ -147,6 +216,10 @@ interface Row {
   profile_id: string;
   issuer_id: string;
   policy_id: string;
+  owner_id: string | null;
+  team_id: string | null;
+  environment: string;
+  tags: Record<string, string>;
   common_name: string | null;
   sans: { type: string; value: string }[];
   serial: string | null;
@@ -171,28 +244,31 @@ export function managedCertificates(database: Database): ManagedCertificates {
     return row && recordOf(row);
   };
   return {
-    async list(before, limit, reach) {
-      const page = [before ?? null, limit];
-      const rows =
-        reach === 'all' ? database.query<Row>(list, page) : database.query<Row>(listReached, [...page, reach.profiles, reach.issuers]);
-      return (await rows).map(recordOf);
-    },
+    list: (page, filter) => slice(database, certificateList, page, conditionsOf(filter), recordOf),
     find: found,
     async create(certificate, actor) {
+      const { change } = certificate;
       try {
-        await database.query(create, [
-          certificate.id,
-          certificate.name,
-          certificate.profileId,
-          certificate.issuerId,
-          certificate.policyId,
-          certificate.commonName ?? null,
-          JSON.stringify(certificate.sans),
-          certificate.csr,
-          certificate.keepCsr,
-          certificate.jobId,
-          actor,
-        ]);
+        await database.transaction(async (session) => {
+          await session.query(create, [
+            certificate.id,
+            certificate.name,
+            certificate.profileId,
+            certificate.issuerId,
+            change.policyId,
+            certificate.commonName ?? null,
+            JSON.stringify(certificate.sans),
+            certificate.csr,
+            certificate.keepCsr,
+            certificate.jobId,
+            actor,
+            change.ownerId ?? null,
+            change.teamId ?? null,
+            change.environment,
+            JSON.stringify(change.tags),
+          ]);
+          await holdToPolicies(session, certificate.id);
+        });
       } catch (error) {
         throw creationRefusal(error);
       }
@@ -200,9 +276,30 @@ export function managedCertificates(database: Database): ManagedCertificates {
       if (created === undefined) throw new Error('no row');
       return created;
     },
-    async renew(id, jobId, actor) {
-      return (await database.query<{ job: string }>(renew, [id, jobId, actor]))[0]?.job;
+    async replace(id, change, expected, actor) {
+      const { policyId, ownerId, teamId, environment, tags } = change;
+      const given = [id, expected ?? null, policyId, ownerId ?? null, teamId ?? null, environment, JSON.stringify(tags), actor];
+      try {
+        const changed = await database.transaction(async (session) => {
+          const [row] = await session.query<{ changed: number; policy: boolean }>(replace, given);
+          if (row?.policy !== true) throw new CaError('malformed', 'the body: policy: no such renewal policy');
+          if (row.changed === 1) {
+            await session.query(followHeld, [id]);
+            await holdToPolicies(session, id);
+          }
+          return row.changed === 1;
+        });
+        return changed ? await found(id) : undefined;
+      } catch (error) {
+        throw unknownReference(error);
+      }
     },
+    renew: (id, jobId, actor) =>
+      database.transaction(async (session) => {
+        const [row] = await session.query<{ job: string }>(renew, [id, jobId, actor]);
+        if (row !== undefined) await holdToPolicies(session, id);
+        return row?.job;
+      }),
     async archive(id, actor) {
       await database.query(archive, [id, actor]);
       return found(id);
@@ -236,9 +333,13 @@ export function managedCertificates(database: Database): ManagedCertificates {
 /** What the database's refusal of a new certificate means to who asked for it. */
 export function creationRefusal(error: unknown): unknown {
   if (isDuplicate(error)) return new CaError('conflict', 'a certificate with this name exists', { cause: error });
-  if ((error as { code?: string }).code === '23503')
-    return new CaError('malformed', 'the body: profile, issuer or policy does not exist', { cause: error });
-  return error;
+  return unknownReference(error);
+}
+
+function unknownReference(error: unknown): unknown {
+  return (error as { code?: string }).code === '23503'
+    ? new CaError('malformed', 'the body: profile, issuer, policy, owner or team does not exist', { cause: error })
+    : error;
 }
 
 function recordOf(row: Row): ManagedRecord {
@@ -249,6 +350,10 @@ function recordOf(row: Row): ManagedRecord {
     profileId: row.profile_id,
     issuerId: row.issuer_id,
     policyId: row.policy_id,
+    ownerId: row.owner_id ?? undefined,
+    teamId: row.team_id ?? undefined,
+    environment: row.environment,
+    tags: row.tags,
     commonName: row.common_name ?? undefined,
     sans: row.sans,
     serial: row.serial ?? undefined,

@@ -13,9 +13,10 @@ const certificateOf = (job: string): string =>
   `coalesce((SELECT s.certificate_id FROM certificate_holders s WHERE s.id = ${job}.subject_id), ${job}.subject_id)`;
 const loadManaged = {
   name: 'managed-load',
-  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
+  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.sans, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
       coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr,
-      r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days, p.*
+      r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days,
+      ARRAY(SELECT rule_name FROM policy_findings f WHERE f.certificate_id = m.id AND f.enforcement = 'block' ORDER BY rule_name) AS broken_rules, p.*
     FROM jobs j JOIN managed_certificates m ON m.id = ${certificateOf('j')} JOIN issuers i ON i.id = m.issuer_id JOIN renewal_policies r ON r.id = m.policy_id,
       LATERAL (SELECT ${profileColumns} FROM profiles WHERE profiles.id = m.profile_id) p
     WHERE j.id = $1 AND j.lease_token = $2 AND j.status = 'running'`,
@@ -178,6 +179,8 @@ interface ManagedRow extends ProfileRow {
   config: unknown;
   issuing_ca_id: string | null;
   csr: Buffer | null;
+  sans: { type: string; value: string }[];
+  broken_rules: string[];
   renewal_window_days: number;
   retry_interval_seconds: number;
   alert_thresholds_days: number[];
@@ -197,6 +200,8 @@ function managedOf(row: ManagedRow): Managed {
       issuingCaId: row.issuing_ca_id ?? undefined,
     },
     csr: row.csr ?? undefined,
+    names: row.sans,
+    brokenRules: row.broken_rules,
     policy: {
       windowDays: row.renewal_window_days,
       retryIntervalSeconds: row.retry_interval_seconds,

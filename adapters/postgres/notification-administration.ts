@@ -1,6 +1,8 @@
 import { CaError } from '#domain/error.ts';
 import type { NotificationEvent } from '#domain/notification/event.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 export interface ChannelRecord {
   readonly id: string;
@@ -28,25 +30,30 @@ export interface NotificationRecord {
 }
 
 export interface NotificationAdministration {
-  channels(): Promise<readonly ChannelRecord[]>;
+  channels(page: PageRequest): Promise<Slice<ChannelRecord>>;
   /** @throws {CaError} `conflict` */
   createChannel(
     channel: Omit<ChannelRecord, 'enabled' | 'createdAt'> & { readonly sealedSecret: Uint8Array },
     actor: string,
   ): Promise<ChannelRecord>;
   setEnabled(id: string, enabled: boolean, actor: string): Promise<ChannelRecord | undefined>;
-  list(filter: {
-    readonly status: NotificationStatus | undefined;
-    readonly subject: string | undefined;
-    readonly limit: number;
-  }): Promise<readonly NotificationRecord[]>;
+  list(
+    page: PageRequest,
+    filter: { readonly status: NotificationStatus | undefined; readonly channel: string | undefined; readonly subject: string | undefined },
+  ): Promise<Slice<NotificationRecord>>;
   find(id: string): Promise<NotificationRecord | undefined>;
   /** dead → pending with a count of zero; false when it is not dead. */
   requeue(id: string, actor: string): Promise<boolean>;
 }
 
 const channelColumns = 'id, name, url, events, delivery, enabled, created_at';
-const channels = { name: 'channels', text: `SELECT ${channelColumns} FROM notification_channels ORDER BY id` };
+const channelList: Keyset = {
+  columns: channelColumns,
+  from: 'notification_channels',
+  id: 'id',
+  idType: 'text',
+  sorts: { name: { expression: 'name', type: 'text' }, created_at: { expression: 'created_at', type: 'timestamptz' } },
+};
 const createChannel = {
   name: 'channel-create',
   text: `WITH c AS (INSERT INTO notification_channels (id, name, type, url, sealed_secret, events, delivery, created_by)
@@ -63,10 +70,12 @@ const setEnabled = {
   SELECT * FROM c`,
 };
 const columns = 'id, channel_id, event, subject_id, status, attempts, next_attempt_at, last_error, created_at, sent_at';
-const list = {
-  name: 'notifications-list',
-  text: `SELECT ${columns} FROM notifications WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR subject_id = $2)
-         ORDER BY created_at DESC, id LIMIT $3`,
+export const notificationList: Keyset = {
+  columns,
+  from: 'notifications',
+  id: 'id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'created_at', type: 'timestamptz' } },
 };
 const find = { name: 'notifications-find', text: `SELECT ${columns} FROM notifications WHERE id = $1` };
 const requeue = {
@@ -104,9 +113,7 @@ interface Row {
 /** Channels and notifications as their operators see and change them. */
 export function notificationAdministration(database: Database): NotificationAdministration {
   return {
-    async channels() {
-      return (await database.query<ChannelRow>(channels, [])).map(channelOf);
-    },
+    channels: (page) => slice(database, channelList, page, [], channelOf),
     async createChannel(channel, actor) {
       try {
         const [row] = await database.query<ChannelRow>(createChannel, [
@@ -129,9 +136,14 @@ export function notificationAdministration(database: Database): NotificationAdmi
       const [row] = await database.query<ChannelRow>(setEnabled, [id, enabled, actor]);
       return row && channelOf(row);
     },
-    async list({ status, subject, limit }) {
-      return (await database.query<Row>(list, [status ?? null, subject ?? null, limit])).map(recordOf);
-    },
+    list: (page, { status, channel, subject }) =>
+      slice(
+        database,
+        notificationList,
+        page,
+        [...(status === undefined ? [] : [[`status = '${status}'`] as const]), ['channel_id = ?', channel], ['subject_id = ?', subject]],
+        recordOf,
+      ),
     async find(id) {
       const [row] = await database.query<Row>(find, [id]);
       return row && recordOf(row);

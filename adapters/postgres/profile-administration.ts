@@ -1,17 +1,20 @@
+import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { SelectableProfiles } from '../dynamodb/profile-mirror.ts';
 import type { ProfileStore } from '#domain/acme/store.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
-import { isDuplicate, type Database } from './database.ts';
+import { isDuplicate, type Database, type Session } from './database.ts';
+import { slice, within, type Keyset } from './keyset.ts';
 import { profileColumns, profileOf, profileStore, type ProfileRow } from './profiles.ts';
 
 /** Profiles as their operators see them. */
 export interface ProfileAdministration extends ProfileStore {
-  list(): Promise<readonly Profile[]>;
+  list(page: PageRequest, filter: { readonly enabled: boolean | undefined; readonly reach: Reach }): Promise<Slice<Profile>>;
   /** @throws {CaError} `conflict` when the id or name is taken, `malformed` when the CA does not exist */
   create(profile: Profile, actor: string): Promise<Profile>;
-  /** Conditional on the version; undefined when it is another by now. */
-  replace(profile: Profile, actor: string): Promise<Profile | undefined>;
+  /** Undefined when it has another version than expected by now; expected undefined: whatever it has. */
+  replace(profile: Profile, expected: number | undefined, actor: string): Promise<Profile | undefined>;
   /** Profiles of the shared directory; the version grows with every change of any profile. */
   selectable(): Promise<SelectableProfiles>;
   /** The mirror has this profile: its outbox rows are done with. */
@@ -20,14 +23,20 @@ export interface ProfileAdministration extends ProfileStore {
 
 const writable = `name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label, allowed_challenges,
   allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers, terms_of_service, website, caa_identities, ca_id, selectable,
-  authorization_reuse_seconds`;
-const values = '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22';
+  authorization_reuse_seconds, requires_approval`;
+const values = '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23';
 const trail = (action: string): string => `
   x AS (INSERT INTO outbox (topic, subject_id) SELECT 'profile', id FROM p),
   l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-        SELECT $23, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
+        SELECT $24, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
 
-const list = { name: 'profiles', text: `SELECT ${profileColumns} FROM profiles ORDER BY id` };
+export const profileList: Keyset = {
+  columns: profileColumns,
+  from: 'profiles',
+  id: 'id',
+  idType: 'text',
+  sorts: { id: { expression: 'id', type: 'text' }, name: { expression: 'name', type: 'text' } },
+};
 const create = {
   name: 'profile-create',
   text: `WITH p AS (INSERT INTO profiles (id, ${writable}) VALUES ($1, ${values}) RETURNING *), ${trail('createProfile')} SELECT ${profileColumns} FROM p`,
@@ -35,7 +44,7 @@ const create = {
 const replace = {
   name: 'profile-replace',
   text: `WITH p AS (
-      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND version = $24 RETURNING *),
+      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND ($25::int IS NULL OR version = $25) RETURNING *),
     ${trail('replaceProfile')} SELECT ${profileColumns} FROM p`,
 };
 // No profile is ever deleted, so the sum of versions grows with every change.
@@ -47,12 +56,33 @@ const selectable = {
 };
 const mirrored = { name: 'profile-mirrored', text: `DELETE FROM outbox WHERE topic = 'profile' AND subject_id = $1` };
 
+/**
+ * Replaces a profile of a version, with mirror and audit row in one commit.
+ *
+ * @param expected undefined: whatever version there is
+ * @returns undefined when it has another version by now
+ * @throws {CaError} `conflict` when the name is taken, `malformed` when the CA does not exist
+ */
+export async function replaceProfile(
+  session: Session,
+  profile: Profile,
+  expected: number | undefined,
+  actor: string,
+): Promise<Profile | undefined> {
+  try {
+    const [row] = await session.query<ProfileRow>(replace, [...fields(profile), actor, expected ?? null]);
+    return row && profileOf(row);
+  } catch (error) {
+    if (isDuplicate(error)) throw new CaError('conflict', 'a profile with this name exists', { cause: error });
+    throw unknownCa(error);
+  }
+}
+
 export function profileAdministration(database: Database): ProfileAdministration {
   return {
     ...profileStore(database),
-    async list() {
-      return (await database.query<ProfileRow>(list, [])).map(profileOf);
-    },
+    list: (page, { enabled, reach }) =>
+      slice(database, profileList, page, [['enabled = ?', enabled], within(reach, { profile: 'id' })], profileOf),
     async create(profile, actor) {
       try {
         const [row] = await database.query<ProfileRow>(create, [...fields(profile), actor]);
@@ -63,15 +93,7 @@ export function profileAdministration(database: Database): ProfileAdministration
         throw unknownCa(error);
       }
     },
-    async replace(profile, actor) {
-      try {
-        const [row] = await database.query<ProfileRow>(replace, [...fields(profile), actor, profile.version]);
-        return row && profileOf(row);
-      } catch (error) {
-        if (isDuplicate(error)) throw new CaError('conflict', 'a profile with this name exists', { cause: error });
-        throw unknownCa(error);
-      }
-    },
+    replace: (profile, expected, actor) => replaceProfile(database, profile, expected, actor),
     async selectable() {
       const [row] = await database.query<SelectableProfiles>(selectable, []);
       return row ?? { version: 0, profiles: [] };
@@ -112,5 +134,6 @@ function fields(profile: Profile): readonly unknown[] {
     profile.caId,
     profile.selectable,
     profile.authorizationReuseSeconds,
+    profile.requiresApproval,
   ];
 }

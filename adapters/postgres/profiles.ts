@@ -26,13 +26,14 @@ export interface ProfileRow {
   selectable: boolean;
   authorization_reuse_seconds: number;
   ca_id: string;
+  requires_approval: boolean;
   version: number;
 }
 
 // cidr has no array parser in the driver: text has.
 export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
   allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
-  terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, version`;
+  terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, requires_approval, version`;
 
 const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
 
@@ -69,6 +70,7 @@ export function profileOf(row: ProfileRow): Profile {
     selectable: row.selectable,
     authorizationReuseSeconds: row.authorization_reuse_seconds,
     caId: row.ca_id,
+    requiresApproval: row.requires_approval,
     version: row.version,
   };
 }

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import { membersOf, type Members } from '#contract/json-schema.ts';
-import type { Route } from '#contract/route.ts';
+import { isConditional, type Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
+import { queryOf } from '#contract/sparse.ts';
 import { call } from '../http/call.ts';
 import { completion, shells } from './completion.ts';
 import { optionOf, valueOf } from './option.ts';
@@ -51,8 +52,12 @@ const nouns: Readonly<Record<string, string>> = {
   keys: 'API keys and their roles',
   loops: 'background loops',
   notifications: 'what was or will be told',
+  owners: 'who answers for certificates',
   permissions: 'what may be granted',
+  policies: 'what certificates must be like',
   profiles: 'certificate profiles',
+  'renewal-policies': 'when certificates are renewed',
+  revocations: 'what was revoked',
   roles: 'sets of permissions',
   targets: 'where agents put certificates',
   'signer-keys': 'keys elsewhere that certificate authorities may have',
@@ -115,9 +120,13 @@ function addRoute(program: Command, route: Route, name: string, terminal: Termin
   const command = commandAt(program, name.split(' ')).description(route.summary);
   const params = Object.keys(membersOf(route.params).properties);
   for (const param of params) command.argument(`<${param}>`);
-  const given = { query: membersOf(route.query), body: membersOf(route.body) };
+  const given = { query: membersOf(queryOf(route)), body: membersOf(route.body) };
   for (const part of [given.query, given.body])
     for (const [name, shape] of Object.entries(part.properties)) command.addOption(optionOf(name, shape, part.required.includes(name)));
+  if (isConditional(route))
+    command.requiredOption('--if-match <version>', 'version that the change is made to, as it was read; any for whatever there is');
+  if (route.method !== 'GET' && !['public', 'agent', 'enrolment'].includes(route.permission))
+    command.option('--idempotency-key <key>', 'makes a repetition with the same key harmless, for a day');
   const makesJob = 'job' in membersOf(route.answer, 'output').properties;
   if (makesJob) command.option('--wait', 'wait until the job has ended, and say how');
   command.action(async (...all: unknown[]) => {
@@ -132,7 +141,13 @@ function addRoute(program: Command, route: Route, name: string, terminal: Termin
       );
     const connection = connect(where, terminal.env);
     const positional = Object.fromEntries(params.map((name, index) => [name, all[index]]));
-    const answer = await call(connection, route, { params: positional, query: pick(given.query), body: pick(given.body) });
+    const answer = await call(connection, route, {
+      params: positional,
+      query: pick(given.query),
+      body: pick(given.body),
+      ifMatch: tagOf(said['ifMatch']),
+      idempotencyKey: said['idempotencyKey'] as string | undefined,
+    });
     if (said['wait'] === true) {
       // What was there before the job is no news when it has ended.
       const job = await waitForJob(connection, (answer as { job: string }).job, terminal.err);
@@ -142,6 +157,12 @@ function addRoute(program: Command, route: Route, name: string, terminal: Termin
     }
     terminal.out(render(answer, output, terminal.width));
   });
+}
+
+/** `3` and `any` are easier to type than `"v3"` and `*`. */
+function tagOf(said: unknown): string | undefined {
+  if (typeof said !== 'string') return undefined;
+  return said === 'any' ? '*' : /^\d+$/.test(said) ? `"v${said}"` : said;
 }
 
 function commandAt(program: Command, [noun = '', verb]: readonly string[]): Command {

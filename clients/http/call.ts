@@ -1,5 +1,7 @@
 import * as z from 'zod';
-import type { Route } from '#contract/route.ts';
+import { entityTag } from '#contract/header.ts';
+import { isConditional, type Route } from '#contract/route.ts';
+import { queryOf, sparseAnswer } from '#contract/sparse.ts';
 import { ApiProblem, problemBody } from './problem.ts';
 
 /** Where a deployment is, and as whom to speak to it. */
@@ -17,6 +19,10 @@ export interface Arguments<R extends Route> {
   readonly params?: z.input<R['params']>;
   readonly query?: z.input<R['query']>;
   readonly body?: z.input<R['body']>;
+  /** The ETag that a conditional change is made to; `*`: whatever there is. */
+  readonly ifMatch?: string | undefined;
+  /** Makes a repetition harmless. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /**
@@ -27,7 +33,9 @@ export interface Arguments<R extends Route> {
  */
 export async function call<R extends Route>(connection: Connection, route: R, given: Arguments<R> = {}): Promise<z.output<R['answer']>> {
   const params = route.params.parse(given.params ?? {}) as Record<string, string>;
-  route.query.parse(given.query ?? {});
+  queryOf(route).parse(given.query ?? {});
+  if (isConditional(route))
+    entityTag.parse(given.ifMatch, { error: () => 'say which version is meant: the ETag that was read, like "v3", or *' });
   route.body.parse(given.body ?? {});
   const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
   const query = new URLSearchParams();
@@ -43,6 +51,8 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
         accept: `${route.media ?? 'application/json'}, application/problem+json`,
         ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
         ...(hasBody && { 'content-type': 'application/json' }),
+        ...(given.ifMatch !== undefined && { 'if-match': given.ifMatch }),
+        ...(given.idempotencyKey !== undefined && { 'idempotency-key': given.idempotencyKey }),
       },
       ...(hasBody && { body: JSON.stringify(given.body) }),
     });
@@ -51,7 +61,11 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
   }
   const isText = route.media !== undefined && response.status === route.status;
   const answer: unknown = isText ? await response.text() : await response.json().catch(() => undefined);
-  if (response.status === route.status || response.status === route.otherwise) return route.answer.parse(answer) as z.output<R['answer']>;
+  if (response.status === route.status || response.status === route.otherwise) {
+    const sparse = (given.query as { fields?: string } | undefined)?.fields !== undefined;
+    return (sparse ? sparseAnswer(route) : route.answer).parse(answer) as z.output<R['answer']>;
+  }
+  if (response.status === 202 && route.accepted !== undefined) return route.accepted.parse(answer) as z.output<R['answer']>;
   const problem = problemBody.safeParse(answer).data;
   const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${response.status}`;
   const detail = problem?.detail ?? problem?.title ?? `the answer is no problem document; is ${connection.server} a certctl server?`;

@@ -2,8 +2,9 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { CallToolRequestSchema, ListToolsRequestSchema, type CallToolResult, type Tool } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
 import { membersOf } from '#contract/json-schema.ts';
-import type { Route } from '#contract/route.ts';
+import { isConditional, type Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
+import { queryOf } from '#contract/sparse.ts';
 import { call, type Connection } from '../http/call.ts';
 import { ApiProblem } from '../http/problem.ts';
 
@@ -33,8 +34,25 @@ const withheld = new Set([
   'setIssuingCa',
   'addSignerKey',
   'createCrossCertificate',
+  // A second person decides, not a program.
+  'approve',
+  'reject',
 ]);
-const destructive = new Set(['retireAgent', 'retireTarget', 'revokeEnrolmentToken', 'archiveCertificate', 'cancelJob', 'disableEabKey']);
+const destructive = new Set([
+  'retireAgent',
+  'retireTarget',
+  'revokeEnrolmentToken',
+  'archiveCertificate',
+  'revokeCertificate',
+  'bulkRevokeCertificates',
+  'deactivateAcmeAccount',
+  'deleteTeam',
+  'deleteOwner',
+  'deletePolicy',
+  'deleteRenewalPolicy',
+  'cancelJob',
+  'disableEabKey',
+]);
 
 /** The routes that are tools, each by its tool's name. */
 export function toolRoutes(options: Pick<McpOptions, 'readOnly'>): ReadonlyMap<string, Route> {
@@ -46,17 +64,23 @@ export function toolRoutes(options: Pick<McpOptions, 'readOnly'>): ReadonlyMap<s
   );
 }
 
+const ifMatch = { type: 'string', description: 'The version that was read, as an ETag like "v3"; * for whatever there is' };
+
 /** A route as the protocol describes a tool. */
 export function toolOf(name: string, route: Route): Tool {
-  const parts = [route.params, route.query, route.body].map((part) => membersOf(part));
+  const parts = [route.params, queryOf(route), route.body].map((part) => membersOf(part));
+  const conditional = isConditional(route);
   const reads = route.method === 'GET';
   return {
     name,
     description: `${route.summary}. ${reads ? 'Changes nothing.' : 'CHANGES the platform.'} Needs ${route.permission}.`,
     inputSchema: {
       type: 'object',
-      properties: Object.assign({}, ...parts.map(({ properties }) => properties)) as Record<string, object>,
-      required: parts.flatMap(({ required }) => required),
+      properties: Object.assign({}, ...parts.map(({ properties }) => properties), conditional ? { if_match: ifMatch } : {}) as Record<
+        string,
+        object
+      >,
+      required: [...parts.flatMap(({ required }) => required), ...(conditional ? ['if_match'] : [])],
       additionalProperties: false,
     },
     annotations: {
@@ -87,7 +111,8 @@ export function mcpServer(connection: Connection, options: McpOptions): Server {
     if (route === undefined)
       return failed(`there is no tool ${params.name}${options.readOnly ? ', or it changes things and this server only reads' : ''}`);
     try {
-      return answered(await call(connection, route, split(route, params.arguments ?? {})));
+      const { if_match: tag, ...given } = params.arguments ?? {};
+      return answered(await call(connection, route, { ...split(route, given), ifMatch: typeof tag === 'string' ? tag : undefined }));
     } catch (error) {
       if (error instanceof ApiProblem) return failed(`${error.code}: ${error.message}`);
       if (error instanceof z.ZodError) return failed(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
@@ -101,7 +126,7 @@ export function mcpServer(connection: Connection, options: McpOptions): Server {
 
 /** Arguments by where the route takes them; what it takes nowhere goes into the body, whose schema refuses it by name. */
 function split(route: Route, given: Readonly<Record<string, unknown>>): { params: object; query: object; body: object } {
-  const [params, query] = [route.params, route.query].map((part) => Object.keys(membersOf(part).properties));
+  const [params, query] = [route.params, queryOf(route)].map((part) => Object.keys(membersOf(part).properties));
   const parts = { params: {} as Record<string, unknown>, query: {} as Record<string, unknown>, body: {} as Record<string, unknown> };
   for (const [name, value] of Object.entries(given))
     parts[params?.includes(name) ? 'params' : query?.includes(name) ? 'query' : 'body'][name] = value;

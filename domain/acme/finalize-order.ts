@@ -13,6 +13,7 @@ import { assertCsrMatches } from './finalize.ts';
 import { thumbprint, type PublicJwk } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import { currentOrder, type Order } from './order.ts';
+import { assertNoApprovalNeeded } from './new-order.ts';
 import type { AcmePorts } from './ports.ts';
 
 const maxCsrBytes = 16_384;
@@ -38,6 +39,7 @@ export async function finalizeOrder(ports: AcmePorts, request: AccountRequest, o
     if (profile.id !== order.profileId) profile = await ports.profiles.known(order.profileId);
     if (profile?.version !== found.profileVersion) profile = await ports.profiles.refreshed(order.profileId);
     if (!profile?.enabled) throw new CaError('orderNotReady', 'the profile has been disabled');
+    assertNoApprovalNeeded(profile);
     assertCsrMatches(csr, order.identifiers);
     assertKeyAllowed(csr.publicKey, profile.keyRules);
     if (found.keyBlocked) throw new CaError('badCsr', 'the key was reported as compromised');

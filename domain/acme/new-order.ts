@@ -36,6 +36,7 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
   let mayReuse = true;
   for (let attempt = 0; attempt < 4; attempt++) {
     if (!profile.enabled) throw new CaError('notFound', 'no such profile');
+    assertNoApprovalNeeded(profile);
     const identifiers = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
     const held = mayReuse ? await heldAuthorizations(ports, request, profile, identifiers) : [];
     const { order, authorizations } = draftOrder(ports, request, { profile, identifiers, payload, replaces, held });
@@ -60,6 +61,17 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
     }
   }
   throw new CaError('unavailable', 'the profile is being changed; try again', { retryAfter: 1 });
+}
+
+/**
+ * An order waits for no person (RFC 8555 §7.4 knows no such state that ends well), so a profile that wants approvals issues nothing here.
+ *
+ * @throws {CaError} `unauthorized`
+ */
+export function assertNoApprovalNeeded(profile: Profile): void {
+  // Copies of profiles that were written before the member was known do not have it.
+  if ((profile as Partial<Profile>).requiresApproval === true)
+    throw new CaError('unauthorized', 'certificates of this profile need an approval, which ACME cannot ask for');
 }
 
 function noSuchProfile(): CaError {

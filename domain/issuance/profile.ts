@@ -28,6 +28,8 @@ export interface Profile {
   /** Seconds that a proof of a name serves further orders of its account; 0: none. */
   readonly authorizationReuseSeconds: number;
   readonly caId: string;
+  /** A second person must say yes to each certificate, and to each change of the profile. */
+  readonly requiresApproval: boolean;
   /** Raised by every change; a write that relied on an older version is refused. */
   readonly version: number;
 }

@@ -53,9 +53,12 @@ async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed
   if (managed.state === 'revoked' || managed.state === 'archived')
     throw new CaError('policyViolation', `the certificate is ${managed.state}`);
   if (!managed.issuer.enabled) throw new CaError('policyViolation', 'the issuer is disabled');
+  if (managed.brokenRules.length > 0)
+    throw new CaError('policyViolation', `the certificate breaks a rule: ${managed.brokenRules.join(', ')}`);
   if (managed.csr === undefined) return { kind: (await ports.store.awaitCsr(job)) ? 'waiting' : 'lost' };
   const csr = parseCsr(managed.csr);
   assertIssuable(csr, managed.profile);
+  if (managed.profile.requiresApproval) assertNamesApproved(csr, managed.names);
   const { issuer } = managed;
   if (issuer.type === 'local') {
     const version = await local(ports, job, managed, csr);
@@ -106,6 +109,21 @@ export function assertNamesAllowed(names: readonly GeneralName[], profile: Profi
     if (name.type === 'dns' && name.value.startsWith('*.') && !profile.allowWildcards)
       throw new CaError('rejectedIdentifier', 'the profile allows no wildcards');
   }
+}
+
+/**
+ * What somebody said yes to are these names and no others, whatever CSR came since.
+ *
+ * @throws {CaError} `badCsr`
+ */
+function assertNamesApproved(csr: CertificationRequest, names: Managed['names']): void {
+  const text = (all: Managed['names']): string =>
+    all
+      .map(({ type, value }) => `${type}:${value}`)
+      .sort()
+      .join(' ');
+  const asked = requestedNames(csr).flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }]));
+  if (text(asked) !== text(names)) throw new CaError('badCsr', 'the CSR has other names than those that were approved');
 }
 
 /** Reserve, sign, and say when it is due again; undefined when the lease was lost. */

@@ -18,6 +18,10 @@ export interface Managed {
   };
   /** PKCS#10, DER. */
   readonly csr: Uint8Array | undefined;
+  /** Of the CSR that the certificate was made with. */
+  readonly names: readonly { readonly type: string; readonly value: string }[];
+  /** Names of the policy rules that block and that it breaks. */
+  readonly brokenRules: readonly string[];
   readonly policy: RenewalPolicy;
 }
 

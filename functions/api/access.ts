@@ -19,8 +19,7 @@ import { permissions, permissionTexts } from '#domain/access/permission.ts';
 import { roles } from '#domain/access/role.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface AccessPorts {
   readonly store: ApiKeys;
@@ -53,9 +52,7 @@ export function accessOperations(ports: AccessPorts): readonly Served[] {
     serve(whoAmI, async ({ caller }) => identityOf(caller)),
     serve(listPermissions, async () => ({ items: permissions.map((permission) => ({ permission, allows: permissionTexts[permission] })) })),
     serve(listRoles, async () => ({ items: roles.map(({ id, summary, holds }) => ({ id, summary, permissions: [...holds] })) })),
-    serve(listApiKeys, async ({ query }) => {
-      return page((await ports.store.list(query.cursor, query.limit)).map(show), query.limit);
-    }),
+    serveList(listApiKeys, ({ query: { name }, page }) => ports.store.list(page, { name }), show),
     serve(getApiKey, async ({ params }) => show(await existing(params.id))),
     serve(createApiKey, async ({ body, caller }) => {
       const { token, ...secret } = newSecret(ports.chance);
@@ -67,6 +64,7 @@ export function accessOperations(ports: AccessPorts): readonly Served[] {
           tokenSha256: secret.sha256,
           tokenPrefix: secret.prefix,
           expiresAt: dateOf(body.expires_at),
+          ownerId: body.owner ?? undefined,
           grants: body.roles.map((grant) => granted(caller, grant)),
         },
         caller?.id ?? '',
@@ -143,6 +141,7 @@ function show(key: ApiKeyRecord): ApiKeyBody {
       scope_id: id,
       expires_at: expiresAt?.toISOString() ?? null,
     })),
+    owner: key.ownerId ?? null,
     created_by: key.createdBy,
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,

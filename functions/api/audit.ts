@@ -1,10 +1,9 @@
 import { exportAudit, getAuditChain, listAudit, verifyAudit, type AuditEventBody } from '#contract/audit.ts';
-import type { AuditFilter, AuditTrail } from '#adapters/postgres/audit.ts';
+import type { AuditFilter, AuditTrail, ListedEvent } from '#adapters/postgres/audit.ts';
 import type { AnchorStore } from '#adapters/s3/anchors.ts';
 import { genesis, type Link } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
-import { page } from './page.ts';
-import { serve, type Input, type Served } from './router.ts';
+import { serve, serveList, type Input, type Served } from './router.ts';
 
 export interface AuditPorts {
   readonly trail: AuditTrail;
@@ -18,12 +17,11 @@ const sealPage = 2000;
 /** The operations of `contract/audit.ts`. */
 export function auditOperations(ports: AuditPorts): readonly Served[] {
   return [
-    serve(listAudit, async ({ query }) => {
-      return page((await ports.trail.list(filterOf(query))).map(show), query.limit);
-    }),
+    serveList(listAudit, ({ query, page }) => ports.trail.list(page, filterOf(query)), show),
     serve(exportAudit, async ({ query }) => {
-      const events = await ports.trail.list(filterOf(query));
-      return events.map((event) => `${JSON.stringify(show(event))}\n`).join('');
+      const page = { sort: 'at', descending: true, after: undefined, limit: query.limit };
+      const { rows } = await ports.trail.list(page, { ...filterOf(query), before: query.cursor });
+      return rows.map((event) => `${JSON.stringify(show(event))}\n`).join('');
     }),
     serve(getAuditChain, async () => {
       const [chain, unsealed] = await Promise.all([ports.trail.head(), ports.trail.unsealed()]);
@@ -54,10 +52,9 @@ export function auditOperations(ports: AuditPorts): readonly Served[] {
   ];
 }
 
-function filterOf(query: Input<typeof listAudit>['query']): AuditFilter {
+function filterOf(query: Omit<Input<typeof exportAudit>['query'], 'cursor' | 'limit'>): AuditFilter {
   return {
-    before: query.cursor,
-    limit: query.limit,
+    before: undefined,
     category: query.category,
     actor: query.actor,
     action: query.action,
@@ -72,7 +69,7 @@ function linkOf({ seq, hash }: Link): { readonly seq: number; readonly hash: str
   return { seq, hash: Buffer.from(hash).toString('hex') };
 }
 
-function show(event: Awaited<ReturnType<AuditTrail['list']>>[number]): AuditEventBody {
+function show(event: ListedEvent): AuditEventBody {
   return {
     id: event.id,
     at: event.at,

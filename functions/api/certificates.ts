@@ -6,10 +6,12 @@ import {
   listCertificates,
   listVersions,
   renewCertificate,
+  replaceCertificate,
   type CertificateBody,
 } from '#contract/certificates.ts';
 import type { AgentCertificates } from '#adapters/postgres/agent-certificates.ts';
-import type { ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
+import type { BulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
+import type { CertificateChange, ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
 import { reaches, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { assertIssuable, assertNamesAllowed, requestedNames } from '#domain/lifecycle/issue-managed.ts';
@@ -18,8 +20,9 @@ import type { Profile } from '#domain/issuance/profile.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem, pemChain } from '#domain/x509/pem.ts';
 import type { Wake } from '../shared/wake.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { bulkOperations, type BulkPorts } from './bulk-certificates.ts';
+import { serve, serveList, type Served } from './router.ts';
+import { stale } from './stale.ts';
 
 export interface CertificatePorts {
   readonly store: ManagedCertificates;
@@ -28,7 +31,9 @@ export interface CertificatePorts {
   readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly profile: (id: string) => Promise<Profile | undefined>;
   readonly wake: Wake;
+  readonly bulk: BulkCertificates;
   readonly hint: (jobId: string) => Promise<void>;
+  readonly hintAt: BulkPorts['hint'];
   readonly newId: (prefix: string) => string;
   readonly now: () => number;
 }
@@ -49,9 +54,12 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
     if (reach !== 'all') await existing(id, reach);
   };
   return [
-    serve(listCertificates, async ({ query, reach }) => {
-      return page((await ports.store.list(query.cursor, query.limit, reach)).map(show), query.limit);
-    }),
+    serveList(
+      listCertificates,
+      ({ query: { expires_after: after, expires_before: before, ...query }, page, reach }) =>
+        ports.store.list(page, { ...query, expiresAfter: dateOf(after), expiresBefore: dateOf(before), reach }),
+      show,
+    ),
     serve(getCertificate, async ({ params, reach }) => show(await existing(params.id, reach))),
     serve(createCertificate, async ({ body, caller, reach }) => {
       if (!reaches(reach, { profile: body.profile, issuer: body.issuer }))
@@ -71,7 +79,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
           name: body.name,
           profileId: body.profile,
           issuerId: body.issuer,
-          policyId: body.policy,
+          change: changeOf(body),
           commonName: csr.commonNames[0] ?? names[0]?.value,
           sans: names,
           csr: csr.der,
@@ -102,11 +110,31 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
       await ports.hint(job);
       return { job };
     }),
+    serve(replaceCertificate, async ({ params, body, caller, reach, expected }) => {
+      await within(params.id, reach);
+      await ports.wake('renewalCheck');
+      const replaced = await ports.store.replace(params.id, changeOf(body), expected, caller?.id ?? '');
+      if (replaced !== undefined) return show(replaced);
+      const now = await existing(params.id, reach);
+      if (now.state === 'archived') throw new CaError('conflict', 'the certificate is archived');
+      return stale('certificate', now);
+    }),
     serve(archiveCertificate, async ({ params, caller, reach }) => {
       await within(params.id, reach);
       const archived = await ports.store.archive(params.id, caller?.id ?? '');
       if (archived === undefined) throw new CaError('notFound', 'no such certificate');
       return show(archived);
+    }),
+    ...bulkOperations({
+      store: ports.bulk,
+      certificate: async (id, reach) => show(await existing(id, reach)),
+      renewByAgents: async (id, actor) => {
+        const made = await ports.ofAgents.renew(id, actor);
+        if (made !== undefined) await ports.tell(made.agentIds);
+        return made !== undefined;
+      },
+      wake: ports.wake,
+      hint: ports.hintAt,
     }),
     serve(listVersions, async ({ params, reach }) => {
       await existing(params.id, reach);
@@ -142,7 +170,7 @@ async function ofAgents(
       name: body.name,
       profileId: body.profile,
       issuerId: body.issuer,
-      policyId: body.policy,
+      change: changeOf(body),
       commonName: sans.find(({ type }) => type === 'dns')?.value,
       sans,
       keyAlgorithm: body.key_algorithm,
@@ -157,6 +185,15 @@ async function ofAgents(
   return { certificate: show(created), job, jobs: [...jobIds] };
 }
 
+function changeOf(body: z.output<typeof replaceCertificate.body>): CertificateChange {
+  const { policy, owner, team, environment, tags } = body;
+  return { policyId: policy, ownerId: owner ?? undefined, teamId: team ?? undefined, environment, tags };
+}
+
+function dateOf(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
+}
+
 function body(record: ManagedRecord, now: number): CertificateBody {
   return {
     id: record.id,
@@ -166,6 +203,10 @@ function body(record: ManagedRecord, now: number): CertificateBody {
     profile: record.profileId,
     issuer: record.issuerId,
     policy: record.policyId,
+    owner: record.ownerId ?? null,
+    team: record.teamId ?? null,
+    environment: record.environment,
+    tags: { ...record.tags },
     common_name: record.commonName ?? null,
     sans: [...record.sans],
     serial: record.serial ?? null,

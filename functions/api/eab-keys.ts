@@ -5,7 +5,7 @@ import { reaches, type Reach } from '#domain/access/grant.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
 import { newId } from '#domain/id.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface EabKeyPorts {
   readonly store: EabKeyAdministration;
@@ -27,9 +27,7 @@ export function eabKeyOperations(ports: EabKeyPorts): readonly Served[] {
     return show(key);
   };
   return [
-    serve(listEabKeys, async ({ query, reach }) => ({
-      items: (await ports.store.list(query.profile)).filter((key) => reaches(reach, { profile: key.profileId })).map(show),
-    })),
+    serveList(listEabKeys, ({ query: { profile }, page, reach }) => ports.store.list(page, { profile, reach }), show),
     serve(getEabKey, async ({ params, reach }) => show(await existing(params.key_id, reach))),
     serve(createEabKey, async ({ body, caller, reach }) => {
       if (!reaches(reach, { profile: body.profile }))

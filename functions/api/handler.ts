@@ -3,6 +3,7 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { lastSeen } from '#adapters/dynamodb/last-seen.ts';
+import { madeOnce } from '#adapters/dynamodb/made-once.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
@@ -18,6 +19,7 @@ import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts'
 import { deployments } from '#adapters/postgres/deployments.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
+import { idempotent } from '#adapters/postgres/idempotency.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
@@ -25,7 +27,7 @@ import { loopSettingsStore } from '#adapters/postgres/loop-settings.ts';
 import { managedCertificates } from '#adapters/postgres/managed-certificates.ts';
 import { notificationAdministration } from '#adapters/postgres/notification-administration.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
-import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
+import { profileAdministration, replaceProfile } from '#adapters/postgres/profile-administration.ts';
 import { signerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { targetStore } from '#adapters/postgres/targets.ts';
@@ -41,18 +43,35 @@ import { newId } from '../shared/new-id.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 import { waker } from '../shared/wake.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
+import { acmeAdministration } from '#adapters/postgres/acme-administration.ts';
+import { approvals } from '#adapters/postgres/approvals.ts';
+import { bulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
+import { ownerRecords, teamRecords } from '#adapters/postgres/people.ts';
+import { policyRules } from '#adapters/postgres/policies.ts';
+import { renewalPolicyRecords } from '#adapters/postgres/renewal-policies.ts';
+import { revocationLookUp } from '#adapters/postgres/revocation-list.ts';
+import { statistics } from '#adapters/postgres/statistics.ts';
+import { acmeOperations } from './acme.ts';
+import { approvalOperations } from './approvals.ts';
+import { peopleOperations } from './people.ts';
+import { policyOperations } from './policies.ts';
+import { renewalPolicyOperations } from './renewal-policies.ts';
+import { revocationOperations } from './revocations.ts';
+import { statisticsOperations } from './statistics.ts';
 import { accessOperations } from './access.ts';
 import { agentAuthentication } from './agent-authentication.ts';
 import { agentProtocolOperations } from './agent-protocol.ts';
 import { agentOperations } from './agents.ts';
 import { auditOperations } from './audit.ts';
 import { authentication } from './authentication.ts';
+import { cursors } from './cursor.ts';
 import { crossCertificateOperations } from './cross-certificates.ts';
 import { deploymentOperations } from './deployments.ts';
 import { eabKeyOperations } from './eab-keys.ts';
 import { enrolmentTokenOperations } from './enrolment-tokens.ts';
 import { certificateOperations } from './certificates.ts';
 import { healthOperations } from './health.ts';
+import { once } from './idempotency.ts';
 import { intermediateOperations } from './intermediates.ts';
 import { issuerOperations } from './issuers.ts';
 import { jobOperations } from './jobs.ts';
@@ -60,7 +79,7 @@ import { loopOperations } from './loops.ts';
 import { metaOperations } from './meta.ts';
 import { notificationOperations } from './notifications.ts';
 import { problemOf } from './problem.ts';
-import { profileOperations } from './profiles.ts';
+import { mirrorProfile, profileOperations } from './profiles.ts';
 import { signerKeyOperations } from './signer-keys.ts';
 import { targetOperations } from './targets.ts';
 import { router } from './router.ts';
@@ -84,7 +103,7 @@ const settings = z
   })
   .parse(process.env);
 
-const database = connectDatabase(settings, 'api', 20_000);
+const { database, keys } = idempotent(connectDatabase(settings, 'api', 20_000));
 const dynamodb = dynamodbClient(3000);
 const store = gates(dynamodb, settings.STATE_TABLE);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
@@ -92,6 +111,8 @@ const now = (): number => chance.now();
 const wake = waker(store, now);
 const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
 const profiles = profileAdministration(database);
+const approvalStore = approvals(database, replaceProfile);
+const mirror = profileMirror(dynamodb, settings.STATE_TABLE);
 const door = z.object({ suffix: z.string() }).optional();
 const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
 const limits = connectLimiter('api', process.env);
@@ -116,9 +137,26 @@ const route = router(
     ...accessOperations({ store: apiKeys(database), chance, newId }),
     ...profileOperations({
       store: profiles,
-      mirror: profileMirror(dynamodb, settings.STATE_TABLE),
+      mirror,
       publicBaseUrl: settings.PUBLIC_BASE_URL,
+      askApproval: async (proposed, baseVersion, actor) => {
+        await wake('jobTimeout');
+        return (await approvalStore.askProfileEdit(newId('ar'), proposed, baseVersion, actor)).id;
+      },
     }),
+    ...approvalOperations({
+      store: approvalStore,
+      wake,
+      hint: (jobId) => hint({ jobId }),
+      tell,
+      mirror: (profile) => mirrorProfile({ store: profiles, mirror }, profile),
+    }),
+    ...peopleOperations({ teams: teamRecords(database), owners: ownerRecords(database), newId }),
+    ...renewalPolicyOperations({ store: renewalPolicyRecords(database), newId, wake }),
+    ...policyOperations({ store: policyRules(database), newId }),
+    ...acmeOperations({ store: acmeAdministration(database) }),
+    ...revocationOperations({ store: revocationLookUp(database) }),
+    ...statisticsOperations({ store: statistics(database) }),
     ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),
     ...intermediateOperations({
       store: authorityAdministration(database),
@@ -137,6 +175,8 @@ const route = router(
       store: certificates,
       ofAgents: agentCertificates(database),
       tell,
+      bulk: bulkCertificates(database),
+      hintAt: hint,
       profile: (id) => profiles.profile(id),
       wake,
       hint: (jobId) => hint({ jobId }),
@@ -190,8 +230,27 @@ const route = router(
       return agent;
     },
   },
-  () => wake(),
+  {
+    changing: () => wake(),
+    changed: async () => undefined,
+    cursors: knownOnce(async () =>
+      cursors(
+        await madeOnce(dynamodb, settings.STATE_TABLE, { pk: 'cursor-secret', attribute: 'secret', make: async () => chance.random(32) }),
+      ),
+    ),
+    once: once(keys, sealed),
+  },
 );
+
+/** Asked for when it is first needed; after a failure again. */
+function knownOnce<T>(ask: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined;
+  return () => {
+    known ??= ask();
+    known.catch(() => (known = undefined));
+    return known;
+  };
+}
 
 /** The control plane. */
 export const handler = httpFunction(serve, {
@@ -200,7 +259,7 @@ export const handler = httpFunction(serve, {
   refuse: async (error, request) => {
     const problem = problemOf(error, request?.requestId);
     logRefusal(error, request, problem.status);
-    return problem;
+    return dressed(problem, request);
   },
 });
 
@@ -208,5 +267,23 @@ async function serve(request: HttpRequest): Promise<HttpResponse> {
   // A fleet behind one address is no flood; what it sends is proven by signatures that cost PostgreSQL nothing.
   const fleet = request.path.startsWith('/api/v1/agents/') && request.headers['signature-input'] !== undefined;
   await limits.of(request).take(fleet ? 'agent-address' : 'api-address', addressOf(request.sourceIp));
-  return route(request);
+  return dressed(await route(request), request);
+}
+
+// A browser would demand https of everything else on the developer's machine, for a year.
+const isLocal = new URL(settings.PUBLIC_BASE_URL).hostname === 'localhost';
+
+/** What every answer carries. */
+function dressed(response: HttpResponse, request: HttpRequest | undefined): HttpResponse {
+  return {
+    ...response,
+    headers: {
+      ...response.headers,
+      ...(request !== undefined && { 'x-request-id': request.requestId }),
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      ...(!isLocal && { 'strict-transport-security': 'max-age=31536000' }),
+      'referrer-policy': 'no-referrer',
+    },
+  };
 }

@@ -16,15 +16,17 @@ async function ready(
     seen: { read: async () => seen, write: async () => undefined },
   });
   const operation = operations.find((one) => one.route.path === '/ready')!;
-  return operation.run({
+  const input = {
     params: {},
     query: deep ? { deep: '1' } : {},
     body: {},
     caller: undefined,
     agent: undefined,
     request: {} as HttpRequest,
-    reach: 'all',
-  });
+    reach: 'all' as const,
+    expected: undefined,
+  };
+  return operation.run(input, () => Promise.reject(new Error('no list')));
 }
 
 test.each([

@@ -2,24 +2,22 @@ import { createIssuer, listIssuers, setIssuerEnabled, type IssuerBody } from '#c
 import type { IssuerRecord, IssuerStore } from '#adapters/postgres/issuers.ts';
 import { reaches } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
+import { stale } from './stale.ts';
 
 /** The operations of `contract/issuers.ts`. */
 export function issuerOperations(ports: { readonly store: IssuerStore; readonly newId: (prefix: string) => string }): readonly Served[] {
   return [
-    serve(listIssuers, async ({ reach }) => ({
-      items: (await ports.store.list()).filter(({ id }) => reaches(reach, { issuer: id })).map(show),
-    })),
+    serveList(listIssuers, ({ query: { type }, page, reach }) => ports.store.list(page, { type, reach }), show),
     serve(createIssuer, async ({ body, caller }) => {
       const { templateArn, ...rest } = body.config;
       const config = { ...rest, ...(templateArn !== undefined && { templateArn }) };
       return show(await ports.store.create({ id: ports.newId('iss'), name: body.name, type: body.type, config }, caller?.id ?? ''));
     }),
-    serve(setIssuerEnabled, async ({ params, body, caller, reach }) => {
+    serve(setIssuerEnabled, async ({ params, body, caller, reach, expected }) => {
       if (!reaches(reach, { issuer: params.id })) throw new CaError('notFound', 'no such issuer');
-      const changed = await ports.store.setEnabled(params.id, body.enabled, caller?.id ?? '');
-      if (changed === undefined) throw new CaError('notFound', 'no such issuer');
-      return show(changed);
+      const changed = await ports.store.setEnabled(params.id, body.enabled, expected, caller?.id ?? '');
+      return show(changed ?? stale('issuer', await ports.store.find(params.id)));
     }),
   ];
 }

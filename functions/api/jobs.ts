@@ -1,11 +1,10 @@
-import { cancelJob, getJob, listJobs, submitCsr, type JobBody } from '#contract/jobs.ts';
+import { cancelJob, getJob, listJobs, retryJob, submitCsr, type JobBody } from '#contract/jobs.ts';
 import type { JobAdministration, JobRecord } from '#adapters/postgres/job-administration.ts';
 import { CaError } from '#domain/error.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem } from '#domain/x509/pem.ts';
 import type { Wake } from '../shared/wake.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface JobPorts {
   readonly store: JobAdministration;
@@ -21,15 +20,20 @@ export function jobOperations(ports: JobPorts): readonly Served[] {
     return record;
   };
   return [
-    serve(listJobs, async ({ query }) => {
-      const filter = { status: query.status, subject: query.subject, before: query.cursor, limit: query.limit };
-      return page((await ports.store.list(filter)).map(show), query.limit);
-    }),
+    serveList(listJobs, ({ query: { status, type, subject }, page }) => ports.store.list(page, { status, type, subject }), show),
     serve(getJob, async ({ params }) => show(await existing(params.id))),
     serve(cancelJob, async ({ params, caller }) => {
       const cancelled = await ports.store.cancel(params.id, caller?.id ?? '');
       const record = await existing(params.id);
       if (!cancelled) throw new CaError('conflict', `a ${record.type} job that is ${record.status} cannot be cancelled`);
+      return show(record);
+    }),
+    serve(retryJob, async ({ params, caller }) => {
+      await ports.wake('jobProcessor', 'jobTimeout');
+      const again = await ports.store.retry(params.id, caller?.id ?? '');
+      const record = await existing(params.id);
+      if (!again) throw new CaError('conflict', `a ${record.type} job that is ${record.status} is not tried again by hand`);
+      await ports.hint(params.id);
       return show(record);
     }),
     serve(submitCsr, async ({ params, body, caller }) => {

@@ -14,7 +14,7 @@ import { channelSecretContext } from '#domain/connector/call.ts';
 import { CaError } from '#domain/error.ts';
 import { assertWebhookUrl } from '#domain/notification/webhook-url.ts';
 import type { Wake } from '../shared/wake.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface NotificationPorts {
   readonly store: NotificationAdministration;
@@ -32,7 +32,7 @@ const secretBytes = 32;
 /** The operations of `contract/notifications.ts`. */
 export function notificationOperations(ports: NotificationPorts): readonly Served[] {
   return [
-    serve(listChannels, async () => ({ items: (await ports.store.channels()).map(showChannel) })),
+    serveList(listChannels, ({ page }) => ports.store.channels(page), showChannel),
     serve(createChannel, async ({ body, caller }) => {
       const url = assertWebhookUrl(body.url, ports.doorSuffix);
       const id = ports.newId('ch');
@@ -55,9 +55,11 @@ export function notificationOperations(ports: NotificationPorts): readonly Serve
       if (changed === undefined) throw new CaError('notFound', 'no such channel');
       return showChannel(changed);
     }),
-    serve(listNotifications, async ({ query }) => ({
-      items: (await ports.store.list({ status: query.status, subject: query.subject, limit: query.limit })).map(show),
-    })),
+    serveList(
+      listNotifications,
+      ({ query: { status, channel, subject }, page }) => ports.store.list(page, { status, channel, subject }),
+      show,
+    ),
     serve(requeueNotification, async ({ params, caller }) => {
       await ports.wake('notificationProcess');
       const requeued = await ports.store.requeue(params.id, caller?.id ?? '');

@@ -6,29 +6,39 @@ import { reaches, type Reach } from '#domain/access/grant.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 import { CaError } from '#domain/error.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
+import { stale } from './stale.ts';
 
 export interface ProfilePorts {
   readonly store: ProfileAdministration;
   readonly mirror: ProfileMirror;
   readonly publicBaseUrl: string;
+  /** Asks a second person for a change of a profile of a version. @returns the id of the approval */
+  readonly askApproval: (proposed: Profile, baseVersion: number, actor: string) => Promise<string>;
+}
+
+/** Copies a changed profile to where directories are read; the outbox row that committed with the change repairs a mirror that misses this. */
+export async function mirrorProfile(ports: Pick<ProfilePorts, 'store' | 'mirror'>, profile: Profile): Promise<void> {
+  await Promise.all([ports.mirror.write(profile), ports.store.selectable().then((list) => ports.mirror.writeSelectable(list))]).then(
+    () => ports.store.mirrored(profile.id),
+    () => undefined,
+  );
 }
 
 /** The operations of `contract/profiles.ts`. */
 export function profileOperations(ports: ProfilePorts): readonly Served[] {
   const show = (profile: Profile): ProfileBody => body(profile, ports.publicBaseUrl);
   const mirrored = async (profile: Profile): Promise<ProfileBody> => {
-    // The outbox row that committed with the change repairs a mirror that misses this.
-    await Promise.all([ports.mirror.write(profile), ports.store.selectable().then((list) => ports.mirror.writeSelectable(list))]).then(
-      () => ports.store.mirrored(profile.id),
-      () => undefined,
-    );
+    await mirrorProfile(ports, profile);
     return show(profile);
   };
   return [
-    serve(listProfiles, async ({ reach }) => ({
-      items: (await ports.store.list()).filter(({ id }) => reaches(reach, { profile: id })).map(show),
-    })),
+    serveList(
+      listProfiles,
+      ({ query: { enabled }, page, reach }) =>
+        ports.store.list(page, { enabled: enabled === undefined ? undefined : enabled === 'true', reach }),
+      show,
+    ),
     serve(getProfile, async ({ params, reach }) => {
       assertReached(reach, params.id);
       return show(await existing(ports.store, params.id));
@@ -38,14 +48,21 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
       assertSelectable(body);
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
-    serve(replaceProfile, async ({ params, body, caller, reach }) => {
+    serve(replaceProfile, async ({ params, body, caller, reach, expected }) => {
       assertReached(reach, params.id);
       assertTrustAcknowledged(body);
       assertSelectable(body);
-      const replaced = await ports.store.replace(profileOf(params.id, body, body.version), caller?.id ?? '');
+      const proposed = profileOf(params.id, body, 0);
+      const live = await existing(ports.store, params.id);
+      if (expected !== undefined && expected !== live.version) return stale('profile', live);
+      if (live.requiresApproval || proposed.requiresApproval) {
+        const asked = await ports.askApproval(proposed, live.version, caller?.id ?? '');
+        return { status: 202, answer: { status: 'pending_approval' as const, approval: asked } };
+      }
+      // Whoever switches approvals on meanwhile has raised the version.
+      const replaced = await ports.store.replace(proposed, live.version, caller?.id ?? '');
       if (replaced !== undefined) return mirrored(replaced);
-      const now = await existing(ports.store, params.id);
-      throw new CaError('conflict', `the profile is at version ${now.version} by now; read it again`);
+      return stale('profile', await ports.store.profile(params.id));
     }),
   ];
 }
@@ -107,11 +124,17 @@ function profileOf(id: string, body: Writable, version: number): Profile {
     selectable: body.selectable,
     authorizationReuseSeconds: body.authorization_reuse_seconds,
     caId: body.ca_id,
+    requiresApproval: body.requires_approval,
     version,
   };
 }
 
 function body(profile: Profile, publicBaseUrl: string): ProfileBody {
+  return { ...fieldsOf(profile), version: profile.version, acme_directory: acmeUrls(publicBaseUrl, profile.id).directory };
+}
+
+/** A profile as the contract writes it, without what only a live one has. */
+export function fieldsOf(profile: Profile): Omit<ProfileBody, 'version' | 'acme_directory'> {
   return {
     id: profile.id,
     name: profile.name,
@@ -135,7 +158,6 @@ function body(profile: Profile, publicBaseUrl: string): ProfileBody {
     selectable: profile.selectable,
     authorization_reuse_seconds: profile.authorizationReuseSeconds,
     ca_id: profile.caId,
-    version: profile.version,
-    acme_directory: acmeUrls(publicBaseUrl, profile.id).directory,
+    requires_approval: profile.requiresApproval,
   };
 }

@@ -1,10 +1,16 @@
-import * as z from 'zod';
-import type { Route } from '#contract/route.ts';
+import type * as z from 'zod';
+import { entityTag } from '#contract/header.ts';
+import { isConditional, type Route } from '#contract/route.ts';
+import { queryOf, sparse } from '#contract/sparse.ts';
 import { reachOf, type Caller, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { parseObject } from '#domain/json/strict.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
 import type { ProvenAgent } from './agent-authentication.ts';
+import type { Cursors, ListQuery } from './cursor.ts';
+import { isNotModified, tagOf } from './entity-tag.ts';
+import type { Once } from './idempotency.ts';
 
 /** What an operation gets: parsed by the contract's schemas, who asks (undefined on a public route), and how far the permission reaches. */
 export interface Input<R extends Route> {
@@ -17,6 +23,8 @@ export interface Input<R extends Route> {
   readonly request: HttpRequest;
   /** `all`, unless the route's scope is `rows`: then what lies outside does not exist for the caller. */
   readonly reach: Reach;
+  /** The version that a conditional change is made to; undefined: whatever there is. */
+  readonly expected: number | undefined;
 }
 
 /** Who can be told from a request. */
@@ -27,50 +35,84 @@ export interface Authentication {
   readonly agent: (request: HttpRequest, pathId: string) => Promise<ProvenAgent>;
 }
 
+/** What the operation of a list gets besides. */
+export interface ListInput<R extends Route> extends Input<R> {
+  readonly page: PageRequest;
+}
+
 /** A route bound to the operation that serves it. */
 export interface Served {
   readonly route: Route;
   readonly pattern: RegExp;
-  readonly run: (input: {
-    params: unknown;
-    query: unknown;
-    body: unknown;
-    caller: Caller | undefined;
-    agent: ProvenAgent | undefined;
-    request: HttpRequest;
-    reach: Reach;
-  }) => Promise<{ readonly status?: number; readonly body: object | string }>;
+  readonly run: (
+    input: Omit<Input<Route>, 'params' | 'query' | 'body'> & { params: unknown; query: unknown; body: unknown },
+    cursors: () => Promise<Cursors>,
+  ) => Promise<{ readonly status?: number; readonly body: object | string }>;
+}
+type ItemOf<R extends Route> = z.input<R['answer']> extends { items: readonly (infer Item)[] } ? Item : never;
+
+function patternOf(route: Route): RegExp {
+  return new RegExp(`^${route.path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`);
 }
 
 /** Binds an operation to its declaration; the answer's status may differ where the contract says so in its schema (readiness). */
 export function serve<R extends Route>(
   route: R,
-  run: (input: Input<R>) => Promise<z.input<R['answer']> | { readonly status: number; readonly answer: z.input<R['answer']> }>,
+  run: (
+    input: Input<R>,
+  ) => Promise<
+    z.input<R['answer']> | { readonly status: number; readonly answer: z.input<R['answer']> | z.input<NonNullable<R['accepted']>> }
+  >,
 ): Served {
-  const pattern = new RegExp(`^${route.path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`);
   return {
     route,
-    pattern,
+    pattern: patternOf(route),
     run: async (input) => {
       const result = await run(input as Input<R>);
       const wrapped = typeof result === 'object' && result !== null && 'answer' in result && 'status' in result;
       const answer = wrapped ? (result as { answer: unknown }).answer : result;
       // The answer is held to the contract too: a field that slipped in is a defect, not a feature.
-      const body = route.answer.parse(answer) as object | string;
-      return wrapped ? { status: (result as { status: number }).status, body } : { body };
+      const status = wrapped ? (result as { status: number }).status : undefined;
+      const schema = status === 202 && route.accepted !== undefined ? route.accepted : route.answer;
+      const body = schema.parse(answer) as object | string;
+      return status === undefined ? { body } : { status, body };
     },
   };
 }
 
-/**
- * Finds the route, the caller and the input, checks the permission, runs the operation.
- *
- * @param changing called before an operation that changes something: its audit row wants to be sealed
- */
+/** Binds the operation of a list: it gets a part to look up, and says what is in it and where it ends. */
+export function serveList<R extends Route, Row>(
+  route: R,
+  run: (input: ListInput<R>) => Promise<Slice<Row>>,
+  show: (row: Row) => ItemOf<R>,
+): Served {
+  return {
+    route,
+    pattern: patternOf(route),
+    run: async (input, cursors) => {
+      const query = input.query as ListQuery;
+      const made = await cursors();
+      const { rows, next } = await run({ ...(input as Input<R>), page: made.page(route, query) });
+      const answer = { items: rows.map(show), next_cursor: next === undefined ? null : made.make(route, query, next) };
+      return { body: route.answer.parse(answer) as object };
+    },
+  };
+}
+
+export interface RouterPorts {
+  /** Called before an operation that changes something: its audit row wants to be sealed. */
+  readonly changing: () => Promise<void>;
+  /** Called after it, whatever came of it. */
+  readonly changed: () => Promise<void>;
+  readonly cursors: () => Promise<Cursors>;
+  readonly once: Once;
+}
+
+/** Finds the route, the caller and the input, checks the permission, runs the operation. */
 export function router(
   served: readonly Served[],
   authentication: Authentication,
-  changing: () => Promise<void>,
+  ports: RouterPorts,
 ): (request: HttpRequest) => Promise<HttpResponse> {
   return async (request) => {
     const candidates = served.flatMap((candidate) => {
@@ -84,24 +126,52 @@ export function router(
         allow: candidates.map(({ route }) => route.method),
       });
     }
-    const { caller, agent } = await whoAsks(authentication, request, found.route, found.params);
-    const reach = permitted(caller, found.route);
+    const { route } = found;
+    const { caller, agent } = await whoAsks(authentication, request, route, found.params);
+    const reach = permitted(caller, route);
+    const { fields, ...query } = parse(queryOf(route), readQuery(request), 'the query') as { fields?: string };
     const input = {
-      params: parse(found.route.params, found.params, 'the path'),
-      query: parse(found.route.query, Object.fromEntries(new URLSearchParams(request.query)), 'the query'),
-      body: parse(found.route.body, readBody(request), 'the body'),
+      params: parse(route.params, found.params, 'the path'),
+      query,
+      body: parse(route.body, readBody(request), 'the body'),
       caller,
       agent,
       request,
       reach,
+      expected: isConditional(route) ? expectedOf(request) : undefined,
     };
-    if (found.route.method !== 'GET') await changing();
-    const { status, body } = await found.run(input);
-    return {
-      status: status ?? found.route.status,
-      headers: { 'content-type': found.route.media ?? 'application/json', 'cache-control': 'no-store' },
-      body: request.method === 'HEAD' ? '' : typeof body === 'string' ? body : JSON.stringify(body),
+    const answered = async (): Promise<HttpResponse> => {
+      const { status, body } = await found.run(input, ports.cursors);
+      return responseOf(
+        request,
+        route,
+        status ?? route.status,
+        fields === undefined ? body : sparse(route, body as object, fields),
+        tagOf(route, body),
+      );
     };
+    if (route.method === 'GET') return answered();
+    return ports.once(request, route, caller, async () => {
+      await ports.changing();
+      try {
+        return await answered();
+      } finally {
+        await ports.changed();
+      }
+    });
+  };
+}
+
+function responseOf(request: HttpRequest, route: Route, status: number, body: object | string, tag: string | undefined): HttpResponse {
+  const etag = tag === undefined ? undefined : { etag: tag };
+  const seen = request.headers['if-none-match'];
+  // A version does not tell of what is computed at each look.
+  if (route.method === 'GET' && status === 200 && seen !== undefined && tag?.startsWith('W/') === true && isNotModified(seen, tag))
+    return { status: 304, headers: { ...etag, 'cache-control': 'no-store' } };
+  return {
+    status,
+    headers: { 'content-type': route.media ?? 'application/json', 'cache-control': 'no-store', ...etag },
+    body: request.method === 'HEAD' ? '' : typeof body === 'string' ? body : JSON.stringify(body),
   };
 }
 
@@ -135,6 +205,21 @@ function permitted(caller: Caller | undefined, { permission, scope }: Route): Re
   if (reach !== 'all' && scope !== 'rows')
     throw new CaError('unauthorized', `the permission ${permission} is needed for the whole platform; the grant is for a part of it`);
   return reach;
+}
+
+/** @throws {CaError} `preconditionRequired` without If-Match (RFC 6585 §3), `malformed` */
+function expectedOf(request: HttpRequest): number | undefined {
+  const said = request.headers['if-match'];
+  if (said === undefined) throw new CaError('preconditionRequired', 'say in If-Match which version is meant: the ETag that you read, or *');
+  if (!entityTag.safeParse(said).success) throw new CaError('malformed', 'the header: If-Match: an ETag as it was read, like "v3", or *');
+  return said === '*' ? undefined : Number(said.slice(2, -1));
+}
+
+function readQuery(request: HttpRequest): Record<string, string> {
+  const said = [...new URLSearchParams(request.query)];
+  const twice = said.find(([name], index) => said.findIndex(([other]) => other === name) !== index);
+  if (twice !== undefined) throw new CaError('malformed', `the query: ${twice[0]}: said twice`);
+  return Object.fromEntries(said);
 }
 
 function readBody(request: HttpRequest): unknown {

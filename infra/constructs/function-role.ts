@@ -48,8 +48,8 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
         actions: [use === 'encrypt' ? 'kms:Encrypt' : 'kms:Decrypt'],
         resources: [keys.envelope.keyArn],
         ...(use === 'decrypt' &&
-          spec.envelopeContext !== undefined && {
-            conditions: { StringLike: { 'kms:EncryptionContext:certctl': `${spec.envelopeContext}*` } },
+          spec.envelopeContexts !== undefined && {
+            conditions: { StringLike: { 'kms:EncryptionContext:certctl': spec.envelopeContexts.map((begin) => `${begin}*`) } },
           }),
       }),
     );

@@ -84,8 +84,8 @@ test('a profile that wants an invitation cannot be offered to those who have non
 test('a profile that is withdrawn is not to be had by its next order', async () => {
   const made = (await api(platform, 'POST', '/api/v1/profiles', { id: 'brief', name: 'Brief', selectable: true })).json();
   expect((await order('brief')).status).toBe(201);
-  const { acme_directory: _d, id: _i, ...fields } = made;
-  expect((await api(platform, 'PUT', '/api/v1/profiles/brief', { ...fields, selectable: false })).status).toBe(200);
+  const { acme_directory: _d, id: _i, version: _v, ...fields } = made;
+  expect((await api(platform, 'PUT', '/api/v1/profiles/brief', { ...fields, selectable: false }, { 'if-match': '"v1"' })).status).toBe(200);
   expect(typeOf(await order('brief'))).toBe('invalidProfile');
 });
 

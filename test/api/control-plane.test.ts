@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { api, request, startPlatform, type Platform } from '../platform.ts';
+import { api, request, startPlatform, type Answer, type Platform } from '../platform.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -55,11 +55,15 @@ test('a profile is replaced only by who read its newest version, and each change
   const made = (await api(platform, 'POST', '/api/v1/profiles', { id: 'team', name: 'Team' })).json();
   expect(made).toMatchObject({ version: 1, acme_directory: `${platform.url}/acme/profile/team/directory` });
   const changes = await Promise.all(
-    ['One', 'Two', 'Three'].map((name) => api(platform, 'PUT', '/api/v1/profiles/team', { name, version: 1 })),
+    ['One', 'Two', 'Three'].map((name) => api(platform, 'PUT', '/api/v1/profiles/team', { name }, { 'if-match': '"v1"' })),
   );
-  expect(changes.map((answer) => answer.status).sort()).toEqual([200, 409, 409]);
+  expect(changes.map((answer) => answer.status).sort()).toEqual([200, 412, 412]);
   expect((await api(platform, 'POST', '/api/v1/profiles', { id: 'team', name: 'Again' })).status).toBe(409);
-  expect((await api(platform, 'PUT', '/api/v1/profiles/team', { name: 'Far', version: 9_007_199_254_740_990 })).status).toBe(400);
+  const put = (tag?: string): Promise<Answer> =>
+    api(platform, 'PUT', '/api/v1/profiles/team', { name: 'Later' }, tag === undefined ? {} : { 'if-match': tag });
+  expect((await put()).status).toBe(428);
+  for (const tag of ['"v9007199254740990"', 'v2', 'W/"v2"', '"v1", "v2"']) expect([tag, (await put(tag)).status]).toEqual([tag, 400]);
+  expect((await api(platform, 'GET', '/api/v1/profiles/team')).headers['etag']).toBe('"v2"');
   const database = await platform.database();
   try {
     const { rows } = await database.query(

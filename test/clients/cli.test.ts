@@ -57,7 +57,7 @@ test('what a route takes is never taken for an option of the program', async () 
 
 test('a job that fails ends a wait with 4 and its reason', async () => {
   // The issuer is switched off, so its jobs fail.
-  await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'false']);
+  await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'false', '--if-match', 'any']);
   try {
     const made = await certctl(
       platform,
@@ -67,7 +67,7 @@ test('a job that fails ends a wait with 4 and its reason', async () => {
     );
     expect([made.code, made.err]).toEqual([4, expect.stringContaining('failed')]);
   } finally {
-    expect((await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'true'])).code).toBe(0);
+    expect((await certctl(platform, ['issuers', 'switch', 'iss-local', '--enabled', 'true', '--if-match', 'any'])).code).toBe(0);
   }
 });
 

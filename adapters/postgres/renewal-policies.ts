@@ -1,0 +1,52 @@
+import type { Database } from './database.ts';
+import { records, type Records } from './records.ts';
+
+/** When an active certificate `m` is due by its policy `p`: as `domain/lifecycle/renewal-time.ts` says. */
+export const renewAtByPolicy = `CASE WHEN p.auto_renew THEN
+    m.not_after - least(make_interval(days => p.renewal_window_days), (m.not_after - m.not_before) / CASE WHEN m.not_after - m.not_before < interval '10 days' THEN 2 ELSE 3 END)
+    + (random() - 0.5) * 0.02 * (m.not_after - m.not_before) END`;
+/** Its next threshold. */
+export const alertAtByPolicy = `(SELECT min(m.not_after - make_interval(days => days)) FROM unnest(p.alert_thresholds_days) days
+    WHERE m.not_after - make_interval(days => days) > now())`;
+/** A job that is at it, or will be again, has the word. */
+export const restless = `EXISTS (SELECT FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal')
+  AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))`;
+
+/** The shares of agents in a certificate, by the policy that it follows; `of` is a condition over `m` and `p`. */
+export const holdersFollow = (of: string): string => `UPDATE certificate_holders h SET renew_at = CASE WHEN EXISTS (
+      SELECT FROM jobs WHERE subject_id = h.id AND type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))
+    THEN h.renew_at ELSE ${renewAtByPolicy.replaceAll('m.not_', 'v.not_')} END
+  FROM certificates v, managed_certificates m, renewal_policies p
+  WHERE v.id = h.current_id AND m.id = h.certificate_id AND p.id = m.policy_id AND m.state = 'active' AND ${of}`;
+const followHeld = { name: 'renewal-policy-follow-held', text: holdersFollow('p.id = $1') };
+
+const follow = {
+  name: 'renewal-policy-follow',
+  text: `UPDATE managed_certificates m SET renew_at = CASE WHEN m.key_source = 'agent' OR ${restless} THEN m.renew_at ELSE ${renewAtByPolicy} END, alert_at = ${alertAtByPolicy}
+         FROM renewal_policies p WHERE p.id = $1 AND m.policy_id = p.id AND m.state = 'active' AND m.not_after IS NOT NULL`,
+};
+
+/** Renewal policies; what changes here holds at once for the certificates that follow. */
+export function renewalPolicyRecords(database: Database): Records {
+  return records(database, {
+    table: 'renewal_policies',
+    resource: 'renewal_policy',
+    action: 'RenewalPolicy',
+    category: 'config',
+    columns: `r.id, r.name, r.renewal_window_days, r.auto_renew, r.max_retries, r.retry_interval_seconds, r.alert_thresholds_days, r.version, r.created_at, r.updated_at`,
+    fields: {
+      name: { column: 'name' },
+      renewal_window_days: { column: 'renewal_window_days' },
+      auto_renew: { column: 'auto_renew' },
+      max_retries: { column: 'max_retries' },
+      retry_interval_seconds: { column: 'retry_interval_seconds' },
+      alert_thresholds_days: { column: 'alert_thresholds_days', as: 'integer[]' },
+    },
+    sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
+    details: `jsonb_build_object('name', r.name, 'version', r.version, 'window_days', r.renewal_window_days, 'auto_renew', r.auto_renew)`,
+    after: async (session, id) => {
+      await session.query(follow, [id]);
+      await session.query(followHeld, [id]);
+    },
+  });
+}

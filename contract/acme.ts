@@ -1,0 +1,106 @@
+import * as z from 'zod';
+import { list } from './list.ts';
+import { nothing, route } from './route.ts';
+
+const accountId = z.string().min(1).max(64);
+
+export const acmeAccount = z.strictObject({
+  id: accountId,
+  profile: z.string(),
+  status: z.enum(['valid', 'deactivated', 'revoked']),
+  contact: z.array(z.string()),
+  /** RFC 7638, base64url. */
+  key_thumbprint: z.string(),
+  /** The invitation that it came with. */
+  eab_key: z.string().nullable(),
+  /** Set while that invitation is disabled. */
+  blocked_at: z.string().nullable(),
+  allowed_names: z.array(z.string()).nullable(),
+  open_orders: z.number().int(),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
+export type AcmeAccountBody = z.infer<typeof acmeAccount>;
+
+export const listAcmeAccounts = route(
+  list({
+    operation: 'listAcmeAccounts',
+    command: 'acme-accounts list',
+    path: '/api/v1/acme/accounts',
+    summary: 'ACME accounts, newest first',
+    scope: 'rows',
+    permission: 'acme.account.read',
+    params: nothing,
+    filters: {
+      profile: z.string().max(63).optional(),
+      status: acmeAccount.shape.status.optional(),
+      eab_key: z.string().max(64).optional(),
+      key_thumbprint: z.string().max(64).optional(),
+    },
+    item: acmeAccount,
+    sorts: ['-created_at'],
+  }),
+);
+
+const one = {
+  params: z.strictObject({ id: accountId }),
+  query: nothing,
+  body: nothing,
+  answer: acmeAccount,
+  status: 200,
+  scope: 'rows',
+} as const;
+
+export const getAcmeAccount = route({
+  ...one,
+  operation: 'getAcmeAccount',
+  command: 'acme-accounts get',
+  method: 'GET',
+  path: '/api/v1/acme/accounts/{id}',
+  summary: 'One ACME account',
+  permission: 'acme.account.read',
+});
+
+export const deactivateAcmeAccount = route({
+  ...one,
+  operation: 'deactivateAcmeAccount',
+  command: 'acme-accounts deactivate',
+  method: 'POST',
+  path: '/api/v1/acme/accounts/{id}/deactivate',
+  summary: 'Ends an ACME account as its holder could: its open orders and proofs end with it, its certificates stay',
+  permission: 'acme.account.edit',
+});
+
+export const acmeOrder = z.strictObject({
+  id: z.string(),
+  account: z.string(),
+  profile: z.string(),
+  status: z.enum(['pending', 'ready', 'processing', 'valid', 'invalid']),
+  identifiers: z.array(z.strictObject({ type: z.string(), value: z.string() })),
+  /** RFC 8555 §6.7. */
+  error: z.record(z.string(), z.unknown()).nullable(),
+  certificate: z.string().nullable(),
+  expires_at: z.string(),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
+export type AcmeOrderBody = z.infer<typeof acmeOrder>;
+
+export const listAcmeOrders = route(
+  list({
+    operation: 'listAcmeOrders',
+    command: 'acme-orders list',
+    path: '/api/v1/acme/orders',
+    summary: 'ACME orders, newest first',
+    scope: 'rows',
+    permission: 'acme.account.read',
+    params: nothing,
+    filters: {
+      account: accountId.optional(),
+      profile: z.string().max(63).optional(),
+      status: acmeOrder.shape.status.optional(),
+    },
+    item: acmeOrder,
+    sorts: ['-created_at'],
+  }),
+);

@@ -1,0 +1,36 @@
+-- An index for each order in which a list is read, and for each filter with that order, so that a page costs the same wherever it lies.
+CREATE INDEX managed_certificates_created ON managed_certificates (created_at, id);
+CREATE INDEX managed_certificates_not_after ON managed_certificates ((coalesce(not_after, 'infinity')), id);
+CREATE INDEX managed_certificates_state ON managed_certificates (state, created_at, id);
+CREATE INDEX managed_certificates_profile_created ON managed_certificates (profile_id, created_at, id);
+CREATE INDEX managed_certificates_issuer_created ON managed_certificates (issuer_id, created_at, id);
+CREATE INDEX managed_certificates_policy_created ON managed_certificates (policy_id, created_at, id);
+CREATE INDEX jobs_created ON jobs (created_at, id);
+CREATE INDEX jobs_run_at ON jobs (run_at, id);
+-- statuses that people look for; those of the moment have indexes of their own, and most are completed
+CREATE INDEX jobs_failed ON jobs (created_at, id) WHERE status = 'failed';
+CREATE INDEX jobs_cancelled ON jobs (created_at, id) WHERE status = 'cancelled';
+CREATE INDEX jobs_open_created ON jobs (created_at, id) WHERE status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running');
+CREATE INDEX jobs_type ON jobs (type, created_at, id);
+CREATE INDEX notifications_created ON notifications (created_at, id);
+CREATE INDEX notifications_channel_created ON notifications (channel_id, created_at, id);
+CREATE INDEX notifications_subject_created ON notifications (subject_id, created_at, id);
+CREATE INDEX notifications_unsent ON notifications (created_at, id) WHERE status IN ('pending', 'sending', 'failed', 'dead', 'suppressed');
+CREATE INDEX api_keys_created ON api_keys (created_at, id);
+CREATE INDEX eab_keys_created ON eab_keys (created_at, id);
+CREATE INDEX eab_keys_profile_created ON eab_keys (profile_id, created_at, id);
+CREATE INDEX audit_events_at_id ON audit_events (at, id);
+CREATE INDEX audit_events_actor ON audit_events (actor, at, id);
+CREATE INDEX audit_events_action ON audit_events (action, at, id);
+CREATE INDEX audit_events_category ON audit_events (category, at, id);
+CREATE INDEX audit_events_of_resource ON audit_events (resource_type, resource_id, at, id);
+CREATE INDEX acme_accounts_created ON acme_accounts (created_at, id);
+CREATE INDEX acme_accounts_profile_created ON acme_accounts (profile_id, created_at, id);
+CREATE INDEX acme_orders_created ON acme_orders (created_at, id);
+CREATE INDEX acme_orders_account_created ON acme_orders (account_id, created_at, id);
+CREATE INDEX acme_orders_profile_created ON acme_orders (profile_id, created_at, id);
+CREATE INDEX acme_orders_invalid ON acme_orders (created_at, id) WHERE status = 'invalid';
+CREATE INDEX acme_orders_open ON acme_orders (created_at, id) WHERE status IN ('pending', 'ready', 'processing');
+CREATE INDEX revocations_order ON revocations (revoked_at, (ca_id || ':' || serial));
+CREATE INDEX revocations_ca ON revocations (ca_id, revoked_at, (ca_id || ':' || serial));
+CREATE INDEX certificates_created ON certificates (created_at);
