@@ -82,6 +82,7 @@ describe('validators', () => {
       archiveCertificate: 'there is one way only, and no way back',
       deleteApiKey: 'an end has no version',
       revokeEnrolmentToken: 'an end has no version',
+      replaceTarget: 'its body names the version',
       retireTarget: 'an end has no version',
       revokeRole: 'a grant is there or not',
       setChannelEnabled: 'a switch: the last word holds',
@@ -193,7 +194,8 @@ describe('every answer', () => {
           true,
           true,
         ]);
-      if (route.method !== 'GET') expect([route.operation, names.includes('Idempotency-Key')]).toEqual([route.operation, true]);
+      if (route.method !== 'GET' && !['agent', 'enrolment'].includes(route.permission))
+        expect([route.operation, names.includes('Idempotency-Key')]).toEqual([route.operation, true]);
       if (route.sorts !== undefined) expect(names).toEqual(expect.arrayContaining(['sort', 'cursor', 'limit', 'fields']));
     }
   });
