@@ -68,7 +68,11 @@ export function openApi(release: string): Json {
         },
         enrolment: { type: 'apiKey', in: 'header', name: 'X-Enrolment-Token', description: 'A token that admits hosts' },
       },
-      responses: Object.fromEntries(Object.entries(refusals).map(([status, description]) => [status, refusal(description)])),
+      parameters: headerFields,
+      responses: {
+        304: { description: 'It is what If-None-Match says' },
+        ...Object.fromEntries(Object.entries(refusals).map(([status, description]) => [status, refusal(description)])),
+      },
       schemas: { Problem: problem },
     },
   };
@@ -110,7 +114,7 @@ function operation(resource: string, route: Route): Json {
     }),
     responses: {
       [route.status]: { description: route.summary, ...(route.versioned && { headers: { ETag: etag } }), content: answer },
-      ...(route.method === 'GET' && !isPublic && { 304: { description: 'It is what If-None-Match says' } }),
+      ...(route.method === 'GET' && !isPublic && { 304: { $ref: '#/components/responses/304' } }),
       ...(route.accepted !== undefined && {
         202: { description: 'It waits for an approval', content: { 'application/json': { schema: schema(route.accepted, 'output') } } },
       }),
@@ -122,21 +126,30 @@ function operation(resource: string, route: Route): Json {
 
 const etag = { description: 'The version, for If-Match', schema: { type: 'string' } } as const;
 
+const headerFields = {
+  IfMatch: {
+    name: 'If-Match',
+    in: 'header',
+    required: true,
+    description: 'The ETag that was read, or `*` for whatever version there is',
+    schema: schema(entityTag, 'input'),
+  },
+  IdempotencyKey: {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required: false,
+    description: 'Makes repetitions harmless: they get the first answer, for a day',
+    schema: schema(idempotencyKey, 'input'),
+  },
+} as const;
+
 /** Header fields that a route looks at, besides the key. */
 function headersOf(route: Route): readonly Json[] {
-  const field = (name: string, required: boolean, of: z.ZodType, description: string): Json => ({
-    name,
-    in: 'header',
-    required,
-    description,
-    schema: schema(of, 'input'),
-  });
-  return [
-    ...(isConditional(route) ? [field('If-Match', true, entityTag, 'The ETag that was read, or `*` for whatever version there is')] : []),
-    ...(route.method === 'GET' || ['public', 'agent', 'enrolment'].includes(route.permission)
-      ? []
-      : [field('Idempotency-Key', false, idempotencyKey, 'Makes repetitions harmless: they get the first answer, for a day')]),
+  const names = [
+    ...(isConditional(route) ? ['IfMatch'] : []),
+    ...(route.method === 'GET' || ['public', 'agent', 'enrolment'].includes(route.permission) ? [] : ['IdempotencyKey']),
   ];
+  return names.map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }
 
 function refusal(description: string): Json {
