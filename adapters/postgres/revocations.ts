@@ -1,8 +1,13 @@
-import type { CrlEntry } from '#domain/revocation/crl.ts';
+import { crlEntryList } from '#domain/revocation/crl-entries.ts';
 import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
 import { isDuplicate, type Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
 
+interface EntryRow {
+  serial: string;
+  revoked_at: Date;
+  reason: number;
+}
 interface CertificateRow {
   id: string;
   ca_id: string;
@@ -107,8 +112,10 @@ const markLast = {
 };
 const entries = {
   name: 'crl-entries',
-  text: `SELECT serial, revoked_at, reason FROM revocations WHERE ca_id = $1 AND (last_crl IS NULL OR last_crl >= $2) ORDER BY revoked_at, serial`,
+  text: `SELECT serial, revoked_at, reason FROM revocations WHERE ca_id = $1 AND (last_crl IS NULL OR last_crl >= $2) AND serial > $3
+         ORDER BY serial LIMIT $4`,
 };
+const entriesPerPage = 10_000;
 const published = {
   name: 'crl-published',
   text: `UPDATE crls SET this_update = $3, next_update = $4, revoked_count = $5, published_epoch = greatest(published_epoch, $6)
@@ -135,22 +142,21 @@ export function crlStore(database: Database): CrlStore {
         const [counter] = await session.query<{ number: string; status_epoch: string }>(reserveNumber, [caId]);
         if (counter === undefined) throw new Error('no CRL number');
         await session.query(markLast, [caId, counter.number, now]);
-        const rows = await session.query<{ serial: string; revoked_at: Date; reason: number }>(entries, [caId, counter.number]);
+        // The counter's row is locked, which every revocation wants: the pages are of one moment.
+        const list = crlEntryList();
+        for (let after: string | undefined = ''; after !== undefined;) {
+          const rows: readonly EntryRow[] = await session.query<EntryRow>(entries, [caId, counter.number, after, entriesPerPage]);
+          for (const { serial, revoked_at: revokedAt, reason } of rows) list.add({ serial, revokedAt, reason });
+          after = rows.length < entriesPerPage ? undefined : rows.at(-1)?.serial;
+        }
         return {
           number: BigInt(counter.number),
           epoch: BigInt(counter.status_epoch),
-          entries: rows.map((row): CrlEntry => ({ serial: row.serial, revokedAt: row.revoked_at, reason: row.reason })),
+          entries: list,
         };
       }),
     async published(caId, draft, thisUpdate, nextUpdate) {
-      await database.query(published, [
-        caId,
-        draft.number.toString(),
-        thisUpdate,
-        nextUpdate,
-        draft.entries.length,
-        draft.epoch.toString(),
-      ]);
+      await database.query(published, [caId, draft.number.toString(), thisUpdate, nextUpdate, draft.entries.count, draft.epoch.toString()]);
     },
     async due(now) {
       return (await database.query<{ id: string }>(due, [now])).map((row) => row.id);

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import { assertKeyAllowed } from '../issuance/key-policy.ts';
@@ -65,7 +65,7 @@ async function issue(
     profile: csr.mustStaple ? { ...profile, mustStaple: true } : profile,
     idempotencyKey: order.id,
     serial: newSerial(ports.chance.random(16)),
-    spki: csr.publicKey.spki,
+    publicKey: csr.publicKey,
     names: order.identifiers,
     now: ports.chance.now(),
     notBefore: order.notBefore,
@@ -93,8 +93,7 @@ function readCsr(value: unknown): CertificationRequest {
 }
 
 function accountThumbprint(csr: CertificationRequest): string {
-  const jwk = createPublicKey({ key: Buffer.from(csr.publicKey.spki), format: 'der', type: 'spki' }).export({ format: 'jwk' });
-  return thumbprint(jwk as unknown as PublicJwk);
+  return thumbprint(csr.publicKey.key.export({ format: 'jwk' }) as unknown as PublicJwk);
 }
 
 function assertNamesStillAllowed(order: Order, profile: Profile, request: AccountRequest): void {

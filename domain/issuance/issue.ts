@@ -1,14 +1,15 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { CaError } from '../error.ts';
-import { parseCertificate } from '../x509/certificate.ts';
+import { parseTbs, subjectAltNamesOf } from '../x509/certificate.ts';
 import { signCertificate, buildTbsLeaf, issuerInfo, type IssuerInfo } from '../x509/leaf.ts';
-import { lintTbsCertificate } from '../x509/lint.ts';
+import { lintCertificate } from '../x509/lint.ts';
 import { Oid } from '../x509/oids.ts';
 import type { GeneralName } from '../x509/general-name.ts';
+import type { PublicKeyInfo } from '../x509/public-key.ts';
 import type { Signer } from '../x509/signer.ts';
 import { assertIssuableBelow, issuingState, type IssuingPath } from './issuing-path.ts';
 import type { Profile } from './profile.ts';
-import type { IssuedCertificate, SigningIntent } from './store.ts';
+import type { IssuedCertificate, PreparedLeaf, SigningIntent } from './store.ts';
 
 /** A CA that is ready to sign: its certificate's facts and its key. */
 export interface SigningAuthority {
@@ -39,13 +40,13 @@ export function prepareLeaf(input: {
   readonly profile: Profile;
   readonly idempotencyKey: string;
   readonly serial: string;
-  readonly spki: Uint8Array;
+  readonly publicKey: PublicKeyInfo;
   readonly names: readonly GeneralName[];
   readonly now: number;
   readonly notBefore?: Date | undefined;
   readonly notAfter?: Date | undefined;
   readonly pkiBaseUrl: string;
-}): SigningIntent {
+}): PreparedLeaf {
   const { authority, profile } = input;
   const notBefore = input.notBefore ?? wholeSeconds(input.now - 60_000);
   const wanted = input.notAfter ?? new Date(notBefore.getTime() + profile.validitySeconds * 1000 - 1000);
@@ -59,7 +60,7 @@ export function prepareLeaf(input: {
   const tbs = buildTbsLeaf(authority.issuer, authority.signer.algorithm, {
     serial: input.serial,
     ...(commonName !== undefined && { commonName }),
-    spki: input.spki,
+    spki: input.publicKey.spki,
     subjectAltNames: input.names,
     notBefore,
     notAfter,
@@ -69,33 +70,39 @@ export function prepareLeaf(input: {
     ocspUrls: [urls.ocsp],
     caIssuerUrls: [urls.caIssuers],
   });
-  const findings = lintTbsCertificate(tbs, { kind: 'leaf', issuer: authority.issuer, maxValiditySeconds: profile.validitySeconds });
+  const facts = parseTbs(tbs);
+  const findings = lintCertificate(facts, {
+    kind: 'leaf',
+    issuer: authority.issuer,
+    maxValiditySeconds: profile.validitySeconds,
+    publicKey: input.publicKey,
+  });
   const [finding] = findings;
   if (finding !== undefined) throw new CaError('internal', `the certificate would break rule ${finding.rule}`, { cause: findings });
   assertIssuableBelow(
     authority.path,
-    tbs,
+    { tbs, facts },
     profile.extendedKeyUsages.map((usage) => Oid[usage]),
     input.now,
   );
-  return { idempotencyKey: input.idempotencyKey, caId: authority.id, serial: input.serial, tbs };
+  return { idempotencyKey: input.idempotencyKey, caId: authority.id, serial: input.serial, tbs, facts };
 }
 
 /**
  * Signs an intent that the signing log holds. Signing the same intent twice gives two encodings of one certificate, of which
  * the store keeps one.
  */
-export async function signIntent(intent: SigningIntent, signer: Signer, id: string): Promise<IssuedCertificate> {
+export async function signIntent(intent: SigningIntent | PreparedLeaf, signer: Signer, id: string): Promise<IssuedCertificate> {
   const certificate = await signCertificate(signer, intent.tbs);
-  const parsed = parseCertificate(certificate);
+  const parsed = 'facts' in intent ? intent.facts : parseTbs(intent.tbs);
   return {
     id,
     caId: intent.caId,
     serial: intent.serial,
     certificate,
     commonName: parsed.commonNames[0],
-    sans: parsed.subjectAltNames.flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }])),
-    spkiSha256: createHash('sha256').update(parsed.spki).digest(),
+    sans: subjectAltNamesOf(parsed).flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }])),
+    spkiSha256: hash('sha256', parsed.spki, 'buffer'),
     notBefore: parsed.notBefore,
     notAfter: parsed.notAfter,
   };

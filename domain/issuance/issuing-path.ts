@@ -2,6 +2,7 @@ import { newBudget } from '../x509/path/budget.ts';
 import { readPathCertificate, readUnsigned } from '../x509/path/certificate.ts';
 import { afterAuthority, endEntity, initialState, type PathState } from '../x509/path/state.ts';
 import { CaError } from '../error.ts';
+import type { TbsCertificate } from '../x509/certificate.ts';
 import { refusing } from './path-refusal.ts';
 
 /** DER from the root down to the CA that signs. */
@@ -37,14 +38,19 @@ function validated(path: IssuingPath, now: number): PathState {
 /**
  * Refuses a certificate that relying parties would refuse, before the CA's key signs it.
  *
- * @param tbs TBSCertificate, DER
+ * @param tbs TBSCertificate, DER; facts: what was read of it
  * @param purposes extended key usages, dotted
  * @throws {CaError} `nameConstraintViolation`, `policyViolation`, `unavailable`
  */
-export function assertIssuableBelow(path: IssuingPath, tbs: Uint8Array, purposes: readonly string[], now: number): void {
+export function assertIssuableBelow(
+  path: IssuingPath,
+  { tbs, facts }: { readonly tbs: Uint8Array; readonly facts: TbsCertificate },
+  purposes: readonly string[],
+  now: number,
+): void {
   const state = issuingState(path, now);
   refusing(() => {
-    const certificate = readUnsigned(tbs);
+    const certificate = readUnsigned(tbs, facts);
     // A certificate that becomes valid later is checked as of then.
     const at = new Date(Math.max(now, certificate.facts.notBefore.getTime()));
     endEntity(state, certificate, { at, purposes }, newBudget());

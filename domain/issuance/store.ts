@@ -1,4 +1,5 @@
 import type { Principal } from '../acme/store.ts';
+import type { TbsCertificate } from '../x509/certificate.ts';
 import type { ProblemDocument } from '../acme/problem-document.ts';
 
 /** A CA generation whose key we hold. */
@@ -24,6 +25,11 @@ export interface SigningIntent {
   readonly serial: string;
   /** TBSCertificate, DER. */
   readonly tbs: Uint8Array;
+}
+
+/** An intent that was prepared in this process, with what was read of its TBSCertificate. */
+export interface PreparedLeaf extends SigningIntent {
+  readonly facts: TbsCertificate;
 }
 
 export interface IssuedCertificate {

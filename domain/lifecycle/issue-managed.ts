@@ -141,7 +141,7 @@ async function local(
       profile: csr.mustStaple ? { ...managed.profile, mustStaple: true } : managed.profile,
       idempotencyKey: job.id,
       serial: newSerial(ports.random(16)),
-      spki: csr.publicKey.spki,
+      publicKey: csr.publicKey,
       names: requestedNames(csr),
       now: ports.now(),
       pkiBaseUrl: ports.pkiBaseUrl,

@@ -1,6 +1,7 @@
 import { CaError } from '../error.ts';
 import type { SigningAuthority } from '../issuance/issue.ts';
-import { buildTbsCrl, crlHeader, lintTbsCrl, signCrl } from './crl.ts';
+import { lintTbsCrl } from './crl-lint.ts';
+import { buildTbsCrl, crlHeader, signCrl } from './crl.ts';
 import type { CrlStore } from './store.ts';
 
 /** A CA's newest CRL, which moves, and each one under its number, which never does. */

@@ -1,4 +1,4 @@
-import type { CrlEntry } from './crl.ts';
+import type { CrlEntries } from './crl-entries.ts';
 
 /** A certificate as revocation sees it. */
 export interface RevocableCertificate {
@@ -40,7 +40,7 @@ export interface RevocationStore {
 export interface CrlDraft {
   readonly number: bigint;
   readonly epoch: bigint;
-  readonly entries: readonly CrlEntry[];
+  readonly entries: CrlEntries;
 }
 
 export interface CrlStore {

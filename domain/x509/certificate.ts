@@ -57,7 +57,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     outer.end();
     const parsed = readTbs(tbs);
     if (!parsed.signature.equals(algorithm.raw)) throw new DerError('the two signature algorithms differ');
-    return { ...parsed, tbs: tbs.raw, signatureValue, ...readUsual(parsed.extensions) };
+    return { ...parsed, tbs: tbs.raw, signatureValue, subjectAltNames: subjectAltNamesOf(parsed), ...readUsual(parsed.extensions) };
   } catch (cause) {
     throw new CaError('malformed', 'the certificate is not strict DER of an X.509 certificate', { cause });
   }
@@ -101,18 +101,14 @@ function readTbs(element: Element): TbsCertificate {
   };
 }
 
-function readUsual(
-  extensions: readonly Extension[],
-): Pick<Certificate, 'subjectAltNames' | 'isCa' | 'keyIdentifier' | 'authorityKeyIdentifier'> {
+function readUsual(extensions: readonly Extension[]): Pick<Certificate, 'isCa' | 'keyIdentifier' | 'authorityKeyIdentifier'> {
   const one = (id: string): Element | undefined => {
     const extension = extensions.find((candidate) => candidate.id === id);
     return extension && extensionElement(extension);
   };
-  const names = one(Oid.subjectAltName);
   const constraints = one(Oid.basicConstraints);
   const authority = one(Oid.authorityKeyIdentifier);
   return {
-    subjectAltNames: names === undefined ? [] : children(names, 10_000).map(readGeneralName),
     isCa: constraints !== undefined && children(constraints)[0]?.tag === Tag.boolean,
     keyIdentifier: one(Oid.subjectKeyIdentifier)?.content,
     authorityKeyIdentifier: authority === undefined ? undefined : children(authority).find((part) => part.tag === 0x80)?.content,
@@ -121,7 +117,14 @@ function readUsual(
 
 /** The extension of an OID, if the certificate has it. */
 export function extensionOf(certificate: TbsCertificate, id: string): Extension | undefined {
-  return certificate.extensions.find((extension) => extension.id === id);
+  for (const extension of certificate.extensions) if (extension.id === id) return extension;
+  return undefined;
+}
+
+/** The subject alternative names. @throws {DerError} */
+export function subjectAltNamesOf(certificate: TbsCertificate): readonly GeneralName[] {
+  const extension = extensionOf(certificate, Oid.subjectAltName);
+  return extension === undefined ? [] : children(extensionElement(extension)).map(readGeneralName);
 }
 
 /** The OIDs of an extended key usage extension. */

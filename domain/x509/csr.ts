@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { verify } from 'node:crypto';
 import { bitStringOctets, children, cursor, DerError, oidText, readDer, smallInteger, Tag, type Element } from '../asn1/der.ts';
 import { CaError } from '../error.ts';
 import { extensionElement, readExtensions, type Extension } from './extension.ts';
@@ -61,8 +61,7 @@ function readCsr(der: Uint8Array): CertificationRequest {
   parts.end();
   const known = digests[oidText(algorithm.next(Tag.oid))];
   if (known?.kind !== publicKey.kind) throw new CaError('badCsr', 'the CSR is signed with an algorithm that is not supported');
-  const key = createPublicKey({ key: Buffer.from(publicKey.spki), format: 'der', type: 'spki' });
-  if (!verify(known.digest, info.raw, key, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
+  if (!verify(known.digest, info.raw, publicKey.key, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
   const extensions = attributes === undefined ? [] : requestedExtensions(attributes);
   return { der, commonNames, publicKey, ...readRequested(extensions) };
 }

@@ -14,21 +14,22 @@ export function writeExtension(id: string, critical: boolean, value: Uint8Array)
 
 /** Reads Extensions. @throws {DerError} when one occurs twice or a default is written out */
 export function readExtensions(extensions: Element): readonly Extension[] {
-  const seen = new Set<string>();
-  return children(extensions, 100).map((element) => {
+  const found: Extension[] = [];
+  for (const element of children(extensions, 100)) {
     const parts = cursor(element, Tag.sequence);
     const id = oidText(parts.next(Tag.oid));
     const flag = parts.maybe(Tag.boolean);
     if (flag?.content[0] === 0) throw new DerError('a default value is written out');
     const value = parts.next(Tag.octetString).content;
     parts.end();
-    if (seen.has(id)) throw new DerError('an extension occurs twice');
-    seen.add(id);
-    return { id, critical: flag !== undefined, value };
-  });
+    if (found.some((extension) => extension.id === id)) throw new DerError('an extension occurs twice');
+    found.push({ id, critical: flag !== undefined, value });
+  }
+  return found;
 }
 
-/** The DER inside an extension, as an element. */
-export function extensionElement(extension: Extension): Element {
-  return readDer(extension.value);
+/** The DER inside an extension, as an element; read once, however many rules look at it. @throws {DerError} */
+export function extensionElement(extension: Extension & { element?: Element }): Element {
+  extension.element ??= readDer(extension.value);
+  return extension.element;
 }

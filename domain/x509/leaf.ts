@@ -64,7 +64,7 @@ export function buildTbsLeaf(issuer: IssuerInfo, algorithm: SignatureAlgorithm, 
   const isRsa = Buffer.from(template.spki.buffer, template.spki.byteOffset, Math.min(template.spki.length, 40)).includes(rsa);
   return assemble(issuer.subject, algorithm, { ...template, subject }, [
     isRsa ? digitalSignatureAndKeyEncipherment : digitalSignature,
-    writeExtension(Oid.extKeyUsage, false, sequence(...template.extendedKeyUsages.map((usage) => oid(Oid[usage])))),
+    extendedKeyUsages(template.extendedKeyUsages),
     notCa,
     subjectKey(template.spki),
     authorityKey(issuer.keyIdentifier),
@@ -110,18 +110,44 @@ export function subjectKey(spki: Uint8Array): Buffer {
 }
 
 export function authorityKey(identifier: Uint8Array): Buffer {
-  return writeExtension(Oid.authorityKeyIdentifier, false, sequence(implicit(0, identifier)));
+  return kept(`aki ${Buffer.from(identifier).toString('latin1')}`, () =>
+    writeExtension(Oid.authorityKeyIdentifier, false, sequence(implicit(0, identifier))),
+  );
 }
 
 export function distributionPoints(urls: readonly string[]): Buffer[] {
   if (urls.length === 0) return [];
   // DistributionPoint { distributionPoint [0] { fullName [0] GeneralNames } } (RFC 5280 §4.2.1.13)
-  const points = urls.map((value) => sequence(explicit(0, explicit(0, writeGeneralName({ type: 'uri', value })))));
-  return [writeExtension(Oid.cRLDistributionPoints, false, sequence(...points))];
+  const point = (value: string): Buffer => sequence(explicit(0, explicit(0, writeGeneralName({ type: 'uri', value }))));
+  return [kept(`crl ${urls.join(' ')}`, () => writeExtension(Oid.cRLDistributionPoints, false, sequence(...urls.map(point))))];
 }
 
 export function informationAccess(ocspUrls: readonly string[], caIssuerUrls: readonly string[]): Buffer[] {
+  if (ocspUrls.length + caIssuerUrls.length === 0) return [];
   const access = (method: string, value: string): Buffer => sequence(oid(method), writeGeneralName({ type: 'uri', value }));
-  const descriptions = [...ocspUrls.map((url) => access(Oid.adOcsp, url)), ...caIssuerUrls.map((url) => access(Oid.adCaIssuers, url))];
-  return descriptions.length === 0 ? [] : [writeExtension(Oid.authorityInfoAccess, false, sequence(...descriptions))];
+  const write = (): Buffer =>
+    writeExtension(
+      Oid.authorityInfoAccess,
+      false,
+      sequence(...ocspUrls.map((url) => access(Oid.adOcsp, url)), ...caIssuerUrls.map((url) => access(Oid.adCaIssuers, url))),
+    );
+  return [kept(`aia ${ocspUrls.join(' ')}|${caIssuerUrls.join(' ')}`, write)];
+}
+
+function extendedKeyUsages(usages: readonly ExtendedKeyUsage[]): Buffer {
+  return kept(`eku ${usages.join(' ')}`, () => writeExtension(Oid.extKeyUsage, false, sequence(...usages.map((usage) => oid(Oid[usage])))));
+}
+
+// Extensions that all certificates of a CA or a profile have in common.
+const parts = new Map<string, Buffer>();
+const maxParts = 256;
+
+function kept(key: string, write: () => Buffer): Buffer {
+  let part = parts.get(key);
+  if (part === undefined) {
+    part = write();
+    if (parts.size >= maxParts) parts.clear();
+    parts.set(key, part);
+  }
+  return part;
 }

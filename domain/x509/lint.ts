@@ -1,4 +1,4 @@
-import { children, DerError, Tag, type Element } from '../asn1/der.ts';
+import { children, DerError, namedBitsOf, Tag, type Element } from '../asn1/der.ts';
 import { CaError } from '../error.ts';
 import { extensionOf, parseTbs, usagesOf, type TbsCertificate } from './certificate.ts';
 import { isDnsName } from './dns-name.ts';
@@ -6,7 +6,7 @@ import { extensionElement, type Extension } from './extension.ts';
 import { readGeneralName } from './general-name.ts';
 import type { IssuerInfo } from './leaf.ts';
 import { Oid } from './oids.ts';
-import { assertStrongKey, keyIdentifier, parsePublicKey } from './public-key.ts';
+import { assertStrongKey, keyIdentifier, parsePublicKey, type PublicKeyInfo } from './public-key.ts';
 import { algorithmIdentifier } from './signer.ts';
 
 export interface LintFinding {
@@ -20,6 +20,8 @@ export interface LintContext {
   /** Required but for a root. */
   readonly issuer?: IssuerInfo;
   readonly maxValiditySeconds?: number;
+  /** The subject's key where it was read before; it counts only when it is the one in the certificate. */
+  readonly publicKey?: PublicKeyInfo;
 }
 
 type Rule = (tbs: TbsCertificate, context: LintContext) => string | undefined;
@@ -60,7 +62,8 @@ const rules: Readonly<Record<string, Rule>> = {
     maxValiditySeconds === undefined || tbs.notAfter.getTime() - tbs.notBefore.getTime() <= maxValiditySeconds * 1000
       ? undefined
       : 'the validity is longer than the profile allows',
-  key_strong: (tbs) => attempt(() => assertStrongKey(parsePublicKey(tbs.spki))),
+  key_strong: (tbs, { publicKey }) =>
+    attempt(() => assertStrongKey(publicKey !== undefined && tbs.spki.equals(publicKey.spki) ? publicKey : parsePublicKey(tbs.spki))),
   ca_subject_not_empty: (tbs, { kind }) =>
     !caKinds.has(kind) || tbs.subject.length > 2 ? undefined : "a CA's subject must not be empty (§4.1.2.6)",
   common_name_length: (tbs) =>
@@ -156,6 +159,8 @@ const rules: Readonly<Record<string, Rule>> = {
       : undefined,
 };
 
+const entries = Object.entries(rules);
+
 export const lintRules: readonly string[] = Object.keys(rules);
 
 /**
@@ -170,18 +175,22 @@ export function lintTbsCertificate(tbs: Uint8Array, context: LintContext): reado
   } catch (error) {
     return [{ rule: 'der', detail: error instanceof DerError ? error.message : 'unreadable' }];
   }
-  return Object.entries(rules).flatMap(([rule, check]) => {
-    const detail = attemptText(() => check(parsed, context));
-    return detail === undefined ? [] : [{ rule, detail }];
-  });
+  return lintCertificate(parsed, context);
 }
 
-function attemptText(check: () => string | undefined): string | undefined {
-  try {
-    return check();
-  } catch {
-    return 'unreadable';
+/** The same for a TBSCertificate that has been read. */
+export function lintCertificate(tbs: TbsCertificate, context: LintContext): readonly LintFinding[] {
+  const findings: LintFinding[] = [];
+  for (const [rule, check] of entries) {
+    let detail: string | undefined;
+    try {
+      detail = check(tbs, context);
+    } catch {
+      detail = 'unreadable';
+    }
+    if (detail !== undefined) findings.push({ rule, detail });
   }
+  return findings;
 }
 
 function attempt(check: () => void): string | undefined {
@@ -193,9 +202,17 @@ function attempt(check: () => void): string | undefined {
   }
 }
 
+// Several rules look at the names, and there may be hundreds.
+const sans = new WeakMap<TbsCertificate, readonly string[]>();
+
 function sansOf(tbs: TbsCertificate): readonly string[] {
-  const extension = extensionOf(tbs, Oid.subjectAltName);
-  return extension ? children(extensionElement(extension)).map((element) => textOf(element)) : [];
+  let names = sans.get(tbs);
+  if (names === undefined) {
+    const extension = extensionOf(tbs, Oid.subjectAltName);
+    names = extension ? children(extensionElement(extension)).map((element) => textOf(element)) : [];
+    sans.set(tbs, names);
+  }
+  return names;
 }
 
 function textOf(element: Element): string {
@@ -205,10 +222,7 @@ function textOf(element: Element): string {
 
 function keyUsageBits(tbs: TbsCertificate): ReadonlySet<number> {
   const extension = extensionOf(tbs, Oid.keyUsage);
-  const octets = extension ? extensionElement(extension).content.subarray(1) : Buffer.alloc(0);
-  return new Set(
-    Array.from({ length: octets.length * 8 }, (_, bit) => bit).filter((bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0),
-  );
+  return extension ? namedBitsOf(extensionElement(extension)) : new Set();
 }
 
 function urlRule(extension: Extension | undefined, detail: string): string | undefined {

@@ -1,12 +1,15 @@
-import { createHash, createPublicKey } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { bitStringOctets, cursor, DerError, oidText, readDer, smallInteger, Tag } from '../asn1/der.ts';
 import { CaError } from '../error.ts';
 import { Oid } from './oids.ts';
 
-export type PublicKeyInfo =
+type KeyFacts =
   | { readonly kind: 'RSA'; readonly bits: number; readonly exponent: number; readonly modulus: Buffer; readonly spki: Uint8Array }
   | { readonly kind: 'ECDSA'; readonly curve: 'P-256' | 'P-384' | 'P-521'; readonly spki: Uint8Array }
   | { readonly kind: 'Ed25519'; readonly spki: Uint8Array };
+
+/** A public key that was read, and what verifies with it: importing one costs as much as a signature, so it is done once. */
+export type PublicKeyInfo = KeyFacts & { readonly key: KeyObject };
 
 const curves: Readonly<Record<string, { curve: 'P-256' | 'P-384' | 'P-521'; point: number }>> = {
   [Oid.p256]: { curve: 'P-256', point: 65 },
@@ -22,17 +25,17 @@ const curves: Readonly<Record<string, { curve: 'P-256' | 'P-384' | 'P-521'; poin
  */
 export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
   try {
-    const key = readSpki(spki);
+    const facts = readSpki(spki);
     // OpenSSL judges what the encoding cannot: whether the point lies on its curve.
-    createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-    return key;
+    const key = createPublicKey({ key: Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength), format: 'der', type: 'spki' });
+    return { ...facts, key };
   } catch (cause) {
     if (cause instanceof CaError) throw cause;
     throw new CaError('badPublicKey', 'the public key is malformed', { cause });
   }
 }
 
-function readSpki(spki: Uint8Array): PublicKeyInfo {
+function readSpki(spki: Uint8Array): KeyFacts {
   const outer = cursor(readDer(spki), Tag.sequence);
   const algorithm = cursor(outer.next(Tag.sequence));
   const bits = bitStringOctets(outer.next(Tag.bitString));
@@ -100,7 +103,7 @@ export function assertStrongKey(key: PublicKeyInfo): void {
 
 /** The subject key identifier: SHA-1 of the BIT STRING's octets (RFC 5280 §4.2.1.2 (1)), which OCSP's issuerKeyHash is by SHA-1 as well. */
 export function keyIdentifier(spki: Uint8Array): Buffer {
-  return createHash('sha1').update(publicKeyBits(spki)).digest();
+  return hash('sha1', publicKeyBits(spki), 'buffer');
 }
 
 /** The octets of the subjectPublicKey BIT STRING. */

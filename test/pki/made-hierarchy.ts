@@ -7,6 +7,7 @@ import { buildTbsRoot, type AuthorityTemplate } from '#domain/x509/authority.ts'
 import type { GeneralName } from '#domain/x509/general-name.ts';
 import { signCertificate } from '#domain/x509/leaf.ts';
 import { parseSubtree } from '#domain/x509/path/subtree-text.ts';
+import { parsePublicKey } from '#domain/x509/public-key.ts';
 import { newSerial } from '#domain/x509/serial.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
 
@@ -87,7 +88,7 @@ export async function makeLeaf(
     profile: { ...profile, ...more },
     idempotencyKey: 'order',
     serial: newSerial(randomBytes(16)),
-    spki: newSigner().publicKeySpki,
+    publicKey: parsePublicKey(newSigner().publicKeySpki),
     names,
     now,
     pkiBaseUrl,

@@ -1,11 +1,11 @@
-import { children, cursor, DerError, oidText, smallInteger, Tag, readDer, type Cursor, type Element } from '../../asn1/der.ts';
+import { children, cursor, DerError, namedBitsOf, oidText, smallInteger, Tag, readDer, type Cursor, type Element } from '../../asn1/der.ts';
 import { CaError } from '../../error.ts';
 import { extensionOf, parseCertificate, parseTbs, usagesOf, type TbsCertificate } from '../certificate.ts';
 import { isDnsName } from '../dns-name.ts';
 import { extensionElement } from '../extension.ts';
 import { attributeText, rdnsOf } from '../name.ts';
 import { Oid } from '../oids.ts';
-import { canonicalName, sameName, type CanonicalName } from './distinguished-name.ts';
+import { canonicalIssuer, canonicalName, sameName, type CanonicalName } from './distinguished-name.ts';
 import { readDistributionPoints, type DistributionPoint } from './distribution-point.ts';
 import { PathFault } from './fault.ts';
 import { readNameConstraints, type NameConstraints } from './name-constraints.ts';
@@ -53,13 +53,13 @@ const maxPolicies = 1000;
 export function readPathCertificate(der: Uint8Array): PathCertificate {
   return faulting(() => {
     const parsed = parseCertificate(der);
-    return { ...decode(parsed, readDer(parsed.tbs)), der: Buffer.from(der), signature: { tbs: parsed.tbs, value: parsed.signatureValue } };
+    return { ...decode(parsed), der: Buffer.from(der), signature: { tbs: parsed.tbs, value: parsed.signatureValue } };
   });
 }
 
-/** Reads a TBSCertificate that is about to be signed. @throws {PathFault} `malformed` */
-export function readUnsigned(tbs: Uint8Array): PathCertificate {
-  return faulting(() => ({ ...decode(parseTbs(tbs), readDer(tbs)), der: Buffer.from(tbs), signature: undefined }));
+/** Reads a TBSCertificate that is about to be signed. @param facts what was read of it already @throws {PathFault} `malformed` */
+export function readUnsigned(tbs: Uint8Array, facts?: TbsCertificate): PathCertificate {
+  return faulting(() => ({ ...decode(facts ?? parseTbs(tbs)), der: Buffer.from(tbs), signature: undefined }));
 }
 
 function faulting<T>(read: () => T): T {
@@ -71,14 +71,14 @@ function faulting<T>(read: () => T): T {
   }
 }
 
-function decode(facts: TbsCertificate, tbs: Element): Omit<PathCertificate, 'der' | 'signature'> {
+function decode(facts: TbsCertificate): Omit<PathCertificate, 'der' | 'signature'> {
   const element = (id: string): Element | undefined => {
     const extension = extensionOf(facts, id);
     return extension && extensionElement(extension);
   };
   const subjectElement = readDer(facts.subject);
   const subject = canonicalName(subjectElement);
-  const issuer = canonicalName(readDer(facts.issuer));
+  const issuer = canonicalIssuer(readDer(facts.issuer));
   const usage = element(Oid.keyUsage);
   const usages = extensionOf(facts, Oid.extKeyUsage);
   const constraints = element(Oid.nameConstraints);
@@ -89,7 +89,6 @@ function decode(facts: TbsCertificate, tbs: Element): Omit<PathCertificate, 'der
   const authorityKey = element(Oid.authorityKeyIdentifier);
   // Extensions exist from v3 on only (§4.1.2.9).
   if (facts.extensions.length > 0 && facts.version !== 2) throw new DerError('extensions in a certificate that is not v3');
-  if (tbs.tag !== Tag.sequence) throw new DerError('a malformed certificate');
   const policyConstraints = readPolicyConstraints(element(Oid.policyConstraints));
   return {
     facts,
@@ -97,7 +96,7 @@ function decode(facts: TbsCertificate, tbs: Element): Omit<PathCertificate, 'der
     issuer,
     selfIssued: sameName(subject, issuer),
     ...readBasicConstraints(element(Oid.basicConstraints)),
-    keyUsage: usage && readKeyUsage(usage),
+    keyUsage: usage && namedBitsOf(usage),
     extendedKeyUsage: usages && usagesOf(usages),
     subjectKeyIdentifier: element(Oid.subjectKeyIdentifier)?.content,
     authorityKeyIdentifier: authorityKey && children(authorityKey).find((part) => part.tag === 0x80)?.content,
@@ -120,14 +119,6 @@ function readBasicConstraints(element: Element | undefined): { isCa: boolean; pa
   parts.end();
   const isCa = flag?.content[0] === 0xff;
   return { isCa, pathLength: length && smallInteger(length) };
-}
-
-function readKeyUsage(element: Element): ReadonlySet<number> {
-  if (element.tag !== Tag.bitString) throw new DerError('key usage is a BIT STRING');
-  const octets = element.content.subarray(1, 3);
-  return new Set(
-    Array.from({ length: octets.length * 8 }, (_, bit) => bit).filter((bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0),
-  );
 }
 
 /** Alternative names, the subject, and what older certificates put into the subject instead (§4.2.1.10). */

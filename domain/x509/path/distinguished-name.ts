@@ -14,9 +14,27 @@ export function canonicalName(name: Element): CanonicalName {
   return rdnsOf(name).map(canonicalRdn);
 }
 
+const issuerNames = new Map<string, CanonicalName>();
+const maxIssuerNames = 256;
+
+/** The same for an issuer's Name, which many certificates have in common. @throws {DerError} */
+export function canonicalIssuer(name: Element): CanonicalName {
+  const key = name.raw.toString('latin1');
+  let known = issuerNames.get(key);
+  if (known === undefined) {
+    known = canonicalName(name);
+    if (issuerNames.size >= maxIssuerNames) issuerNames.clear();
+    if (key.length <= 1024) issuerNames.set(key, known);
+  }
+  return known;
+}
+
 /** One relative distinguished name, its attributes in any order. */
 export function canonicalRdn(attributes: readonly Attribute[]): string {
-  return attributes.map(canonicalAttribute).sort().join('\u0000');
+  const [only] = attributes;
+  return attributes.length === 1 && only !== undefined
+    ? canonicalAttribute(only)
+    : attributes.map(canonicalAttribute).sort().join('\u0000');
 }
 
 export function sameName(one: CanonicalName, other: CanonicalName): boolean {
@@ -41,6 +59,8 @@ function canonicalAttribute({ type, value }: Attribute): string {
 
 // RFC 4518 §2.2 maps control and format characters to nothing and all spaces to one; lower case after upper case folds what has two lower cases (ß, ς).
 function prepare(text: string): string {
+  // To plain ASCII most of it does nothing.
+  if (/^[\x20-\x7e]*$/.test(text)) return text.toLowerCase().replace(/ {2,}/g, ' ').trim();
   return text
     .normalize('NFKC')
     .toUpperCase()

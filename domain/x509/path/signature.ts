@@ -1,4 +1,4 @@
-import { constants, createPublicKey, verify } from 'node:crypto';
+import { constants, verify, type KeyObject } from 'node:crypto';
 import { explicit, integer, nothing, oid, sequence } from '../../asn1/der.ts';
 import { Oid } from '../oids.ts';
 import { parsePublicKey } from '../public-key.ts';
@@ -55,7 +55,7 @@ export function assertSigned(spki: Uint8Array, algorithm: Uint8Array, data: Uint
   if (key.kind !== scheme.kind) throw new PathFault('bad_signature', 'the signature is of another kind than the key');
   if (key.kind === 'RSA' && (key.bits < minRsaBits || key.bits > maxRsaBits))
     throw new PathFault('weak_key', `an RSA key must have between ${minRsaBits} and ${maxRsaBits} bits`);
-  if (!holds(spki, scheme, data, signature)) throw new PathFault('bad_signature', 'the signature does not verify');
+  if (!holds(key.key, scheme, data, signature)) throw new PathFault('bad_signature', 'the signature does not verify');
 }
 
 function keyOf(spki: Uint8Array): ReturnType<typeof parsePublicKey> {
@@ -66,8 +66,7 @@ function keyOf(spki: Uint8Array): ReturnType<typeof parsePublicKey> {
   }
 }
 
-function holds(spki: Uint8Array, scheme: Scheme, data: Uint8Array, signature: Uint8Array): boolean {
-  const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+function holds(key: KeyObject, scheme: Scheme, data: Uint8Array, signature: Uint8Array): boolean {
   try {
     return scheme.pss === true
       ? verify(
