@@ -7,9 +7,11 @@ import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { freePort } from '../interop/free-port.ts';
 import { measureLimiter } from './limiter-bench.ts';
 import { measureMigrations } from './migration-bench.ts';
+import { measurePki } from './pki-bench.ts';
 
 /**
- * `npm run bench`: start times, issuances per second beside pebble, memory, what the limiter decides, migrations. Prints a table and writes bench.json.
+ * `npm run bench`: start times, issuances per second beside pebble, memory, what certificates, OCSP and CRLs cost, what the limiter
+ * decides, migrations. Prints a table and writes bench.json.
  *
  *   npm run bench -- [--seconds 8] [--growth 10000] [--copies 1]
  */
@@ -216,6 +218,10 @@ try {
   const platform = await timedStart('start, used home', home);
   try {
     await measureOurs(platform);
+    const client = await platform.database();
+    const socketFolder = client.host;
+    await client.end();
+    for (const row of await measurePki(socketFolder)) note(row);
   } finally {
     await platform.stop();
   }

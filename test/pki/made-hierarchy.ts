@@ -69,7 +69,7 @@ export async function makeSubordinate(
   return { authority: signingAuthority(commonName.toLowerCase().replace(/ /g, '-'), [...parent.path, certificate], signer), terms };
 }
 
-const profile: Profile = {
+export const madeProfile: Profile = {
   id: 'test', name: 'Test', description: '', enabled: true, authMode: 'trust_authenticated', eabRequired: true, allowedNames: undefined,
   allowWildcards: true, allowSingleLabel: true, allowedChallenges: [], allowedCidrs: [], keyRules: [], validitySeconds: 90 * daySeconds,
   extendedKeyUsages: ['serverAuth'], mustStaple: false, maxIdentifiers: 100, termsOfService: undefined, website: undefined, caaIdentities: [],
@@ -85,7 +85,7 @@ export async function makeLeaf(
 ): Promise<Buffer> {
   const intent = prepareLeaf({
     authority,
-    profile: { ...profile, ...more },
+    profile: { ...madeProfile, ...more },
     idempotencyKey: 'order',
     serial: newSerial(randomBytes(16)),
     publicKey: parsePublicKey(newSigner().publicKeySpki),
