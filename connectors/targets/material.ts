@@ -72,8 +72,8 @@ function certificatesOf(pem: string, what: string): X509Certificate[] {
   return blocks.map((block) => {
     try {
       const certificate = new X509Certificate(block);
-      // The key is only decoded when it is asked for.
-      if (certificate.publicKey.asymmetricKeyType === undefined) throw new Error('a public key of no kind');
+      // The key is only decoded, and only then refused, when it is asked for.
+      if (certificate.publicKey.type !== 'public') throw new Error('no public key');
       return certificate;
     } catch (cause) {
       throw new TargetFailure('validate', `${what} holds something that is no certificate`, { cause });
