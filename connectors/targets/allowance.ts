@@ -6,9 +6,12 @@ import { TargetFailure, reasonOf } from './failure.ts';
 import type { HostRules } from './target.ts';
 
 /** Refuses what the host does not allow. @throws {TargetFailure} `validate` */
-export async function assertAllowed({ paths, commands }: Demands, rules: HostRules): Promise<void> {
+export async function assertAllowed({ paths, commands, addresses = [] }: Demands, rules: HostRules): Promise<void> {
   if (new Set(paths).size < paths.length) throw new TargetFailure('validate', 'two files have the same path');
   for (const command of commands) assertCommandAllowed(command, rules);
+  for (const address of addresses)
+    if (!rules.allowedPaths.some((root) => isBelow(address, root)))
+      throw new TargetFailure('validate', `this host does not allow deployments to ${address}`);
   for (const path of paths) await assertPathAllowed(path, rules);
 }
 
@@ -31,10 +34,13 @@ async function assertPathAllowed(path: string, rules: HostRules): Promise<void> 
   }
   const real = join(folder, basename(path));
   const roots = await Promise.all(rules.allowedPaths.map((root) => realpath(root).catch(() => root)));
-  if (!roots.some((root) => real === root || real.startsWith(root.endsWith(sep) ? root : root + sep)))
-    throw new TargetFailure('validate', `this host does not allow deployments to ${path}`);
+  if (!roots.some((root) => isBelow(real, root))) throw new TargetFailure('validate', `this host does not allow deployments to ${path}`);
   const existing = await lstat(path).catch(() => undefined);
   if (existing !== undefined && !existing.isFile()) throw new TargetFailure('validate', `${path} is a link or no plain file`);
+}
+
+function isBelow(place: string, root: string): boolean {
+  return place === root || place.startsWith(root.endsWith('/') ? root : `${root}/`);
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Change {
 export interface Demands {
   readonly paths: readonly string[];
   readonly commands: readonly Command[];
+  /** What is no file of this host, by its address. */
+  readonly addresses?: readonly string[];
 }
 
 /** A kind of server that certificates are deployed to. */

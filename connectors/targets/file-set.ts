@@ -107,14 +107,14 @@ export async function commitFiles(records: readonly FileRecord[], before: (index
 }
 
 /**
- * Puts the old files back; those that are back already are left. A file that is neither the old nor the new one was written by somebody
+ * Puts the old files back, in the order in which they were replaced, because a watcher waits for the last one; those that are back already are left. A file that is neither the old nor the new one was written by somebody
  * else and is not touched.
  *
  * @throws {TargetFailure} `rollback_failed`
  */
 export async function restoreFiles(records: readonly FileRecord[], before: (index: number) => void): Promise<void> {
   const failures: string[] = [];
-  for (const [at, record] of [...records.entries()].reverse()) {
+  for (const [at, record] of records.entries()) {
     before(at);
     try {
       await restoreFile(record);
@@ -164,19 +164,20 @@ async function keep(path: string, backup: string): Promise<void> {
   } catch {
     // A file of somebody else's, or a file system without links.
     const { mode, uid, gid } = await stat(path);
-    await writeNew(backup, await readFile(path), { mode: mode & 0o777, uid, gid, ownerRequired: false });
+    await writeNewFile(backup, await readFile(path), { mode: mode & 0o777, uid, gid, ownerRequired: false });
   }
 }
 
 async function writeTemp(record: FileRecord, content: Buffer): Promise<void> {
   // A key given to the wrong account is worse than one not deployed; a certificate is public.
-  await writeNew(record.temp, content, { ...record, ownerRequired: record.ownerRequired || record.secret });
+  await writeNewFile(record.temp, content, { ...record, ownerRequired: record.ownerRequired || record.secret });
 }
 
-async function writeNew(
+/** Writes a file that must not be there yet, with owner and mode, down to the disk; until it is whole nobody else may read it. */
+export async function writeNewFile(
   path: string,
   content: Buffer,
-  { mode, uid, gid, ownerRequired }: Pick<FileRecord, 'mode' | 'uid' | 'gid' | 'ownerRequired'>,
+  { mode, uid, gid, ownerRequired = false }: Pick<FileRecord, 'mode'> & Partial<Pick<FileRecord, 'uid' | 'gid' | 'ownerRequired'>>,
 ): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {

@@ -17,7 +17,10 @@ export interface DeployRequest {
 
 /** What the host, and not the platform, decides. */
 export interface HostRules {
-  /** Absolute files or folders; a deployment writes nowhere else. */
+  /**
+   * Absolute files or folders; a deployment writes nowhere else. What is no file of this host stands there by its address:
+   * `ssh://user@host:port/folder`, `http://localhost:2019`, `unix:/run/caddy/admin.sock`.
+   */
   readonly allowedPaths: readonly string[];
   /** Exact argument lists; anything else does not run. */
   readonly allowedCommands: readonly Command[];

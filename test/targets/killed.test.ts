@@ -79,7 +79,7 @@ describe('killed without warning', () => {
   test('and killed again while it resumes, it resumes once more', async () => {
     const { daemon } = await started();
     expect(await apart(daemon, issued(), { death: { step: 'commit', index: 1 } })).toMatchObject({ signal: 'SIGKILL' });
-    expect(await apart(daemon, undefined, { death: { step: 'restore', index: 0 } })).toMatchObject({ signal: 'SIGKILL' });
+    expect(await apart(daemon, undefined, { death: { step: 'restore', index: 1 } })).toMatchObject({ signal: 'SIGKILL' });
     expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ ok: false, rolledBack: true }]);
     pairOf(daemon);
     expect(await serves(daemon)).toBe(first.fingerprint);
