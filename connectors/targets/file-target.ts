@@ -29,28 +29,21 @@ export interface FileTarget<C> {
   readonly check: (config: C) => Command | undefined;
   readonly reload: (config: C) => Command | undefined;
   readonly verify: (config: C) => Verify;
-  /** Where files are never written twice alike: whether they hold the material. */
-  readonly holds?: (config: C, material: Material, rules: HostRules) => Promise<boolean>;
   /** Where the first certificate file is not the first path: the fingerprint of what is stored. */
   readonly stored?: (config: C, rules: HostRules) => Promise<string | undefined>;
 }
 
 /** The steps of {@link Target} for files: all beside, then all in place, then the server is told. */
 export function fileTarget<C>(target: FileTarget<C>): Target<C> {
-  const change = async (
-    config: C,
-    records: readonly FileRecord[],
-    rules: HostRules,
-    fresh?: { readonly contents: readonly Buffer[]; readonly material: Material },
-  ): Promise<Change> => {
+  const change = async (config: C, records: readonly FileRecord[], rules: HostRules, contents: readonly Buffer[]): Promise<Change> => {
     const check = target.check(config);
     const reload = target.reload(config);
     return {
       record: records,
       replaces: records.some(({ oldSha256 }) => oldSha256 !== null),
       backups: () => presentBackups(records),
-      holds: async () => (fresh === undefined ? undefined : await target.holds?.(config, fresh.material, rules)) ?? filesHold(records),
-      stage: () => stageFiles(records, fresh?.contents ?? []),
+      holds: () => filesHold(records),
+      stage: () => stageFiles(records, contents),
       checkStaged: async () => undefined,
       commit: () => commitFiles(records, (index) => rules.onStep?.('commit', index)),
       check: () => obey(check, 'validate', 'the check of the server'),
@@ -69,9 +62,14 @@ export function fileTarget<C>(target: FileTarget<C>): Target<C> {
     verify: target.verify,
     begin: async (config, material, rules) => {
       const files = await target.files(config, material, rules);
-      return change(config, await planFiles(files), rules, { contents: files.map(({ content }) => content), material });
+      return change(
+        config,
+        await planFiles(files),
+        rules,
+        files.map(({ content }) => content),
+      );
     },
-    resume: async (config, record, rules) => change(config, z.array(fileRecordSchema).parse(record), rules),
+    resume: async (config, record, rules) => change(config, z.array(fileRecordSchema).parse(record), rules, []),
     stored:
       target.stored ??
       (async (config) => {

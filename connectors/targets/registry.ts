@@ -5,13 +5,24 @@ import { caddy } from './caddy/caddy.ts';
 import { dovecot } from './dovecot/dovecot.ts';
 import { envoy } from './envoy/envoy.ts';
 import { haproxy } from './haproxy/haproxy.ts';
+import { javaKeystore } from './java-keystore/java-keystore.ts';
 import { nginx } from './nginx/nginx.ts';
 import { postfix } from './postfix/postfix.ts';
 import { traefik } from './traefik/traefik.ts';
 
 // Each target has a configuration type of its own, and only the target itself ever sees a value of it.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-const targets: Readonly<Record<string, Target<any>>> = { apache, caddy, dovecot, envoy, haproxy, nginx, postfix, traefik };
+const targets: Readonly<Record<string, Target<any>>> = {
+  apache,
+  caddy,
+  dovecot,
+  envoy,
+  haproxy,
+  java_keystore: javaKeystore,
+  nginx,
+  postfix,
+  traefik,
+};
 
 /** The kinds of target that this build can drive. */
 export function targetTypes(): readonly string[] {

@@ -19,6 +19,8 @@ export interface Daemon {
   readonly keyFiles: readonly string[];
   readonly certFiles: readonly string[];
   readonly rules: HostRules;
+  /** What the host's secrets are, for a process of its own. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Makes the server name the files that may not exist yet, as its operator would. */
   enableTls(): Promise<void>;
   /** Breaks the server's configuration so that its own check refuses it; returns what undoes that. */
@@ -147,6 +149,11 @@ export async function deployed(
   const onStep = (step: Step): unknown => begun.push(step);
   const outcome = await deploy(requestFor(daemon, material, overrides), { ...daemon.rules, onStep, ...rules });
   return { ...outcome, steps: begun };
+}
+
+/** What lies at the target now, whoever serves it. */
+export async function holds(daemon: Daemon): Promise<string> {
+  return serves({ ...daemon, config: { ...daemon.config, verify: 'off' } });
 }
 
 /** What the daemon serves now. */

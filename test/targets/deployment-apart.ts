@@ -5,7 +5,7 @@ import { resumeInterrupted } from '#connectors/targets/resume.ts';
 import type { HostRules } from '#connectors/targets/target.ts';
 import type { Order } from './interrupted.ts';
 
-const { request, rules, death, account } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Order;
+const { request, rules, secrets, death, account } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Order;
 if (account !== undefined && process.getuid?.() === 0) {
   process.setgroups?.([]);
   process.setgid?.(account);
@@ -13,7 +13,7 @@ if (account !== undefined && process.getuid?.() === 0) {
 }
 const host: HostRules = {
   ...rules,
-  secret: async () => undefined,
+  secret: async (name) => secrets[name],
   onStep: (step, index) => {
     if (step === death?.step && index === death.index) process.kill(process.pid, 'SIGKILL');
   },

@@ -17,6 +17,7 @@ export interface Order {
   /** Absent: conclude what a crash left. */
   readonly request?: DeployRequest;
   readonly rules: Pick<Daemon['rules'], 'allowedPaths' | 'allowedCommands' | 'stateDir' | 'backupRetention'>;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly death?: Death;
   /** Account under which it is done; only root can change it. */
   readonly account?: number;
@@ -38,6 +39,7 @@ export function apart(
   const order: Order = {
     ...(material && { request: requestFor(daemon, material, overrides) }),
     rules: { allowedPaths, allowedCommands, stateDir, backupRetention },
+    secrets: daemon.secrets ?? {},
     ...rest,
   };
   const orderFile = join(daemon.home, 'order.json');

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
-declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]=dovecot-imapd [caddy]=caddy)
+declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]=dovecot-imapd [caddy]=caddy [keytool]=default-jre-headless [sshd]=openssh-server [ssh]=openssh-client)
 missing=()
 for server in "${!package[@]}"; do command -v "$server" >/dev/null || missing+=("${package[$server]}"); done
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

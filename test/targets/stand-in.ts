@@ -3,7 +3,7 @@ import type net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import type { Subject } from './cases.ts';
-import { makeHome } from './daemon.ts';
+import { makeHome, type Daemon, type Home } from './daemon.ts';
 import { serverName } from './issued.ts';
 
 /** A TLS server of this process that reads its files when it is told to, and keeps what it has when they are no pair. */
@@ -12,6 +12,20 @@ export async function startStandIn(layout: 'two files' | 'one file' = 'two files
   const one = layout === 'one file';
   const cert = join(home.path, one ? 'tls/site.pem' : 'tls/site.crt');
   const key = one ? cert : join(home.path, 'tls/site.key');
+  return standIn(home, {
+    targetType: 'nginx',
+    config: one ? { pem_path: cert } : { cert_path: cert, key_path: key },
+    keyFiles: [key],
+    certFiles: one ? [] : [cert],
+    read: () => ({ cert: readFileSync(cert), key: readFileSync(key) }),
+  });
+}
+
+/** The same for any target that is told by a command. @param read what the server makes of its files */
+export async function standIn(
+  home: Home,
+  target: Pick<Daemon, 'targetType' | 'config' | 'keyFiles' | 'certFiles' | 'secrets'> & { readonly read: () => tls.SecureContextOptions },
+): Promise<Subject> {
   const told = join(home.path, 'told');
   const broken = join(home.path, 'broken');
   let context: tls.SecureContext | undefined;
@@ -20,7 +34,7 @@ export async function startStandIn(layout: 'two files' | 'one file' = 'two files
       if (existsSync(told)) {
         rmSync(told);
         try {
-          context = tls.createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) });
+          context = tls.createSecureContext(target.read());
         } catch {
           // As servers do: the old pair stays.
         }
@@ -35,16 +49,14 @@ export async function startStandIn(layout: 'two files' | 'one file' = 'two files
   const reload = ['touch', told];
   home.commands.push(check, reload);
   const daemon = {
-    targetType: 'nginx',
+    ...target,
     home: home.path,
     config: {
-      ...(one ? { pem_path: cert } : { cert_path: cert, key_path: key }),
+      ...target.config,
       check_command: check,
       reload_command: reload,
       verify: { host: '127.0.0.1', port, server_name: serverName, within: 2 },
     },
-    keyFiles: [key],
-    certFiles: one ? [] : [cert],
     rules: home.rules,
     enableTls: async () => undefined,
     breakConfiguration: () => {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { resumeInterrupted } from '#connectors/targets/resume.ts';
-import { deployed, makeHome, serves, type Daemon } from './daemon.ts';
+import { deployed, holds, makeHome, serves, type Daemon } from './daemon.ts';
 import { apart } from './interrupted.ts';
 import { issued, serverName } from './issued.ts';
 import { startWatching } from './watching-server.ts';
@@ -116,7 +116,7 @@ describe.each([
     const second = issued();
     expect(await deployed(daemon, second)).toMatchObject({ ok: true });
     expect(await serves(daemon)).toBe(second.fingerprint);
-    expect(await serves({ ...daemon, config: { ...daemon.config, verify: 'off' } })).toBe(second.fingerprint);
+    expect(await holds(daemon)).toBe(second.fingerprint);
   });
 
   test('where another certificate is served the old files come back, and the watcher reads them again', async () => {
@@ -151,7 +151,7 @@ describe.each([
     const daemon = await started();
     const [second, third] = [issued(), issued()];
     expect(await Promise.all([deployed(daemon, second), deployed(daemon, third)])).toMatchObject([{ ok: true }, { ok: true }]);
-    const stored = await serves({ ...daemon, config: { ...daemon.config, verify: 'off' } });
+    const stored = await holds(daemon);
     expect([second.fingerprint, third.fingerprint]).toContain(stored);
     await expect.poll(() => serves(daemon)).toBe(stored);
   });

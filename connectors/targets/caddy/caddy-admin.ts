@@ -117,7 +117,9 @@ async function current({ admin, id }: Config): Promise<{ readonly element: Eleme
 async function put(config: Config, element: Element): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const answer = await putOnce(config, element);
-    if (answer.status !== 412 || attempt === tries) return accepted(answer);
+    if (answer.status === 412 && attempt < tries) continue;
+    accepted(answer);
+    return;
   }
 }
 

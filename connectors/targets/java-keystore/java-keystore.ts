@@ -1,0 +1,162 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { runCommand } from '../command.ts';
+import { account, command, keyMode, path, secretRef } from '../config.ts';
+import { verifySchema } from '../endpoint.ts';
+import { TargetFailure, safeDetail } from '../failure.ts';
+import { fileOwner } from '../file-owner.ts';
+import { writeNewFile } from '../file-set.ts';
+import { fileTarget } from '../file-target.ts';
+import { firstFingerprint, type Material } from '../material.ts';
+import type { HostRules } from '../target.ts';
+import { pfxOf } from './pkcs12.ts';
+
+/** One entry of a Java keystore; the others stay as they are. */
+export const javaKeystoreConfig = z
+  .strictObject({
+    keystore_path: path,
+    keystore_type: z.enum(['PKCS12', 'JKS']).default('PKCS12'),
+    /** Name of the host's secret that holds the password. */
+    keystore_password: secretRef,
+    /** Where the key's password is another; JKS only. */
+    key_password: secretRef.optional(),
+    alias: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,128}$/)
+      .default('server'),
+    /** Whether a keystore that is not there is made. */
+    create_keystore: z.boolean().default(false),
+    key_file_mode: keyMode.optional(),
+    key_owner: account.optional(),
+    key_group: account.optional(),
+    check_command: command.optional(),
+    reload_command: command.optional(),
+    verify: verifySchema,
+  })
+  .refine(({ keystore_type, key_password }) => key_password === undefined || keystore_type === 'JKS', 'a PKCS12 keystore has one password');
+
+type Config = z.infer<typeof javaKeystoreConfig>;
+
+/** A Java keystore: keytool changes a copy, which then takes the keystore's place as any file does. */
+export const javaKeystore = fileTarget({
+  config: javaKeystoreConfig,
+  paths: (config) => [config.keystore_path],
+  files: async (config, material, rules) => [
+    {
+      path: config.keystore_path,
+      content: await changedKeystore(config, material, rules),
+      secret: true,
+      mode: config.key_file_mode,
+      owner: await fileOwner(config.key_owner, config.key_group),
+    },
+  ],
+  check: (config) => config.check_command,
+  reload: (config) => config.reload_command,
+  verify: (config) => config.verify,
+  stored: async (config, rules) => entryFingerprint(config.keystore_path, config, await passwordsOf(config, rules)),
+});
+
+const jksMagic = Buffer.from('feedfeed', 'hex');
+
+interface Passwords {
+  readonly store: string;
+  readonly key: string;
+}
+
+async function passwordsOf(config: Config, rules: HostRules): Promise<Passwords> {
+  const secret = async (name: string): Promise<string> => {
+    const value = await rules.secret(name);
+    if (value === undefined || value.length < 6)
+      throw new TargetFailure('validate', `the host has no usable secret ${name}; Java wants six characters`);
+    return value;
+  };
+  const store = await secret(config.keystore_password);
+  return { store, key: config.key_password === undefined ? store : await secret(config.key_password) };
+}
+
+async function changedKeystore(config: Config, material: Material, rules: HostRules): Promise<Buffer> {
+  const passwords = await passwordsOf(config, rules);
+  const existing = await readFile(config.keystore_path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (existing === undefined && !config.create_keystore)
+    throw new TargetFailure('validate', `${config.keystore_path} is not there, and create_keystore is not set`);
+  if (existing !== undefined) {
+    const type = existing.subarray(0, 4).equals(jksMagic) ? 'JKS' : 'PKCS12';
+    if (type !== config.keystore_type) throw new TargetFailure('validate', `the keystore is of type ${type}`);
+    // keytool writes no keystore twice alike; one that holds the entry already is left as it is.
+    if ((await entryFingerprint(config.keystore_path, config, passwords)) === material.fingerprint) return existing;
+  }
+  const work = join(rules.stateDir, 'keystore', createHash('sha256').update(config.keystore_path).digest('hex'));
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true, mode: 0o700 });
+  try {
+    return await importEntry(work, existing, config, material, passwords);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function importEntry(
+  work: string,
+  existing: Buffer | undefined,
+  config: Config,
+  { leafPem, chainPem, keyPem, fingerprint }: Material,
+  passwords: Passwords,
+): Promise<Buffer> {
+  const source = join(work, 'source.p12');
+  const copy = join(work, 'keystore');
+  const password = randomBytes(24).toString('hex');
+  // Java lower-cases the names of PKCS12 entries.
+  const alias = config.alias.toLowerCase();
+  await writeNewFile(source, pfxOf(leafPem, chainPem, keyPem, alias, password), { mode: 0o600 });
+  if (existing !== undefined) await writeNewFile(copy, existing, { mode: 0o600 });
+  const result = await keytool(
+    [
+      '-importkeystore',
+      '-noprompt',
+      '-srckeystore',
+      source,
+      '-srcstoretype',
+      'PKCS12',
+      '-srcstorepass:env',
+      'SOURCE',
+      '-srcalias',
+      alias,
+    ].concat(
+      ['-srckeypass:env', 'SOURCE', '-destkeystore', copy, '-deststoretype', config.keystore_type, '-deststorepass:env', 'STORE'],
+      ['-destkeypass:env', 'KEY', '-destalias', config.alias],
+    ),
+    { ...passwords, source: password },
+  );
+  if (result.status !== 0) throw keytoolFailure(result.output, passwords);
+  if ((await entryFingerprint(copy, config, passwords)) !== fingerprint)
+    throw new TargetFailure('validate', 'keytool made a keystore without the certificate');
+  return readFile(copy);
+}
+
+/** The fingerprint of the entry's leaf; `undefined` when there is no such entry. */
+async function entryFingerprint(keystore: string, { alias }: Config, passwords: Passwords): Promise<string | undefined> {
+  const { status, output, stdout } = await keytool(
+    ['-list', '-rfc', '-keystore', keystore, '-storepass:env', 'STORE', '-alias', alias],
+    passwords,
+  );
+  if (status === 0) return firstFingerprint(stdout.toString('utf8'));
+  if (/Alias <.*> does not exist/.test(output)) return undefined;
+  throw keytoolFailure(output, passwords);
+}
+
+// Passwords come by the environment: an argument can be read by every account of the host.
+function keytool(args: readonly string[], { store, key, source }: Passwords & { readonly source?: string }): ReturnType<typeof runCommand> {
+  return runCommand(['keytool', '-J-XX:-UsePerfData', '-J-XX:TieredStopAtLevel=1', '-J-Xmx64m', ...args], {
+    environment: { STORE: store, KEY: key, ...(source !== undefined && { SOURCE: source }) },
+    maxStdoutBytes: 262_144,
+  });
+}
+
+function keytoolFailure(output: string, { store, key }: Passwords): TargetFailure {
+  return new TargetFailure('validate', `keytool refuses: ${safeDetail(output.trim(), [store, key]).slice(-500)}`);
+}
