@@ -59,8 +59,15 @@ module.exports = {
       name: 'clients-know-the-contract-only',
       severity: 'error',
       comment: 'What a client knows of the platform is the contract; between clients, only how to call it is shared.',
-      from: { path: '^clients/([^/]+)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^clients/([^/]+)/', pathNot: '\\.test\\.ts$|^clients/agent/' },
       to: { path: '^(domain|connectors|adapters|functions|infra|test)/|^clients/', pathNot: '^clients/(http|$1)/' },
+    },
+    {
+      name: 'the-agent-deploys',
+      severity: 'error',
+      comment: 'The agent also has the domain, for keys and signatures, and the targets that it deploys to.',
+      from: { path: '^clients/agent/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(connectors|adapters|functions|infra|test)/|^clients/', pathNot: '^clients/(http|agent)/|^connectors/targets/' },
     },
     { name: 'nothing-imports-clients', severity: 'error', from: { pathNot: '^(clients|test|docs)/' }, to: { path: '^clients/' } },
     {

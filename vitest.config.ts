@@ -14,7 +14,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'platform',
-          include: ['{domain,contract,connectors,adapters,functions,infra,test}/**/*.test.ts'],
+          include: ['{domain,contract,connectors,adapters,clients,functions,infra,test}/**/*.test.ts'],
           exclude: ['test/infra/**', 'test/interop/**', 'test/deploy/**', 'test/targets/**', '**/*.long.test.ts', 'node_modules/**'],
         },
       },

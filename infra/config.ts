@@ -134,6 +134,17 @@ const schema = z.strictObject({
       renewalInfo: z.boolean().default(true),
     })
     .prefault({}),
+  /** Agents on hosts, in seconds; more often costs more. */
+  agents: z
+    .strictObject({
+      /** Between an agent's looks for work. */
+      pollSeconds: z.number().int().min(1).max(3600).default(30),
+      /** Between its heartbeats. */
+      heartbeatSeconds: z.number().int().min(1).max(3600).default(60),
+      /** Unheard of for so long, it is offline. */
+      silentSeconds: z.number().int().min(2).max(86_400).default(300),
+    })
+    .prefault({}),
   /** Keeps tables, artifacts and keys when their stacks are removed; false for trials. */
   retainData: z.boolean().default(true),
   /** Tags on every resource, besides `application: certctl`. */

@@ -32,17 +32,8 @@ export interface Arguments<R extends Route> {
  * @throws {ApiProblem} when the server refuses, or cannot be reached
  */
 export async function call<R extends Route>(connection: Connection, route: R, given: Arguments<R> = {}): Promise<z.output<R['answer']>> {
-  const params = route.params.parse(given.params ?? {}) as Record<string, string>;
-  queryOf(route).parse(given.query ?? {});
-  if (isConditional(route))
-    entityTag.parse(given.ifMatch, { error: () => 'say which version is meant: the ETag that was read, like "v3", or *' });
-  route.body.parse(given.body ?? {});
-  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...(given.query as Record<string, string | number | undefined> | undefined) }))
-    if (value !== undefined) query.set(name, value.toString());
-  const url = `${connection.server.replace(/\/$/, '')}${path}${query.size === 0 ? '' : `?${query.toString()}`}`;
-  const hasBody = given.body !== undefined && Object.keys(given.body as object).length > 0;
+  const { path, body } = exchangeOf(route, given);
+  const url = `${connection.server.replace(/\/$/, '')}${path}`;
   let response: Response;
   try {
     response = await connection.fetch(url, {
@@ -50,11 +41,11 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
       headers: {
         accept: `${route.media ?? 'application/json'}, application/problem+json`,
         ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
-        ...(hasBody && { 'content-type': 'application/json' }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(given.ifMatch !== undefined && { 'if-match': given.ifMatch }),
         ...(given.idempotencyKey !== undefined && { 'idempotency-key': given.idempotencyKey }),
       },
-      ...(hasBody && { body: JSON.stringify(given.body) }),
+      ...(body !== undefined && { body }),
     });
   } catch (error) {
     throw new ApiProblem(0, 'unreachable', `${connection.server} does not answer: ${reasonOf(error)}`);
@@ -66,10 +57,34 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
     return (sparse ? sparseAnswer(route) : route.answer).parse(answer) as z.output<R['answer']>;
   }
   if (response.status === 202 && route.accepted !== undefined) return route.accepted.parse(answer) as z.output<R['answer']>;
+  throw refusalOf(connection.server, response.status, answer, response.headers.get('retry-after'));
+}
+
+/**
+ * What goes over the wire for a route: path with query, and the body as text.
+ *
+ * @throws {z.ZodError} when an argument is not valid
+ */
+export function exchangeOf<R extends Route>(route: R, given: Arguments<R>): { readonly path: string; readonly body: string | undefined } {
+  const params = route.params.parse(given.params ?? {}) as Record<string, string>;
+  queryOf(route).parse(given.query ?? {});
+  if (isConditional(route))
+    entityTag.parse(given.ifMatch, { error: () => 'say which version is meant: the ETag that was read, like "v3", or *' });
+  route.body.parse(given.body ?? {});
+  const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...(given.query as Record<string, string | number | undefined> | undefined) }))
+    if (value !== undefined) query.set(name, value.toString());
+  const hasBody = given.body !== undefined && Object.keys(given.body as object).length > 0;
+  return { path: `${path}${query.size === 0 ? '' : `?${query.toString()}`}`, body: hasBody ? JSON.stringify(given.body) : undefined };
+}
+
+/** The server's refusal as an error. @param answer the parsed body, if it was JSON */
+export function refusalOf(server: string, status: number, answer: unknown, retryAfter: string | null | undefined): ApiProblem {
   const problem = problemBody.safeParse(answer).data;
-  const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${response.status}`;
-  const detail = problem?.detail ?? problem?.title ?? `the answer is no problem document; is ${connection.server} a certctl server?`;
-  throw new ApiProblem(response.status, code, detail, Number(response.headers.get('retry-after') ?? Number.NaN), problem?.instance);
+  const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${status}`;
+  const detail = problem?.detail ?? problem?.title ?? `the answer is no problem document; is ${server} a certctl server?`;
+  return new ApiProblem(status, code, detail, Number(retryAfter ?? Number.NaN), problem?.instance);
 }
 
 function reasonOf(error: unknown): string {

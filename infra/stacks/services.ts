@@ -201,7 +201,12 @@ export class ServicesStack extends Stack {
         ACME_RENEWAL_INFO: String(config.acme.renewalInfo),
       }),
       ...(config.metrics === 'full' && { CERTCTL_METRICS: 'full' }),
-      ...(spec.name === 'api' && { SCHEMA_HEAD: bundles.migrations.head }),
+      ...(spec.name === 'api' && {
+        SCHEMA_HEAD: bundles.migrations.head,
+        AGENT_POLL_SECONDS: String(config.agents.pollSeconds),
+        AGENT_HEARTBEAT_SECONDS: String(config.agents.heartbeatSeconds),
+      }),
+      ...(spec.name === 'loop-agent-health' && { AGENT_SILENT_SECONDS: String(config.agents.silentSeconds) }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
     };

@@ -10,7 +10,7 @@ import { enrol, enrolledAgent, hostFacts, makeToken, signedAgent, type SignedAge
 let platform: Platform;
 let database: pg.Client;
 beforeAll(async () => {
-  platform = await startPlatform({ env: { AGENT_POLL_SECONDS: '30' } });
+  platform = await startPlatform();
   database = await platform.database();
 });
 afterAll(async () => {

@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { arch, hostname, platform } from 'node:os';
+import type * as z from 'zod';
+import type { heartbeat } from '#contract/agent-protocol.ts';
+import { targetTypes } from '#connectors/targets/registry.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+export const agentVersion = version;
+
+/** What an agent says of its host. @param address of the socket to the platform */
+export function hostFacts(address: string | null): z.input<typeof heartbeat.body> {
+  return {
+    hostname: hostname(),
+    os: platform(),
+    architecture: arch(),
+    version,
+    ip_address: address,
+    capabilities: [...targetTypes()],
+    clock: new Date().toISOString(),
+  };
+}

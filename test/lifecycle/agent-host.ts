@@ -1,0 +1,191 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import { api, root, until, type Platform } from '../platform.ts';
+import { makeToken } from './signed-agent.ts';
+
+/** A host with a TLS server and the agent program. */
+export interface AgentHost {
+  readonly folder: string;
+  readonly stateDir: string;
+  readonly port: number;
+  readonly certPath: string;
+  readonly keyPath: string;
+  agentId(): string;
+  /** Starts the agent; resolves when it runs. */
+  start(env?: Readonly<Record<string, string>>): Promise<AgentProcess>;
+  /** Runs the program to its end. */
+  program(...args: readonly string[]): { readonly code: number; readonly out: string };
+  enrol(platform: Platform, name: string): Promise<void>;
+  /** A target for the server. */
+  target(platform: Platform, name: string, more?: object): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface AgentProcess {
+  readonly process: ChildProcess;
+  /** Its log, one object a line. */
+  lines(): readonly Record<string, unknown>[];
+  /** Waits for a line of the log that was written after the call. */
+  line(what: (line: Record<string, unknown>) => boolean, seconds?: number): Promise<Record<string, unknown>>;
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+const program = join(root, 'clients/agent/certctl-agent.mjs');
+
+export async function agentHost(serverName: string): Promise<AgentHost> {
+  const folder = mkdtempSync(join(tmpdir(), 'certctl-agent-'));
+  const stateDir = join(folder, 'state');
+  const files = join(folder, 'tls');
+  mkdirSync(files, { mode: 0o755 });
+  const [certPath, keyPath] = [join(files, 'server.crt'), join(files, 'server.key')];
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', '/CN=before'];
+  execFileSync('openssl', [...args, '-keyout', keyPath, '-out', certPath], { stdio: 'ignore' });
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'tls-server.ts'), certPath, keyPath], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  server.stdout.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk));
+  const port = await until('the server listens', () => {
+    const [, found] = /listening (\d+)/.exec(printed) ?? [];
+    return found === undefined ? undefined : Number(found);
+  });
+  const reload = ['/bin/kill', '-HUP', String(server.pid)];
+  const config = join(folder, 'config.yaml');
+  const agents: ChildProcess[] = [];
+  let id = '';
+  const run = (...words: readonly string[]): { code: number; out: string } => {
+    try {
+      return { code: 0, out: execFileSync(process.execPath, [program, ...words, '--config', config], { encoding: 'utf8', stdio: 'pipe' }) };
+    } catch (error) {
+      const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
+      return { code: status, out: stdout + stderr };
+    }
+  };
+  return {
+    folder,
+    stateDir,
+    port,
+    certPath,
+    keyPath,
+    agentId: () => id,
+    program: run,
+    async enrol(platform, name) {
+      writeFileSync(join(folder, 'ca.pem'), platform.ca);
+      const settings = {
+        server: platform.url,
+        ca_file: join(folder, 'ca.pem'),
+        name,
+        state_dir: stateDir,
+        allowed_paths: [files],
+        allowed_commands: [['/bin/true'], reload],
+        log_level: 'debug',
+      };
+      // JSON is YAML.
+      writeFileSync(config, JSON.stringify(settings));
+      writeFileSync(join(folder, 'token'), (await makeToken(platform)).token);
+      const { code, out } = run('enrol', '--token-file', join(folder, 'token'));
+      if (code !== 0) throw new Error(out);
+      id = /as (agent-[0-9a-f]+)/.exec(out)?.[1] ?? '';
+    },
+    async target(platform, name, more = {}) {
+      const answer = await api(platform, 'POST', '/api/v1/targets', {
+        name,
+        type: 'nginx',
+        agent: id,
+        config: {
+          cert_path: certPath,
+          key_path: keyPath,
+          check_command: ['/bin/true'],
+          reload_command: reload,
+          verify: { host: '127.0.0.1', port, server_name: serverName },
+          ...more,
+        },
+      });
+      if (answer.status !== 201) throw new Error(answer.text);
+      return answer.json()['id'] as string;
+    },
+    async start(env = {}) {
+      const child = spawn(process.execPath, [program, 'run', '--config', config], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      agents.push(child);
+      const seen: Record<string, unknown>[] = [];
+      let rest = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        const parts = (rest + chunk).split('\n');
+        rest = parts.pop() ?? '';
+        seen.push(...parts.map((text) => JSON.parse(text) as Record<string, unknown>));
+      });
+      const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+      const agent: AgentProcess = {
+        process: child,
+        lines: () => seen,
+        line(what, seconds = 30) {
+          const from = seen.length;
+          return until('the agent says it', () => seen.slice(from).find(what), seconds);
+        },
+        end(signal) {
+          child.kill(signal);
+          return ended;
+        },
+      };
+      await until('the agent runs', () => seen.find(({ message }) => message === 'agent'));
+      return agent;
+    },
+    async stop() {
+      for (const child of agents) child.kill('SIGKILL');
+      server.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What the server on a port serves, if it is what a CA vouches for. @param ca PEM */
+export function served(
+  port: number,
+  serverName: string,
+  ca: string,
+): Promise<{ readonly serial: string; readonly publicKey: string; readonly validTo: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ host: '127.0.0.1', port, servername: serverName, ca, timeout: 5000 }, () => {
+      const { serialNumber, pubkey, valid_to } = socket.getPeerCertificate();
+      socket.destroy();
+      resolve({ serial: serialNumber.toLowerCase(), publicKey: (pubkey ?? Buffer.alloc(0)).toString('base64'), validTo: valid_to });
+    });
+    socket.on('error', reject);
+    socket.on('timeout', () => socket.destroy(new Error('no answer in time')));
+  });
+}
+
+/** Opens a verified connection again and again, and remembers every failure and every serial. */
+export function judge(
+  port: number,
+  serverName: string,
+  ca: string,
+  everyMs = 50,
+): { readonly failures: string[]; readonly serials: Set<string>; stop(): Promise<void> } {
+  const failures: string[] = [];
+  const serials = new Set<string>();
+  let over = false;
+  const isOver = (): boolean => over;
+  const looking = (async () => {
+    while (!isOver()) {
+      await served(port, serverName, ca)
+        .then(({ serial }) => serials.add(serial))
+        .catch((error: unknown) => failures.push((error as Error).message));
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  })();
+  return {
+    failures,
+    serials,
+    async stop() {
+      over = true;
+      await looking;
+    },
+  };
+}
