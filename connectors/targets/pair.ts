@@ -19,17 +19,18 @@ export const pairFields = {
   key_group: account.optional(),
 };
 
+type PairPaths = Pick<Pair, 'cert_path' | 'key_path' | 'pem_path'>;
 export type Pair = z.infer<z.ZodObject<typeof pairFields>>;
 
 /** Whether a configuration names one of the two layouts and nothing of the other. */
-export function namesOneLayout({ cert_path, key_path, pem_path }: Pair): boolean {
+export function namesOneLayout({ cert_path, key_path, pem_path }: PairPaths): boolean {
   if (pem_path !== undefined) return cert_path === undefined && key_path === undefined;
   return cert_path !== undefined && key_path !== undefined && cert_path !== key_path;
 }
 
 export const layoutRule = 'either cert_path and key_path (two files), or pem_path alone';
 
-export function pairPaths({ cert_path, key_path, pem_path }: Pair): string[] {
+export function pairPaths({ cert_path, key_path, pem_path }: PairPaths): string[] {
   return [pem_path, cert_path, key_path].filter((name) => name !== undefined);
 }
 

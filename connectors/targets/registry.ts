@@ -8,6 +8,7 @@ import { haproxy } from './haproxy/haproxy.ts';
 import { javaKeystore } from './java-keystore/java-keystore.ts';
 import { nginx } from './nginx/nginx.ts';
 import { postfix } from './postfix/postfix.ts';
+import { ssh } from './ssh/ssh.ts';
 import { traefik } from './traefik/traefik.ts';
 
 // Each target has a configuration type of its own, and only the target itself ever sees a value of it.
@@ -21,6 +22,7 @@ const targets: Readonly<Record<string, Target<any>>> = {
   java_keystore: javaKeystore,
   nginx,
   postfix,
+  ssh,
   traefik,
 };
 

@@ -6,12 +6,14 @@ import { exclusively } from './lock.ts';
 import { targetOf } from './registry.ts';
 import { failed, rollBack, runForward, settle, withdraw, type Ending, type Run } from './run.ts';
 import type { HostRules, ResumedOutcome } from './target.ts';
+import { removeWork } from './work-folder.ts';
 
 /**
  * Concludes every deployment that a crash interrupted: nothing changed yet → its leavings are removed; everything in place → the server is
  * told and looked at; anything between → what was there comes back. To be called at start, before the first {@link deploy}. Never throws.
  */
 export async function resumeInterrupted(rules: HostRules): Promise<ResumedOutcome[]> {
+  await removeWork(rules).catch(() => undefined);
   const outcomes: ResumedOutcome[] = [];
   for (const targetId of await journalledTargets(rules.stateDir)) {
     const started = performance.now();

@@ -86,7 +86,7 @@ describe('a Java keystore', () => {
     expect(readFileSync(keystore)).toEqual(before);
     expect(await serves(daemon)).toBe(first.fingerprint);
     expect(await holds(daemon)).toBe(first.fingerprint);
-    expect(readdirSync(join(daemon.rules.stateDir, 'keystore'))).toEqual([]);
+    expect(readdirSync(join(daemon.rules.stateDir, 'work'))).toEqual([]);
   });
 
   test('what is no keystore is refused and left', async () => {

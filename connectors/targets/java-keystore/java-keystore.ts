@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { runCommand } from '../command.ts';
@@ -11,6 +11,7 @@ import { writeNewFile } from '../file-set.ts';
 import { fileTarget } from '../file-target.ts';
 import { firstFingerprint, type Material } from '../material.ts';
 import type { HostRules } from '../target.ts';
+import { withWorkFolder } from '../work-folder.ts';
 import { pfxOf } from './pkcs12.ts';
 
 /** One entry of a Java keystore; the others stay as they are. */
@@ -90,25 +91,18 @@ async function changedKeystore(config: Config, material: Material, rules: HostRu
     // keytool writes no keystore twice alike; one that holds the entry already is left as it is.
     if ((await entryFingerprint(config.keystore_path, config, passwords)) === material.fingerprint) return existing;
   }
-  const work = join(rules.stateDir, 'keystore', createHash('sha256').update(config.keystore_path).digest('hex'));
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true, mode: 0o700 });
-  try {
-    return await importEntry(work, existing, config, material, passwords);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  return withWorkFolder(rules, (folder) => importEntry(folder, existing, config, material, passwords));
 }
 
 async function importEntry(
-  work: string,
+  folder: string,
   existing: Buffer | undefined,
   config: Config,
   { leafPem, chainPem, keyPem, fingerprint }: Material,
   passwords: Passwords,
 ): Promise<Buffer> {
-  const source = join(work, 'source.p12');
-  const copy = join(work, 'keystore');
+  const source = join(folder, 'source.p12');
+  const copy = join(folder, 'keystore');
   const password = randomBytes(24).toString('hex');
   // Java lower-cases the names of PKCS12 entries.
   const alias = config.alias.toLowerCase();
