@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { testTarget } from '#connectors/targets/inspect.ts';
@@ -75,14 +75,32 @@ describe('a host reached by SSH', () => {
     expect(await deployed(daemon, issued(), link)).toMatchObject({ ok: false, failureClass: 'validate' });
   });
 
-  test('kill -9 among the renames: the next start brings the old pair back', async () => {
+  test.each(['stage', 'commit'] as const)('kill -9 at %s: the next start leaves the old pair and nothing beside it', async (step) => {
     const { daemon } = await started();
-    const before = [...daemon.keyFiles, ...daemon.certFiles].map((file) => readFileSync(file, 'utf8'));
-    expect(await apart(daemon, issued(), { death: { step: 'commit', index: 1 } })).toMatchObject({ signal: 'SIGKILL' });
-    expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ ok: false, rolledBack: true }]);
-    expect([...daemon.keyFiles, ...daemon.certFiles].map((file) => readFileSync(file, 'utf8'))).toEqual(before);
-    expect(readdirSync(join(daemon.home, 'tls')).filter((name) => name.includes('certctl'))).toEqual([]);
-    expect(identities(daemon)).toEqual([]);
+    expect(await apart(daemon, issued(), { death: { step } })).toMatchObject({ signal: 'SIGKILL' });
+    expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ ok: false, rolledBack: false }]);
+    expect(readdirSync(join(daemon.home, 'tls')).sort()).toEqual(['site.crt', 'site.key']);
+    expect(await serves(daemon)).toBe(first.fingerprint);
+    expect(await holds(daemon)).toBe(first.fingerprint);
+  });
+
+  test('kill -9 while rolling back: the next start goes on', async () => {
+    const { daemon, failingReload } = await started();
+    const overrides = { reload_command: failingReload(1) };
+    expect(await apart(daemon, issued(), { death: { step: 'reload_restored' }, overrides })).toMatchObject({ signal: 'SIGKILL' });
+    expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ ok: false, failureClass: 'reload', rolledBack: true }]);
+    expect(await holds(daemon)).toBe(first.fingerprint);
+    expect(await serves(daemon)).toBe(first.fingerprint);
+    expect(existsSync(join(daemon.rules.stateDir, 'work')) ? identities(daemon) : []).toEqual([]);
+  });
+
+  test('a file that somebody else wrote meanwhile is left and told of', async () => {
+    const { daemon, failingReload } = await started();
+    const overrides = { reload_command: failingReload(1) };
+    expect(await apart(daemon, issued(), { death: { step: 'restore' }, overrides })).toMatchObject({ signal: 'SIGKILL' });
+    writeFileSync(daemon.keyFiles[0]!, 'somebody else');
+    expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ ok: false, failureClass: 'rollback_failed' }]);
+    expect(readFileSync(daemon.keyFiles[0]!, 'utf8')).toBe('somebody else');
   });
 
   test('keeps no more backups than this host wants', async () => {

@@ -25,14 +25,17 @@ export const remoteRecordSchema = z.object({
 });
 export type RemoteRecord = Readonly<z.infer<typeof remoteRecordSchema>>;
 
-/** Looks at what is there and settles names and modes; changes nothing. */
-export async function planRemote(shell: RemoteShell, files: readonly RemoteFile[]): Promise<readonly RemoteRecord[]> {
+/** Looks at what is there, whether it is as wanted, and settles names and modes; changes nothing. */
+export async function planRemote(
+  shell: RemoteShell,
+  files: readonly RemoteFile[],
+): Promise<{ readonly records: readonly RemoteRecord[]; readonly held: boolean }> {
   const stamp = `${Date.now()}${String(randomInt(1_000_000)).padStart(6, '0')}`;
   const states = await look(
     shell,
     files.map(({ path }) => path),
   );
-  return files.map(({ path, content, secret, mode }, at) => {
+  const records = files.map(({ path, content, secret, mode }, at) => {
     const { sha256, mode: existing } = states[at] ?? absent;
     const kept = existing === undefined ? undefined : secret ? existing & 0o770 : existing;
     const beside = (mark: string): string => posix.join(posix.dirname(path), `.${posix.basename(path)}.${mark}.${stamp}`);
@@ -45,6 +48,7 @@ export async function planRemote(shell: RemoteShell, files: readonly RemoteFile[
       newSha256: createHash('sha256').update(content).digest('hex'),
     };
   });
+  return { records, held: hold(records, states) };
 }
 
 /** Whether every file has its content and its mode. */
@@ -53,6 +57,10 @@ export async function remoteHolds(shell: RemoteShell, records: readonly RemoteRe
     shell,
     records.map(({ path }) => path),
   );
+  return hold(records, states);
+}
+
+function hold(records: readonly RemoteRecord[], states: readonly FileState[]): boolean {
   return records.every(({ newSha256, mode }, at) => states[at]?.sha256 === newSha256 && states[at].mode === parseInt(mode, 8));
 }
 
@@ -84,24 +92,40 @@ async function look(shell: RemoteShell, paths: readonly string[]): Promise<reado
   });
 }
 
-/** Takes the new content from its input; nobody else may read it before it has its mode. */
-export function stageScript({ path, temp, backup, mode, oldSha256, newSha256 }: RemoteRecord): string {
-  const keep = oldSha256 === null ? '' : `ln ${path} ${backup} 2>/dev/null || cp -p ${path} ${backup}; `;
-  // The owner of what is there is kept where this user may give files away.
-  const own = oldSha256 === null ? '' : `chown "$(stat -c %u:%g ${path})" ${temp} 2>/dev/null || true; `;
-  return `set -e; umask 077; set -C; ${keep}cat > ${temp}; ${hasContent(temp, newSha256)}; ${own}chmod ${mode} ${temp}; sync ${temp} 2>/dev/null || sync`;
+/** Keeps the old files and writes the new ones beside them; nobody else may read those before they have their modes. */
+export function stageScript(records: readonly RemoteRecord[], files: readonly RemoteFile[]): string {
+  const scripts = records.map(({ path, temp, backup, mode, oldSha256, newSha256 }, at) => {
+    const end = `END-${newSha256}`;
+    return [
+      ...(oldSha256 === null ? [] : [`ln ${path} ${backup} 2>/dev/null || cp -p ${path} ${backup}`]),
+      `cat > ${temp} <<'${end}'`,
+      // PEM: text that ends with its line.
+      `${files[at]?.content.toString('utf8') ?? ''}${end}`,
+      hasContent(temp, newSha256),
+      // The owner of what is there is kept where this user may give files away.
+      ...(oldSha256 === null ? [] : [`chown "$(stat -c %u:%g ${path})" ${temp} 2>/dev/null || true`]),
+      `chmod ${mode} ${temp}`,
+      `sync ${temp} 2>/dev/null || sync`,
+    ].join('\n');
+  });
+  return `set -eC\numask 077\n${scripts.join('\n')}\n`;
 }
 
-export function commitScript({ path, temp }: RemoteRecord): string {
-  return `mv -f ${temp} ${path}`;
+export function commitScript(records: readonly RemoteRecord[]): string {
+  return `set -e\n${records.map(({ path, temp }) => `mv -f ${temp} ${path}`).join('\n')}\n`;
 }
 
-/** Puts the old file back unless it is there already; a file that is neither the old nor the new one is not touched. */
-export function restoreScript({ path, backup, temp, oldSha256, newSha256 }: RemoteRecord): string {
-  const old = oldSha256 === null ? `[ ! -e ${path} ]` : `{ [ -f ${path} ] && ${hasContent(path, oldSha256)}; }`;
-  const back = oldSha256 === null ? `rm -f ${path}` : `mv -f ${backup} ${path}`;
-  const foreign = `{ [ -e ${path} ] && ! { ${hasContent(path, newSha256)}; }; }`;
-  return `rm -f ${temp}; if ${old}; then rm -f ${backup}; elif ${foreign}; then echo 'somebody else has changed it meanwhile' >&2; exit 3; else ${back}; fi`;
+/** Puts the old files back that are not back yet; a file that is neither the old nor the new one is not touched. */
+export function restoreScript(records: readonly RemoteRecord[]): string {
+  const scripts = records.map(({ path, backup, temp, oldSha256, newSha256 }) => {
+    const old = oldSha256 === null ? `[ ! -e ${path} ]` : `[ -f ${path} ] && ${hasContent(path, oldSha256)}`;
+    const back = oldSha256 === null ? `rm -f ${path}` : `mv -f ${backup} ${path}`;
+    return `rm -f ${temp}
+if ${old}; then rm -f ${backup}
+elif [ -e ${path} ] && ! ${hasContent(path, newSha256)}; then echo '${path}: somebody else has changed it meanwhile' >&2; failed=1
+else ${back} || failed=1; fi`;
+  });
+  return `failed=0\n${scripts.join('\n')}\nexit $failed\n`;
 }
 
 export function discardScript(records: readonly RemoteRecord[]): string {
@@ -111,15 +135,11 @@ export function discardScript(records: readonly RemoteRecord[]): string {
 /** @param retention how many backups of each file stay; -1 all */
 export function pruneScript(records: readonly RemoteRecord[], retention: number): string {
   if (retention < 0) return 'true';
-  const prunes = records.map(({ path, backup }) => {
+  const prunes = records.map(({ backup }) => {
     const pattern = `${backup.slice(0, backup.lastIndexOf('.'))}.*`;
-    return `ls -1 ${pattern} 2>/dev/null | sort -r | tail -n +${retention + 1} | while read -r f; do rm -f "$f"; done # ${posix.basename(path)}`;
+    return `ls -1 ${pattern} 2>/dev/null | sort -r | tail -n +${retention + 1} | while read -r f; do rm -f "$f"; done`;
   });
   return prunes.join('\n');
-}
-
-export function readScript(path: string): string {
-  return `cat ${path}`;
 }
 
 function hasContent(path: string, sha256: string): string {

@@ -19,11 +19,11 @@ export interface SshAccess {
 /** A remote host that runs scripts, one connection each. */
 export interface RemoteShell {
   /**
-   * Runs a script of POSIX shell on the other side.
+   * Runs a script of POSIX shell on the other side, whatever the user's own shell is.
    *
    * @throws {TargetFailure} `connector` when the connection fails
    */
-  run(script: string, options?: { readonly input?: Uint8Array; readonly maxStdoutBytes?: number }): Promise<CommandResult>;
+  run(script: string, maxStdoutBytes?: number): Promise<CommandResult>;
 }
 
 /** Works with a remote shell while the identity lies in a folder that nobody else may enter; it is gone afterwards. */
@@ -34,7 +34,7 @@ export async function withRemoteShell<T>(access: SshAccess, rules: HostRules, wo
     await writeNewFile(join(folder, 'identity'), Buffer.from(identity.endsWith('\n') ? identity : `${identity}\n`), { mode: 0o600 });
     const name = access.port === 22 ? access.host : `[${access.host}]:${access.port}`;
     await writeNewFile(join(folder, 'known_hosts'), Buffer.from(`${name} ${access.host_key}\n`), { mode: 0o600 });
-    return work({ run: (script, options) => runRemote(access, folder, script, options) });
+    return work({ run: (script, maxStdoutBytes) => runRemote(access, folder, script, maxStdoutBytes) });
   });
 }
 
@@ -45,7 +45,7 @@ async function runRemote(
   { host, port, user, host_key }: SshAccess,
   folder: string,
   script: string,
-  options: { readonly input?: Uint8Array; readonly maxStdoutBytes?: number } = {},
+  maxStdoutBytes = 16_384,
 ): Promise<CommandResult> {
   const [keyType = ''] = host_key.split(' ');
   const settings = {
@@ -65,7 +65,9 @@ async function runRemote(
     LogLevel: 'ERROR',
   };
   const chosen = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const result = await runCommand(['ssh', '-F', 'none', '-T', '-p', String(port), '-l', user, ...chosen, '--', host, script], options);
+  const command = ['ssh', '-F', 'none', '-T', '-p', String(port), '-l', user, ...chosen, '--', host, 'exec sh -s'];
+  // By its input: what is in a key must be in nobody's list of arguments.
+  const result = await runCommand(command, { input: Buffer.from(script), maxStdoutBytes });
   if (result.timedOut) throw new TargetFailure('connector', `${host} does not answer over SSH in time`);
   if (result.status === sshFailed || result.output.startsWith('ssh cannot be started'))
     throw new TargetFailure('connector', reasonOf(host, result.output));

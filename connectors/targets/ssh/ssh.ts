@@ -11,7 +11,6 @@ import {
   discardScript,
   planRemote,
   pruneScript,
-  readScript,
   remoteHolds,
   remoteRecordSchema,
   restoreScript,
@@ -63,15 +62,17 @@ export const ssh: Target<Config> = {
   }),
   verify: (config) => config.verify,
   begin: async (config, material, rules) => {
-    const files: readonly RemoteFile[] = filesOf(config, material.leafPem + material.chainPem, material.keyPem);
-    const records = await withRemoteShell(config, rules, (shell) => planRemote(shell, files));
-    return change(config, records, rules, files);
+    const files = filesOf(config, material.leafPem + material.chainPem, material.keyPem);
+    const { records, held } = await withRemoteShell(config, rules, (shell) => planRemote(shell, files));
+    const remote = change(config, records, rules, files);
+    // Seen a moment ago, through the same connection.
+    return { ...remote, holds: async () => held };
   },
   resume: async (config, record, rules) => change(config, z.array(remoteRecordSchema).parse(record), rules, []),
   probe: (config, rules) => withRemoteShell(config, rules, (shell) => obey(shell, 'true', 'connector', 'a first command')),
   stored: async (config, rules) => {
     const [file = ''] = pairPaths(config);
-    const { stdout } = await withRemoteShell(config, rules, (shell) => shell.run(readScript(file), { maxStdoutBytes: 262_144 }));
+    const { stdout } = await withRemoteShell(config, rules, (shell) => shell.run(`cat ${file}`, 262_144));
     return firstFingerprint(stdout.toString('utf8'));
   },
 };
@@ -88,41 +89,26 @@ function filesOf(config: Config, certificates: string, key: string): RemoteFile[
 function change(config: Config, records: readonly RemoteRecord[], rules: HostRules, files: readonly RemoteFile[]): Change {
   const there = <T>(work: (shell: RemoteShell) => Promise<T>): Promise<T> => withRemoteShell(config, rules, work);
   const command = (words: readonly string[] | undefined, failureClass: FailureClass, what: string): Promise<void> =>
-    words === undefined ? Promise.resolve() : there((shell) => obey(shell, words.join(' '), failureClass, what));
+    words === undefined ? Promise.resolve() : there((shell) => obey(shell, `${words.join(' ')} < /dev/null`, failureClass, what));
   return {
     record: records,
     replaces: records.some(({ oldSha256 }) => oldSha256 !== null),
     backups: async () => records.filter(({ oldSha256 }) => oldSha256 !== null).map(({ backup }) => `${config.host}:${backup}`),
     holds: () => there((shell) => remoteHolds(shell, records)),
-    stage: () =>
-      there(async (shell) => {
-        for (const [at, record] of records.entries())
-          await obey(shell, stageScript(record), 'write', `writing ${record.path}`, files[at]?.content);
-      }),
+    stage: () => there((shell) => obey(shell, stageScript(records, files), 'write', 'writing beside the old files')),
     checkStaged: async () => undefined,
-    commit: () =>
-      there(async (shell) => {
-        for (const [at, record] of records.entries()) {
-          rules.onStep?.('commit', at);
-          await obey(shell, commitScript(record), 'write', `replacing ${record.path}`);
-        }
-      }),
+    // One script: what has begun there ends there, even if this side is gone meanwhile.
+    commit: () => there((shell) => obey(shell, commitScript(records), 'write', 'replacing the files')),
     check: () => command(config.check_command, 'validate', 'the check of the server'),
     reload: () => command(config.reload_command, 'reload', 'the reload'),
-    restore: () =>
-      there(async (shell) => {
-        for (const [at, record] of records.entries()) {
-          rules.onStep?.('restore', at);
-          await obey(shell, restoreScript(record), 'rollback_failed', `putting ${record.path} back`);
-        }
-      }),
+    restore: () => there((shell) => obey(shell, restoreScript(records), 'rollback_failed', 'putting the old files back')),
     discard: () => there((shell) => obey(shell, discardScript(records), 'write', 'removing what was staged')),
     settle: () => there((shell) => obey(shell, pruneScript(records, rules.backupRetention), 'write', 'removing old backups')),
   };
 }
 
-async function obey(shell: RemoteShell, script: string, failureClass: FailureClass, what: string, input?: Uint8Array): Promise<void> {
-  const { status, output } = await shell.run(script, { ...(input && { input }) });
+async function obey(shell: RemoteShell, script: string, failureClass: FailureClass, what: string): Promise<void> {
+  const { status, output } = await shell.run(script);
   if (status !== 0)
     throw new TargetFailure(failureClass, `${what} failed with status ${status ?? 'unknown'}: ${output.trim().slice(-500)}`);
 }
