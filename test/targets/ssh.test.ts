@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { testTarget } from '#connectors/targets/inspect.ts';
 import { resumeInterrupted } from '#connectors/targets/resume.ts';
-import { deploysAndRenews, tenCases } from './cases.ts';
+import { tenCases } from './cases.ts';
 import { deployed, holds, serves, type Daemon } from './daemon.ts';
 import { apart } from './interrupted.ts';
 import { issued } from './issued.ts';
 import { startSshHost, type SshHost } from './ssh-server.ts';
 
 tenCases('nginx on a host reached by SSH', () => startSshHost());
-deploysAndRenews('the same with one file', () => startSshHost('one file'));
 
 describe('a host reached by SSH', () => {
   const first = issued();
