@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { arch, hostname, platform } from 'node:os';
 import type * as z from 'zod';
 import type { heartbeat } from '#contract/agent-protocol.ts';
+import manifest from '../../package.json' with { type: 'json' };
 import { targetTypes } from '#connectors/targets/registry.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-export const agentVersion = version;
+const { version } = manifest;
+export const agentVersion: string = version;
 
 /** What an agent says of its host. @param address of the socket to the platform */
 export function hostFacts(address: string | null): z.input<typeof heartbeat.body> {

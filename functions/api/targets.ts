@@ -1,5 +1,8 @@
 import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, type TargetBody } from '#contract/targets.ts';
 import type { TargetRecord, TargetStore } from '#adapters/postgres/targets.ts';
+import { parseConfig } from '#connectors/targets/config.ts';
+import { TargetFailure } from '#connectors/targets/failure.ts';
+import { targetOf, targetTypes } from '#connectors/targets/registry.ts';
 import { CaError } from '#domain/error.ts';
 import { page } from './page.ts';
 import { serve, type Served } from './router.ts';
@@ -25,13 +28,13 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     }),
     serve(getTarget, async ({ params }) => show(await existing(params.id))),
     serve(createTarget, async ({ body, caller }) => {
-      assertSmall(body.config);
+      assertConfig(body.type, body.config);
       const target = { id: ports.newId('tgt'), name: body.name, type: body.type, agentId: body.agent, config: body.config };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
     serve(replaceTarget, async ({ params, body, caller }) => {
-      assertSmall(body.config);
-      await existing(params.id);
+      const { type } = await existing(params.id);
+      assertConfig(type, body.config);
       const to = { name: body.name, config: body.config, enabled: body.enabled };
       const replaced = await ports.store.replace(params.id, body.version, to, caller?.id ?? '');
       if (replaced === undefined) throw new CaError('conflict', 'the target has changed since it was read, or is retired');
@@ -45,9 +48,17 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
   ];
 }
 
-function assertSmall(config: object): void {
+/** Judged as the host will judge it, but for what only the host knows. */
+function assertConfig(type: string, config: object): void {
   if (JSON.stringify(config).length > maxConfigBytes)
     throw new CaError('malformed', `the body: config: has more than ${maxConfigBytes} bytes`);
+  if (!targetTypes().includes(type)) throw new CaError('malformed', `the body: type: one of ${targetTypes().join(', ')}`);
+  try {
+    parseConfig(targetOf(type).config, config);
+  } catch (error) {
+    if (error instanceof TargetFailure) throw new CaError('malformed', `the body: config: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 function show(target: TargetRecord): TargetBody {

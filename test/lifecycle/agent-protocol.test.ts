@@ -169,6 +169,38 @@ test('given an agent without work, its polls leave PostgreSQL alone', async () =
   expect(rows).toEqual([]);
 });
 
+test.each([
+  ['of an unknown type', { type: 'abacus' }, 'type'],
+  [
+    'with a member that nobody knows',
+    { config: { cert_path: '/etc/a.crt', key_path: '/etc/a.key', verify: 'off', colour: 'red' } },
+    'colour',
+  ],
+  ['with a path that climbs', { config: { cert_path: '/etc/../a.crt', key_path: '/etc/a.key', verify: 'off' } }, 'cert_path'],
+  ['without a word about verification', { config: { cert_path: '/etc/a.crt', key_path: '/etc/a.key' } }, 'verify'],
+  ['for an agent that does not exist', { agent: 'agent-none' }, 'agent'],
+])('given a target %s, it is refused by name', async (_, more, named) => {
+  const agent = await enrolledAgent(platform, `targets-${named}`);
+  const config = { cert_path: '/etc/a.crt', key_path: '/etc/a.key', verify: 'off' };
+  const answer = await api(platform, 'POST', '/api/v1/targets', { name: 'refused', type: 'nginx', agent: agent.id, config, ...more });
+  expect([answer.status, answer.json()['detail']]).toEqual([400, expect.stringContaining(named)]);
+});
+
+test('given two people who change a target, the second hears of the first', async () => {
+  const agent = await enrolledAgent(platform, 'changed');
+  const id = await target(agent, 'changed');
+  const change = (version: number) =>
+    api(platform, 'PUT', `/api/v1/targets/${id}`, {
+      name: 'changed',
+      config: { cert_path: '/etc/b.crt', key_path: '/etc/b.key', verify: 'off' },
+      version,
+    });
+  expect([(await change(1)).status, (await change(1)).status]).toEqual([200, 409]);
+  const ended = (await api(platform, 'DELETE', `/api/v1/targets/${id}?reason=gone`)).json();
+  expect(ended).toMatchObject({ enabled: false, retired_reason: 'gone', version: 3 });
+  expect((await change(3)).status).toBe(409);
+});
+
 test('given a certificate for a target, its agent makes the key, deploys and is believed when the server serves it', async () => {
   const agent = await enrolledAgent(platform, 'whole');
   const { id, jobs } = await ordered('whole', [await target(agent, 'whole')]);
