@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { api, root, until, type Platform } from '../platform.ts';
+import { api, until, type Platform } from '../platform.ts';
+import { agentFlags, buildAgent } from '../../clients/agent/build.ts';
 import { makeToken } from './signed-agent.ts';
 
 /** A host with a TLS server and the agent program. */
@@ -33,11 +34,12 @@ export interface AgentProcess {
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-const program = join(root, 'clients/agent/certctl-agent.mjs');
-
 export async function agentHost(serverName: string): Promise<AgentHost> {
   const folder = mkdtempSync(join(tmpdir(), 'certctl-agent-'));
   const stateDir = join(folder, 'state');
+  // As it is installed: one file.
+  const program = join(folder, 'certctl-agent.mjs');
+  await buildAgent(program);
   const files = join(folder, 'tls');
   mkdirSync(files, { mode: 0o755 });
   const [certPath, keyPath] = [join(files, 'server.crt'), join(files, 'server.key')];
@@ -58,7 +60,10 @@ export async function agentHost(serverName: string): Promise<AgentHost> {
   let id = '';
   const run = (...words: readonly string[]): { code: number; out: string } => {
     try {
-      return { code: 0, out: execFileSync(process.execPath, [program, ...words, '--config', config], { encoding: 'utf8', stdio: 'pipe' }) };
+      return {
+        code: 0,
+        out: execFileSync(process.execPath, [...agentFlags, program, ...words, '--config', config], { encoding: 'utf8', stdio: 'pipe' }),
+      };
     } catch (error) {
       const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
       return { code: status, out: stdout + stderr };
@@ -108,7 +113,7 @@ export async function agentHost(serverName: string): Promise<AgentHost> {
       return answer.json()['id'] as string;
     },
     async start(env = {}) {
-      const child = spawn(process.execPath, [program, 'run', '--config', config], {
+      const child = spawn(process.execPath, [...agentFlags, program, 'run', '--config', config], {
         env: { ...process.env, ...env },
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildAgent } from '../../clients/agent/build.ts';
+import { agentFlags, buildAgent } from '../../clients/agent/build.ts';
 import { root, until } from '../platform.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'agent-program-'));
@@ -28,7 +28,7 @@ afterAll(() => {
 
 /** The program away from the repository, as an installed one is. */
 function start(): { child: ChildProcess; log: () => string; ended: Promise<number | null> } {
-  const child = spawn(process.execPath, ['--max-semi-space-size=1', file, 'run', '--state-dir', state], {
+  const child = spawn(process.execPath, [...agentFlags, file, 'run', '--state-dir', state], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -32,6 +32,7 @@ test('given an enrolled host, when a certificate is ordered for its server, then
   expect(JSON.stringify(agent.lines())).not.toContain(body);
   const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.process.pid}/status`, 'utf8'))?.[1]) / 1024;
   console.log(`the agent takes ${rss.toFixed(0)} MiB`);
+  expect(rss).toBeLessThan(80);
   expect(await agent.end('SIGTERM')).toBe(0);
 });
 
