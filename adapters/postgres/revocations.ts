@@ -52,15 +52,16 @@ const revoke = {
           SELECT $5, 'ACME', 'certificate_revoked', 'certificate', $3, jsonb_build_object('serial', $2::text, 'reason', $4::int), 'cert_lifecycle' FROM r)
   SELECT (SELECT count(*)::int FROM r) AS revoked`,
 };
+/** Whether a CA issued a serial: to a subscriber, to a CA below it, or to a responder. $1 the CA, $2 the serial */
+export const issuedHere = `(EXISTS (SELECT FROM certificates c WHERE c.ca_id = $1 AND c.serial = $2)
+            OR EXISTS (SELECT FROM certificate_authorities a WHERE a.parent_id = $1 AND a.serial = $2)
+            OR EXISTS (SELECT FROM ocsp_responders o WHERE o.ca_id = $1 AND o.serial = $2))`;
 const status = {
   name: 'certificate-status',
   text: `SELECT r.revoked_at, r.reason
          FROM (SELECT $1::text AS ca_id, $2::text AS serial) q
          LEFT JOIN revocations r USING (ca_id, serial)
-         WHERE EXISTS (SELECT FROM certificates c WHERE c.ca_id = $1 AND c.serial = $2)
-            OR EXISTS (SELECT FROM certificate_authorities a WHERE a.parent_id = $1 AND a.serial = $2)
-            OR EXISTS (SELECT FROM ocsp_responders o WHERE o.ca_id = $1 AND o.serial = $2)
-            OR r.serial IS NOT NULL`,
+         WHERE r.serial IS NOT NULL OR ${issuedHere}`,
 };
 
 /** Revocations, and what anybody may ask about a certificate's status. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { authorities } from '../shared/authorities.ts';
@@ -13,9 +14,13 @@ import { measure } from '../shared/metrics.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.artifacts, ...environment.envelope }).parse(process.env);
 
-/** crlGeneration: publishes the CRLs that lack a revocation or are past half of their life. One CA's failure leaves the others theirs. */
+const page = 1000;
+
+/** crlGeneration: publishes the CRLs that lack a revocation or are past half of their life. One CA's failure leaves the others theirs. OCSP responses
+ * that ended leave by the way. */
 export const handler = loopHandler('crlGeneration', settings, ({ database }) => {
   const store = crlStore(database);
+  const responses = ocspResponseStore(database);
   const authority = authorities(issuanceStore(database), envelope(settings.ENVELOPE_KEY_ARN));
   const publish = crlPublisher(store, artifacts(settings.ARTIFACT_BUCKET), () => chance.now());
   return async (run) => {
@@ -33,6 +38,7 @@ export const handler = loopHandler('crlGeneration', settings, ({ database }) => 
         log.error('a CRL was not published', { caId, error: error as Error });
       }
     }
+    for (let pruned = page; pruned === page && chance.now() < run.deadline;) pruned = await responses.prune(new Date(chance.now()), page);
     const { nextDue, validityLeft } = await store.outlook(new Date(chance.now()));
     if (validityLeft !== undefined) measure('CrlValidityLeft', validityLeft);
     return { processed, failed, nextDue: left || failed > 0 ? new Date(chance.now()) : nextDue };

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { responderStore } from '#adapters/postgres/responders.ts';
 import { crlStore, revocationStore } from '#adapters/postgres/revocations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
@@ -38,6 +39,7 @@ const shelf = artifacts(settings.ARTIFACT_BUCKET);
 const publish = crlPublisher(crlStore(database), shelf, () => chance.now());
 const ocsp = ocspService({
   statuses: revocationStore(database),
+  responses: ocspResponseStore(database),
   responder: responders({ store: responderStore(database), authority, envelope: sealed, chance }),
   now: () => chance.now(),
 });

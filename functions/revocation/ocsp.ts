@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { CaError } from '#domain/error.ts';
 import {
   certIdMatches,
@@ -9,17 +9,23 @@ import {
   type OcspRequest,
 } from '#domain/revocation/ocsp-request.ts';
 import { buildOcspResponse, ocspError, type OcspStatus } from '#domain/revocation/ocsp-response.ts';
+import type { KnownStatus, OcspResponseStore, PreparedResponse } from '#domain/revocation/ocsp-store.ts';
 import type { RevocationStore } from '#domain/revocation/store.ts';
 import { canonicalSerial } from '#domain/x509/serial.ts';
 import { logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
+import { log } from '../shared/log.ts';
 import type { Responder } from './responders.ts';
 
-const validitySeconds = 3600;
+/** Of a response to a nonce or to several questions, which is nobody else's. */
+const freshSeconds = 3600;
+/** Of one that is given again until half of it is over (RFC 5019 §4). */
+const preparedSeconds = 12 * 3600;
 const maxAgeSeconds = 60;
 const responseType = 'application/ocsp-response';
 
 export interface OcspPorts {
   readonly statuses: Pick<RevocationStore, 'status'>;
+  readonly responses: Pick<OcspResponseStore, 'find' | 'keep'>;
   /** Undefined when we hold no such CA. */
   readonly responder: (caId: string) => Promise<Responder | undefined>;
   readonly now: () => number;
@@ -70,32 +76,65 @@ async function answer(
   http: HttpRequest,
 ): Promise<HttpResponse> {
   if (request.certIds.some((certId) => !certIdMatches(certId, responder.issuer))) throw new OcspError('unauthorized');
-  const now = ports.now();
-  const thisUpdate = new Date(Math.floor(now / 1000) * 1000);
-  const nextUpdate = new Date(thisUpdate.getTime() + validitySeconds * 1000);
+  const [only] = request.certIds;
+  if (request.nonce === undefined && request.certIds.length === 1 && only !== undefined)
+    return cacheable(await prepared(ports, caId, responder, only), http, ports.now());
+  const { thisUpdate, nextUpdate } = life(ports.now(), freshSeconds);
   const singles = await Promise.all(
-    request.certIds.map(async (certId) => ({ certId, status: await statusOf(ports, caId, certId), thisUpdate, nextUpdate })),
+    request.certIds.map(async (certId) => {
+      const status = statusOf(await ports.statuses.status(caId, certId.serial));
+      return { certId, status, thisUpdate, nextUpdate };
+    }),
   );
-  const der = await buildOcspResponse(responder, { producedAt: thisUpdate, singles, ...(request.nonce && { nonce: request.nonce }) });
-  const cacheControl =
-    http.method === 'POST' || request.nonce !== undefined
-      ? 'no-store'
-      : `public, max-age=${maxAgeSeconds}, s-maxage=${maxAgeSeconds}, no-transform, must-revalidate`;
-  return {
-    status: 200,
-    headers: {
-      'content-type': responseType,
-      'cache-control': cacheControl,
-      'last-modified': thisUpdate.toUTCString(),
-      expires: nextUpdate.toUTCString(),
-      etag: `"${createHash('sha256').update(der).digest('hex')}"`,
-    },
-    body: http.method === 'HEAD' ? '' : der,
-  };
+  const response = await buildOcspResponse(responder, { producedAt: thisUpdate, singles, ...(request.nonce && { nonce: request.nonce }) });
+  return answered({ response, thisUpdate, nextUpdate }, 'no-store', http);
 }
 
-async function statusOf(ports: OcspPorts, caId: string, certId: CertId): Promise<OcspStatus> {
-  const status = await ports.statuses.status(caId, certId.serial);
+/** The response that was signed for this very question and status, or a new one, which is kept for the next who asks. */
+async function prepared(ports: OcspPorts, caId: string, responder: Responder, certId: CertId): Promise<PreparedResponse> {
+  const key = { caId, certId, responderId: responder.id };
+  const found = await ports.responses.find(key, new Date(ports.now()));
+  if (found.prepared !== undefined) return found.prepared;
+  // What nobody issued may be issued a moment later, and would fill the store.
+  const { thisUpdate, nextUpdate } = life(ports.now(), found.status === undefined ? freshSeconds : preparedSeconds);
+  const single = { certId, status: statusOf(found.status), thisUpdate, nextUpdate };
+  const response = await buildOcspResponse(responder, { producedAt: thisUpdate, singles: [single] });
+  if (found.status !== undefined) {
+    try {
+      await ports.responses.keep(key, found.mark, { response, thisUpdate, nextUpdate });
+    } catch (error) {
+      log.warn('an OCSP response was not kept', { caId, error: error as Error });
+    }
+  }
+  return { response, thisUpdate, nextUpdate };
+}
+
+function life(now: number, seconds: number): { readonly thisUpdate: Date; readonly nextUpdate: Date } {
+  const thisUpdate = new Date(Math.floor(now / 1000) * 1000);
+  return { thisUpdate, nextUpdate: new Date(thisUpdate.getTime() + seconds * 1000) };
+}
+
+/** A GET's answer for caches (RFC 9111, RFC 5019 §6); a POST's is for its asker alone. */
+function cacheable(response: PreparedResponse, http: HttpRequest, now: number): HttpResponse {
+  if (http.method === 'POST') return answered(response, 'no-store', http);
+  const maxAge = Math.max(0, Math.min(maxAgeSeconds, Math.floor((response.nextUpdate.getTime() - now) / 1000)));
+  return answered(response, `public, max-age=${maxAge}, s-maxage=${maxAge}, no-transform, must-revalidate`, http);
+}
+
+function answered({ response, thisUpdate, nextUpdate }: PreparedResponse, cacheControl: string, http: HttpRequest): HttpResponse {
+  const etag = `"${hash('sha256', response, 'hex')}"`;
+  const headers = {
+    'cache-control': cacheControl,
+    'last-modified': thisUpdate.toUTCString(),
+    expires: nextUpdate.toUTCString(),
+    etag,
+  };
+  if (http.method !== 'POST' && (http.headers['if-none-match'] ?? '').split(',').some((tag) => tag.trim() === etag))
+    return { status: 304, headers };
+  return { status: 200, headers: { 'content-type': responseType, ...headers }, body: http.method === 'HEAD' ? '' : response };
+}
+
+function statusOf(status: KnownStatus): OcspStatus {
   if (status === undefined) return { status: 'unknown' };
   return status === 'good' ? { status: 'good' } : { status: 'revoked', ...status };
 }

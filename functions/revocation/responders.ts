@@ -16,6 +16,7 @@ import type { Signer } from '#domain/x509/signer.ts';
 
 /** A delegated OCSP responder ready to sign (RFC 6960 §4.2.2.2). */
 export interface Responder {
+  readonly id: string;
   readonly signer: Signer;
   /** DER */
   readonly certificate: Uint8Array;
@@ -57,6 +58,7 @@ async function open(ports: Parameters<typeof responders>[0], caId: string): Prom
   const { issuer } = authority;
   const own = issuerInfo(stored.certificate);
   return {
+    id: stored.id,
     signer: await openSigner(ports.envelope, stored.sealedKey, keyContext(stored.id)),
     certificate: stored.certificate,
     keyHash: createHash('sha1').update(publicKeyBits(own.spki)).digest(),

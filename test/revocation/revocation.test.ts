@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { request, startPlatform, until, type Platform } from '../platform.ts';
+import { api, request, startPlatform, until, type Platform } from '../platform.ts';
 import { acmeClient, freshName, startResponder, type AcmeClient, type Issued, type Responder } from '../acme/client.ts';
 
 let platform: Platform;
@@ -203,6 +203,79 @@ test('OCSP answers by GET in base64, base64url and hex form, cacheable for cache
     expect(
       run('openssl', 'ocsp', '-respin', out, '-issuer', issuer, '-cert', leaf, '-CAfile', join(platform.home, 'ca.pem'), '-no_nonce'),
     ).toContain(': good');
+  }
+});
+
+/** An OCSPRequest without nonce about a certificate. */
+function question(issued: Issued): { readonly der: Buffer; readonly url: string } {
+  const { leaf, issuer } = files(issued);
+  const file = join(folder, `${randomBytes(4).toString('hex')}.der`);
+  run('openssl', 'ocsp', '-issuer', issuer, '-cert', leaf, '-no_nonce', '-reqout', file);
+  const der = readFileSync(file);
+  return { der, url: `${platform.pkiUrl}/.well-known/pki/ocsp/issuing-1/${der.toString('base64url')}` };
+}
+
+const post = (der: Buffer): ReturnType<typeof request> =>
+  request(platform, `${platform.pkiUrl}/.well-known/pki/ocsp/issuing-1`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/ocsp-request' },
+    body: der,
+  });
+
+test('a response is given again until the revocation, which changes all answers at once', async () => {
+  const issued = await client.issue(freshName());
+  const { der, url } = question(issued);
+  const first = await request(platform, url);
+  const again = [await request(platform, url), await post(der)];
+  expect(again.map(({ body }) => body.equals(first.body))).toEqual([true, true]);
+  const lastsHours = (Date.parse(first.headers['expires'] ?? '') - Date.parse(first.headers['last-modified'] ?? '')) / 3_600_000;
+  expect([lastsHours, again[1]?.headers['cache-control']]).toEqual([12, 'no-store']);
+  const unchanged = await request(platform, url, { headers: { 'if-none-match': first.headers['etag'] ?? '' } });
+  expect([unchanged.status, unchanged.body.length, unchanged.headers['etag']]).toEqual([304, 0, first.headers['etag']]);
+  expect((await client.post(revokeUrl(), payloadOf(issued, 4))).status).toBe(200);
+  const revoked = [await post(der), await request(platform, url), await post(der)];
+  expect(revoked.map(({ body }) => body.equals(first.body))).toEqual([false, false, false]);
+  expect(new Set(revoked.map(({ body }) => body.toString('hex'))).size).toBe(1);
+  expect(ocsp(issued, '-no_nonce')).toContain('Reason: superseded');
+});
+
+test('a good response that is stored after the revocation, by who asked before it, is never given', async () => {
+  const issued = await client.issue(freshName());
+  const { der, url } = question(issued);
+  const good = await request(platform, url);
+  const database = await platform.database();
+  try {
+    const serial = new X509Certificate(issued.der).serialNumber.toLowerCase().replace(/^0+/, '');
+    const before = await database.query('SELECT status FROM ocsp_responses WHERE serial = $1', [serial]);
+    expect(before.rows).toEqual([{ status: 'good' }]);
+    expect((await client.post(revokeUrl(), payloadOf(issued, 1))).status).toBe(200);
+    await post(der);
+    // The slow signer's write, whatever order the two came in.
+    await database.query(`UPDATE ocsp_responses SET status = 'good', response = $2 WHERE serial = $1`, [serial, good.body]);
+    expect((await request(platform, url)).body.equals(good.body)).toBe(false);
+    expect(ocsp(issued, '-no_nonce')).toContain('Reason: keyCompromise');
+  } finally {
+    await database.end();
+  }
+});
+
+test('what is stored is of certificates that live alone: one a question, none for serials that nobody issued, and what ended goes', async () => {
+  const issued = await client.issue(freshName());
+  const { url } = question(issued);
+  const database = await platform.database();
+  const count = async (): Promise<number> =>
+    Number((await database.query<{ n: string }>('SELECT count(*) AS n FROM ocsp_responses')).rows[0]?.n);
+  try {
+    const before = await count();
+    for (let i = 0; i < 3; i++) await request(platform, url);
+    const unknown = randomBytes(16).toString('hex');
+    await request(platform, `${platform.pkiUrl}/.well-known/pki/ocsp/issuing-1/serial/${unknown}`);
+    expect(await count()).toBe(before + 1);
+    await database.query(`UPDATE ocsp_responses SET this_update = now() - interval '2 days', next_update = now() - interval '1 day'`);
+    expect((await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run')).status).toBeLessThan(300);
+    await until('the ended responses are gone', async () => (await count()) === 0 || undefined);
+  } finally {
+    await database.end();
   }
 });
 
