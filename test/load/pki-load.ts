@@ -1,7 +1,9 @@
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import pg from 'pg';
-import { openDatabase } from '#adapters/postgres/database.ts';
+import { openDatabase, type Database } from '#adapters/postgres/database.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
+import { revocationStore } from '#adapters/postgres/revocations.ts';
 import { bitString, bitStringOctets, children, explicit, integer, oid, readDer, sequence, setOf } from '#domain/asn1/der.ts';
 import { assertKeyAllowed } from '#domain/issuance/key-policy.ts';
 import { prepareLeaf, signIntent, type SigningAuthority } from '#domain/issuance/issue.ts';
@@ -21,10 +23,12 @@ import { keyIdentifier } from '#domain/x509/public-key.ts';
 import { newSerial } from '#domain/x509/serial.ts';
 import { algorithmIdentifier } from '#domain/x509/signer.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
+import { ocspService } from '#functions/revocation/ocsp.ts';
+import type { Responder } from '#functions/revocation/responders.ts';
 import { madeProfile, makeRoot, makeSubordinate } from '../pki/made-hierarchy.ts';
 
 /**
- * One measurement in a process of its own: `node pki-load.ts leaf|ocsp|crl|store [socket folder]`. Raw crypto and the platform's code take turns, so that
+ * One measurement in a process of its own: `node pki-load.ts leaf|ocsp|crl|store|prepared [socket folder]`. Raw crypto and the platform's code take turns, so that
  * whatever else the machine does meets both; what counts is the best of the turns.
  */
 const batch = 100;
@@ -160,15 +164,7 @@ async function store(socketFolder: string): Promise<object> {
     SELECT 'bench-' || n, 'bench-' || (n % ${callers}), 'internal', 'trust_authenticated', 'ready', '[]', now() + interval '1 day'
     FROM generate_series(0, ${count - 1}) n`);
   await client.end();
-  const database = openDatabase({
-    ...owner,
-    port: 5432,
-    credentials: async () => ({ user: owner.user, password: undefined }),
-    tls: false,
-    connections: callers,
-    connectTimeoutMs: 20_000,
-    application: 'bench',
-  });
+  const database = openBench(socketFolder, callers);
   const issuance = issuanceStore(database);
   const authority = { ...(await madeAuthority()), id: 'issuing-1' };
   const requests = await csrs(500);
@@ -205,8 +201,72 @@ async function store(socketFolder: string): Promise<object> {
   return { perSecond: count / seconds, p50ms: at(0.5), p99ms: at(0.99) };
 }
 
+/** What the handler does for a question whose response is stored, the database's client included. */
+async function prepared(socketFolder: string): Promise<object> {
+  const owner = { host: socketFolder, user: 'certctl_owner', database: 'certctl' };
+  const client = new pg.Client(owner);
+  await client.connect();
+  const { rows } = await client.query<{ serial: string }>(`SELECT serial FROM certificates WHERE id LIKE 'bench-%' LIMIT 500`);
+  const signer = softwareSigner(key.privateKey);
+  const issuer = issuerOf(signer.publicKeySpki);
+  await client.query(
+    `INSERT INTO ocsp_responders (id, ca_id, serial, certificate, sealed_key, not_before, not_after)
+     VALUES ('bench', 'issuing-1', '1', '', '', now() - interval '2 days', now() - interval '1 day')`,
+  );
+  await client.end();
+  const database = openBench(socketFolder, 1);
+  const responder: Responder = {
+    id: 'bench',
+    signer,
+    certificate: randomBytes(450),
+    keyHash: issuer.keyIdentifier,
+    issuer,
+    rotateAt: Infinity,
+    certId: (serial) => certIdOf(issuer, serial),
+  };
+  const ask = ocspService({
+    statuses: revocationStore(database),
+    responses: ocspResponseStore(database),
+    responder: async () => responder,
+    now: () => Date.now(),
+  });
+  const urls = rows.map(({ serial }) => sequence(sequence(sequence(sequence(certIdOf(issuer, serial).der)))).toString('base64url'));
+  let status = 0;
+  const serve = async (index: number): Promise<void> => {
+    const tail = urls[index % urls.length] ?? '';
+    status = (
+      await ask('issuing-1', tail, { method: 'GET', headers: {}, path: '', query: '', sourceIp: '', body: Buffer.alloc(0) } as never)
+    ).status;
+  };
+  // The first round signs and stores.
+  for (let i = 0; i < urls.length; i++) await serve(i);
+  let best = Infinity;
+  for (let turn = 0; turn < turns; turn++) best = Math.min(best, await cpuMicros(serve, turn * batch));
+  await database.close();
+  return { milliseconds: best / 1000, status };
+}
+
+function openBench(socketFolder: string, connections: number): Database {
+  return openDatabase({
+    host: socketFolder,
+    database: 'certctl',
+    port: 5432,
+    credentials: async () => ({ user: 'certctl_owner', password: undefined }),
+    tls: false,
+    connections,
+    connectTimeoutMs: 20_000,
+    application: 'bench',
+  });
+}
+
 const [, , which, socketFolder] = process.argv;
-const cases: Readonly<Record<string, () => Promise<object>>> = { leaf, ocsp, crl, store: () => store(socketFolder ?? '') };
+const cases: Readonly<Record<string, () => Promise<object>>> = {
+  leaf,
+  ocsp,
+  crl,
+  store: () => store(socketFolder ?? ''),
+  prepared: () => prepared(socketFolder ?? ''),
+};
 const run = cases[which ?? ''];
-if (run === undefined) throw new Error('leaf, ocsp, crl or store');
+if (run === undefined) throw new Error('leaf, ocsp, crl, store or prepared');
 console.log(JSON.stringify(await run()));
