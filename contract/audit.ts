@@ -71,6 +71,40 @@ export const exportAudit = route({
   status: 200,
 });
 
+export const createAuditExport = route({
+  operation: 'createAuditExport',
+  command: 'audit-exports create',
+  method: 'POST',
+  path: '/api/v1/audit/exports',
+  summary:
+    'Writes audit events to files, newest first, and answers links that anybody may follow for a quarter of an hour; with more left, next_cursor goes on',
+  permission: 'audit.export',
+  params: nothing,
+  query: nothing,
+  body: z.strictObject({
+    ...filters,
+    format: z.enum(['ndjson', 'csv']).default('ndjson'),
+    cursor: z
+      .string()
+      .regex(/^[0-9]{1,18}$/, 'the next_cursor of an answer')
+      .optional(),
+  }),
+  answer: z.strictObject({
+    parts: z.array(
+      z.strictObject({
+        url: z.string(),
+        rows: z.number().int(),
+        bytes: z.number().int(),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256, hex'),
+      }),
+    ),
+    rows: z.number().int(),
+    expires_at: z.string(),
+    next_cursor: z.string().nullable(),
+  }),
+  status: 201,
+});
+
 export const getAuditChain = route({
   operation: 'getAuditChain',
   command: 'audit chain',

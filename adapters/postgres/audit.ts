@@ -2,7 +2,7 @@ import type { Break, Link, SealedRow } from '#domain/audit/chain.ts';
 import { seal } from '#domain/audit/chain.ts';
 import type { AuditCategory, AuditEvent } from '#domain/audit/event.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
-import type { Database } from './database.ts';
+import type { Database, Session } from './database.ts';
 import { slice, type Condition, type Keyset } from './keyset.ts';
 
 /** What to look for; undefined members mean everything. */
@@ -45,6 +45,17 @@ export interface AuditTrail {
   /** How far the walk came; `begins` when it set out from the beginning. */
   noteVerified(to: Link, firstBreak: Break | undefined, begins: boolean): Promise<void>;
   noteAnchored(seq: number): Promise<void>;
+  /** Who takes the trail elsewhere is part of it. */
+  noteExport(actor: string, details: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Seals what has committed, waiting a second for others who seal: they may have looked before. */
+  sealNow(): Promise<void>;
+  /** A refusal, unless there were many of this actor, or very many in all, within a minute. */
+  noteRefusal(refusal: {
+    readonly actor: string;
+    readonly actorType: 'APIKey' | 'Anonymous';
+    readonly resourceId: string;
+    readonly details: Readonly<Record<string, unknown>>;
+  }): Promise<void>;
   /** How many events wait to be sealed, and since when the oldest. */
   unsealed(): Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
 }
@@ -96,6 +107,22 @@ const noteAnchored = {
   text: `UPDATE audit_head SET anchored_seq = greatest(anchored_seq, $1), anchored_at = now()`,
 };
 
+const noteExport = {
+  name: 'audit-export-noted',
+  text: `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category) VALUES ($1, 'APIKey', 'exportAudit', 'audit', 'audit', $2, 'auth')`,
+};
+const refusalsOfOne = 10;
+const refusalsOfAll = 300;
+const noteRefusal = {
+  name: 'audit-refusal',
+  text: `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+    SELECT $1, $2, 'refused', 'route', $3, $4, 'auth'
+    WHERE (SELECT count(*) FROM (SELECT FROM audit_events WHERE actor = $1 AND at > now() - interval '1 minute' AND action = 'refused' LIMIT ${refusalsOfOne}) o) < ${refusalsOfOne}
+      AND (SELECT count(*) FROM (SELECT FROM audit_events WHERE action = 'refused' AND at > now() - interval '1 minute' LIMIT ${refusalsOfAll}) a) < ${refusalsOfAll}`,
+};
+const patience = { name: 'audit-patience', text: `SELECT set_config('lock_timeout', '1000', true)` };
+const sealPage = 2000;
+
 interface EventRow {
   id: string | null;
   at: string;
@@ -121,28 +148,38 @@ interface HeadRow {
   anchored_at: Date | null;
 }
 
+/** Seals at most `limit` events under the head's lock. */
+async function sealIn(session: Session, limit: number): Promise<number> {
+  const [last] = await session.query<{ seq: string; hash: Buffer }>(lockHead, []);
+  if (last === undefined) throw new Error('the audit chain has no head');
+  const events = (await session.query<EventRow>(unsealed, [limit])).map(eventOf);
+  const sealed = seal({ seq: Number(last.seq), hash: last.hash }, events);
+  const end = sealed.at(-1);
+  if (end !== undefined) {
+    await session.query(insertSeals, [sealed.map(({ seq }) => seq), sealed.map(({ event }) => event.id), sealed.map(({ hash }) => hash)]);
+    await session.query(moveHead, [end.seq, end.hash]);
+  }
+  // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
+  if (events.length < limit) await session.query(settle, []);
+  return events.length;
+}
+
 export function auditTrail(database: Database): AuditTrail {
   return {
     list: (page, filter) => slice(database, auditList, page, auditConditions(filter), listedOf),
-    seal: (limit) =>
-      database.transaction(async (session) => {
-        const [last] = await session.query<{ seq: string; hash: Buffer }>(lockHead, []);
-        if (last === undefined) throw new Error('the audit chain has no head');
-        const events = (await session.query<EventRow>(unsealed, [limit])).map(eventOf);
-        const sealed = seal({ seq: Number(last.seq), hash: last.hash }, events);
-        const end = sealed.at(-1);
-        if (end !== undefined) {
-          await session.query(insertSeals, [
-            sealed.map(({ seq }) => seq),
-            sealed.map(({ event }) => event.id),
-            sealed.map(({ hash }) => hash),
-          ]);
-          await session.query(moveHead, [end.seq, end.hash]);
-        }
-        // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
-        if (events.length < limit) await session.query(settle, []);
-        return events.length;
-      }),
+    seal: (limit) => database.transaction((session) => sealIn(session, limit)),
+    async sealNow() {
+      await database.transaction(async (session) => {
+        await session.query(patience, []);
+        await sealIn(session, sealPage);
+      });
+    },
+    async noteExport(actor, details) {
+      await database.query(noteExport, [actor, JSON.stringify(details)]);
+    },
+    async noteRefusal({ actor, actorType, resourceId, details }) {
+      await database.query(noteRefusal, [actor, actorType, resourceId, JSON.stringify(details)]);
+    },
     async head() {
       const [row] = await database.query<HeadRow>(head, []);
       if (row === undefined) throw new Error('the audit chain has no head');

@@ -40,6 +40,7 @@ interface Globals extends Given {
 const nouns: Readonly<Record<string, string>> = {
   agents: 'programs on hosts that make keys and deploy certificates',
   audit: 'who did what, and the chain over it',
+  'audit-exports': 'audit events as files',
   auth: 'who the caller is',
   cas: 'certificate authorities',
   certs: 'managed certificates',

@@ -26,6 +26,7 @@ const withheld = new Set([
   'createChannel',
   'getOpenApi',
   'exportAudit',
+  'createAuditExport',
   'createIntermediate',
   'importIntermediateCertificate',
   'retireIntermediate',

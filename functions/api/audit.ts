@@ -1,13 +1,16 @@
-import { exportAudit, getAuditChain, listAudit, verifyAudit, type AuditEventBody } from '#contract/audit.ts';
+import { createAuditExport, exportAudit, getAuditChain, listAudit, verifyAudit, type AuditEventBody } from '#contract/audit.ts';
 import type { AuditFilter, AuditTrail, ListedEvent } from '#adapters/postgres/audit.ts';
 import type { AnchorStore } from '#adapters/s3/anchors.ts';
 import { genesis, type Link } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
+import type { Wake } from '../shared/wake.ts';
+import { exportParts, linkSeconds, type ExportPorts } from './audit-export.ts';
 import { serve, serveList, type Input, type Served } from './router.ts';
 
-export interface AuditPorts {
+export interface AuditPorts extends Omit<ExportPorts, 'show' | 'trail'> {
   readonly trail: AuditTrail;
   readonly anchors: AnchorStore;
+  readonly wake: Wake;
   readonly now: () => number;
 }
 
@@ -18,10 +21,24 @@ const sealPage = 2000;
 export function auditOperations(ports: AuditPorts): readonly Served[] {
   return [
     serveList(listAudit, ({ query, page }) => ports.trail.list(page, filterOf(query)), show),
-    serve(exportAudit, async ({ query }) => {
+    serve(exportAudit, async ({ query, caller }) => {
       const page = { sort: 'at', descending: true, after: undefined, limit: query.limit };
       const { rows } = await ports.trail.list(page, { ...filterOf(query), before: query.cursor });
+      const { cursor: _, limit: __, ...filters } = query;
+      await ports.wake();
+      await ports.trail.noteExport(caller?.id ?? '', { ...filters, format: 'ndjson', rows: rows.length });
       return rows.map((event) => `${JSON.stringify(show(event))}\n`).join('');
+    }),
+    serve(createAuditExport, async ({ body: { format, cursor, ...filters }, caller }) => {
+      const { parts, lastId } = await exportParts({ ...ports, show }, { ...filterOf(filters), before: cursor }, format);
+      const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+      await ports.trail.noteExport(caller?.id ?? '', { ...filters, format, rows });
+      return {
+        parts: parts.map((part) => ({ ...part })),
+        rows,
+        expires_at: new Date(ports.now() + linkSeconds * 1000).toISOString(),
+        next_cursor: lastId ?? null,
+      };
     }),
     serve(getAuditChain, async () => {
       const [chain, unsealed] = await Promise.all([ports.trail.head(), ports.trail.unsealed()]);

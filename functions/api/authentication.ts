@@ -37,7 +37,7 @@ export function authentication(ports: AuthenticationPorts): (authorization: stri
   };
 
   return async (authorization, address) => {
-    const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]{16,512})$/.exec(authorization ?? '') ?? [];
+    const token = tokenOf(authorization);
     if (token === undefined) throw unauthenticated();
     const digest = createHash('sha256').update(token).digest('base64');
     if ((proven.get(digest) ?? 0) > ports.now()) {
@@ -55,6 +55,11 @@ export function authentication(ports: AuthenticationPorts): (authorization: stri
     }
     return proof;
   };
+}
+
+/** The bearer token of a header field that has the form of one. */
+export function tokenOf(authorization: string | undefined): string | undefined {
+  return /^Bearer ([A-Za-z0-9._~+/=-]{16,512})$/.exec(authorization ?? '')?.[1];
 }
 
 function isUnauthenticated(error: unknown): boolean {

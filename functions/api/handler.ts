@@ -33,12 +33,15 @@ import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { targetStore } from '#adapters/postgres/targets.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
+import { linkSigner } from '#adapters/s3/signed-link.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { authorities } from '../shared/authorities.ts';
+import { CaError } from '#domain/error.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
 import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
+import { log } from '../shared/log.ts';
 import { newId } from '../shared/new-id.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 import { waker } from '../shared/wake.ts';
@@ -63,7 +66,7 @@ import { agentAuthentication } from './agent-authentication.ts';
 import { agentProtocolOperations } from './agent-protocol.ts';
 import { agentOperations } from './agents.ts';
 import { auditOperations } from './audit.ts';
-import { authentication } from './authentication.ts';
+import { authentication, tokenOf } from './authentication.ts';
 import { cursors } from './cursor.ts';
 import { crossCertificateOperations } from './cross-certificates.ts';
 import { deploymentOperations } from './deployments.ts';
@@ -111,6 +114,8 @@ const now = (): number => chance.now();
 const wake = waker(store, now);
 const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
 const profiles = profileAdministration(database);
+const trail = auditTrail(database);
+const bucket = artifacts(settings.ARTIFACT_BUCKET);
 const approvalStore = approvals(database, replaceProfile);
 const mirror = profileMirror(dynamodb, settings.STATE_TABLE);
 const door = z.object({ suffix: z.string() }).optional();
@@ -133,7 +138,15 @@ const route = router(
       chance,
     }),
     ...metaOperations({ publicBaseUrl: settings.PUBLIC_BASE_URL }),
-    ...auditOperations({ trail: auditTrail(database), anchors: anchorStore(artifacts(settings.ARTIFACT_BUCKET)), now }),
+    ...auditOperations({
+      trail,
+      anchors: anchorStore(bucket),
+      artifacts: bucket,
+      link: linkSigner(settings.ARTIFACT_BUCKET),
+      wake,
+      newId,
+      now,
+    }),
     ...accessOperations({ store: apiKeys(database), chance, newId }),
     ...profileOperations({
       store: profiles,
@@ -221,6 +234,7 @@ const route = router(
   {
     caller: async (request) => {
       const caller = await callerOf(request.headers['authorization'], addressOf(request.sourceIp));
+      askers.set(request, caller.id);
       await limits.of(request).take('api-principal', caller.id);
       return caller;
     },
@@ -232,7 +246,8 @@ const route = router(
   },
   {
     changing: () => wake(),
-    changed: async () => undefined,
+    // What cannot be sealed now is sealed by its loop, which was woken.
+    changed: () => trail.sealNow().catch((error: unknown) => log.warn('the audit trail was not sealed at once', { error: String(error) })),
     cursors: knownOnce(async () =>
       cursors(
         await madeOnce(dynamodb, settings.STATE_TABLE, { pk: 'cursor-secret', attribute: 'secret', make: async () => chance.random(32) }),
@@ -241,6 +256,30 @@ const route = router(
     once: once(keys, sealed),
   },
 );
+
+// Who asked, for a refusal that comes after that was known.
+const askers = new WeakMap<HttpRequest, string>();
+
+/** A refusal of who may not, or of a key that is none. A request without a key wakes no database, so it is only logged. */
+async function noteRefusal(error: unknown, request: HttpRequest): Promise<void> {
+  const code = error instanceof CaError ? error.code : undefined;
+  const asker = askers.get(request);
+  const guessed = code === 'unauthenticated' && tokenOf(request.headers['authorization']) !== undefined;
+  if (!guessed && (code !== 'unauthorized' || asker === undefined)) return;
+  try {
+    const address = addressOf(request.sourceIp);
+    await wake();
+    await trail.noteRefusal({
+      actor: asker ?? `anonymous:${address}`,
+      actorType: asker === undefined ? 'Anonymous' : 'APIKey',
+      resourceId: `${request.method} ${request.path}`.slice(0, 256),
+      details: { code, address },
+    });
+    await trail.sealNow();
+  } catch (cause) {
+    log.warn('a refusal was not noted', { requestId: request.requestId, error: String(cause) });
+  }
+}
 
 /** Asked for when it is first needed; after a failure again. */
 function knownOnce<T>(ask: () => Promise<T>): () => Promise<T> {
@@ -259,6 +298,7 @@ export const handler = httpFunction(serve, {
   refuse: async (error, request) => {
     const problem = problemOf(error, request?.requestId);
     logRefusal(error, request, problem.status);
+    if (request !== undefined) await noteRefusal(error, request);
     return dressed(problem, request);
   },
 });

@@ -102,7 +102,7 @@ export function serveList<R extends Route, Row>(
 export interface RouterPorts {
   /** Called before an operation that changes something: its audit row wants to be sealed. */
   readonly changing: () => Promise<void>;
-  /** Called after it, whatever came of it. */
+  /** Called after one that did. */
   readonly changed: () => Promise<void>;
   readonly cursors: () => Promise<Cursors>;
   readonly once: Once;
@@ -151,14 +151,12 @@ export function router(
       );
     };
     if (route.method === 'GET') return answered();
-    return ports.once(request, route, caller, async () => {
+    const response = await ports.once(request, route, caller, async () => {
       await ports.changing();
-      try {
-        return await answered();
-      } finally {
-        await ports.changed();
-      }
+      return answered();
     });
+    await ports.changed();
+    return response;
   };
 }
 

@@ -39,7 +39,11 @@ export class DataStack extends Stack {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       removalPolicy: this.#removalPolicy,
-      lifecycleRules: [{ noncurrentVersionExpiration: Duration.days(90) }],
+      lifecycleRules: [
+        { noncurrentVersionExpiration: Duration.days(90) },
+        // Exports of the audit trail are fetched at once, or made anew.
+        { prefix: 'audit/exports/', expiration: Duration.days(1), noncurrentVersionExpiration: Duration.days(1) },
+      ],
     });
     Validations.of(this.artifacts).acknowledge({
       id: 'AwsSolutions-S1',

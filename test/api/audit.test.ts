@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type pg from 'pg';
 import { invoke } from '../cloud.ts';
-import { api, request, startPlatform, until, type Platform } from '../platform.ts';
+import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 
 let platform: Platform;
 let database: pg.Client;
@@ -18,6 +19,7 @@ afterAll(async () => {
 interface Event {
   readonly id: string;
   readonly action: string;
+  readonly actor_type: string;
   readonly resource_id: string;
   readonly seq: number | null;
   readonly hash: string | null;
@@ -184,3 +186,51 @@ test('the auditor exports a time as NDJSON, a line an event, and sees nothing el
   expect(events.map(({ action }) => action)).toEqual(['grantRole', 'createApiKey', expect.any(String)]);
   expect((await request(platform, `${platform.url}/api/v1/certificates`, { headers })).status).toBe(403);
 });
+
+test('a change is sealed when its answer comes', async () => {
+  await change();
+  const [event] = (await list('?action=createEabKey&limit=1')).items;
+  expect(event!.seq).not.toBe(null);
+});
+
+test('who may not, and keys that are none, are in the trail: some of many, and none of what brings no key', async () => {
+  const key = (await api(platform, 'POST', '/api/v1/auth/keys', { name: 'refused', roles: [{ role: 'r-auditor' }] })).json();
+  const ask = (authorization: string | undefined): Promise<Answer> =>
+    request(platform, `${platform.url}/api/v1/profiles`, { headers: authorization === undefined ? {} : { authorization } });
+  for (let i = 0; i < 14; i++) expect((await ask(`Bearer ${String(key['token'])}`)).status).toBe(403);
+  for (let i = 0; i < 3; i++) expect((await ask(`Bearer ck_0000000${i}_${'x'.repeat(43)}`)).status).toBe(401);
+  for (let i = 0; i < 3; i++) expect((await ask(undefined)).status).toBe(401);
+  const mine = await list(`?action=refused&actor=${String(key['id'])}&limit=100`);
+  expect(mine.items).toHaveLength(10);
+  expect(mine.items[0]).toMatchObject({ actor_type: 'APIKey', resource_id: 'GET /api/v1/profiles', details: { code: 'unauthorized' } });
+  const strangers = (await list('?action=refused&limit=100')).items.filter((event) => event.actor_type === 'Anonymous');
+  expect(strangers).toHaveLength(3);
+  expect(JSON.stringify(strangers)).not.toContain('xxxxxxxx');
+});
+
+test.each(['ndjson', 'csv'])(
+  'an export as %s lies behind a link, part by part, with its sum, and is itself in the trail',
+  async (format) => {
+    for (let i = 0; i < 3; i++) await change();
+    const before = new Date().toISOString();
+    const made = await api(platform, 'POST', '/api/v1/audit/exports', { format, until: before, action: 'createEabKey' });
+    expect(made.status).toBe(201);
+    const { parts, rows, next_cursor } = made.json() as {
+      parts: { url: string; rows: number; bytes: number; sha256: string }[];
+      rows: number;
+      next_cursor: string | null;
+    };
+    expect([parts.length, parts[0]!.rows, next_cursor]).toEqual([1, rows, null]);
+    const file = Buffer.from(await (await fetch(parts[0]!.url)).arrayBuffer());
+    expect([file.length, createHash('sha256').update(file).digest('hex')]).toEqual([parts[0]!.bytes, parts[0]!.sha256]);
+    expect(
+      file
+        .toString('utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    ).toHaveLength(format === 'csv' ? rows + 1 : rows);
+    expect(parts[0]!.url).toMatch(/X-Amz-Expires=900.*X-Amz-Signature=/);
+    const [noted] = (await list('?action=exportAudit&limit=1')).items;
+    expect(noted).toMatchObject({ details: { format, rows, action: 'createEabKey' } });
+  },
+);

@@ -24,6 +24,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'GET /api/v1/audit': 'aovmcu',
   'GET /api/v1/audit/chain': 'aovmcu',
   'GET /api/v1/audit/export': 'au',
+  'POST /api/v1/audit/exports': 'au',
   'POST /api/v1/audit/verify': 'aovmcu',
   'GET /api/v1/auth/me': '*',
   'GET /api/v1/auth/permissions': '*',
