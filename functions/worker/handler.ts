@@ -7,6 +7,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
+import { auditTrail } from '#adapters/postgres/audit.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { intentStore } from '#adapters/postgres/issuance-intents.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
@@ -55,6 +56,7 @@ const leaseSeconds = 60;
 const dice = (): number => Buffer.from(chance.random(4)).readUInt32BE() / 2 ** 32;
 const database = connectDatabase(settings, 'worker', 60_000);
 const jobs = jobStore(database);
+const trail = auditTrail(database);
 const notifications = notificationStore(database);
 const issuance = issuanceStore(database);
 const authority = authorities(issuance, envelope(settings.ENVELOPE_KEY_ARN));
@@ -127,6 +129,8 @@ export async function handler(event: SQSEvent | { readonly warmup: true }, _cont
   const failures = await Promise.all(
     event.Records.map(async (record) => ((await isDone(record)) ? [] : [{ itemIdentifier: record.messageId }])),
   );
+  // What cannot be sealed now is sealed by its loop, which was woken.
+  await trail.sealNow().catch((error: unknown) => log.warn('the audit trail was not sealed at once', { error: String(error) }));
   return { batchItemFailures: failures.flat() };
 }
 
