@@ -77,6 +77,6 @@ async function runRemote(
 function reasonOf(host: string, output: string): string {
   if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|no matching host key type/.test(output))
     return `${host} shows another host key than the one that is pinned`;
-  if (/Permission denied/.test(output)) return `${host} does not admit this identity`;
+  if (output.includes('Permission denied')) return `${host} does not admit this identity`;
   return `no SSH session with ${host}: ${output.trim().slice(-300)}`;
 }
