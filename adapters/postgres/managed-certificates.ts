@@ -128,7 +128,7 @@ export interface ManagedCertificates {
 const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
 /** Whether a job is about a certificate: itself, or the share of an agent in it. */
 const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
-const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, c.serial, m.not_before, m.not_after,
+const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, (SELECT c.serial FROM certificates c WHERE c.id = m.current_id) AS serial, m.not_before, m.not_after,
   coalesce(m.renew_at, (SELECT min(h.renew_at) FROM certificate_holders h WHERE h.certificate_id = m.id)) AS renew_at, m.key_source, m.key_algorithm,
   ARRAY(SELECT t.target_id FROM certificate_targets t WHERE t.certificate_id = m.id ORDER BY t.target_id) AS targets,
   (SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_or(t.last_error IS NOT NULL) THEN 'failed' WHEN bool_and(coalesce(t.deployed_id = h.current_id, false)) THEN 'verified' ELSE 'pending' END
@@ -139,7 +139,7 @@ const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, 
   (SELECT status FROM jobs WHERE ${isAbout} AND type IN ('issuance', 'renewal', 'csr') AND ${active} LIMIT 1) AS job,
   coalesce(m.last_error, (SELECT max(h.last_error) FROM certificate_holders h WHERE h.certificate_id = m.id),
            (SELECT max(t.last_error) FROM certificate_targets t WHERE t.certificate_id = m.id)) AS last_error, m.version, m.created_at, m.updated_at`;
-const from = `managed_certificates m LEFT JOIN certificates c ON c.id = m.current_id`;
+const from = 'managed_certificates m';
 export const certificateList: Keyset = {
   columns,
   from,
