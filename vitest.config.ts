@@ -15,7 +15,15 @@ export default defineConfig({
         test: {
           name: 'platform',
           include: ['{domain,contract,connectors,adapters,clients,functions,infra,test}/**/*.test.ts'],
-          exclude: ['test/infra/**', 'test/interop/**', 'test/deploy/**', 'test/targets/**', '**/*.long.test.ts', 'node_modules/**'],
+          exclude: [
+            'test/infra/**',
+            'test/interop/**',
+            'test/deploy/**',
+            'test/targets/**',
+            'test/life/**',
+            '**/*.long.test.ts',
+            'node_modules/**',
+          ],
         },
       },
       // The CDK takes seconds to load, and what is synthesized once serves every test of the same configuration.
