@@ -313,7 +313,7 @@ test('the connector opens only seals that were made for it, and has neither data
   const decrypt = statementsOf('connector').find((statement) => JSON.stringify(statement.Action).includes('kms:Decrypt')) as Statement & {
     Condition: unknown;
   };
-  expect(decrypt.Condition).toEqual({ StringLike: { 'kms:EncryptionContext:certctl': 'connector:*' } });
+  expect(decrypt.Condition).toEqual({ StringLike: { 'kms:EncryptionContext:certctl': ['connector:*'] } });
   expect(statementsOf('connector').flatMap((statement) => statement.Action)).toEqual([
     'logs:CreateLogStream',
     'logs:PutLogEvents',
