@@ -205,12 +205,17 @@ function permitted(caller: Caller | undefined, { permission, scope }: Route): Re
   return reach;
 }
 
+const maxVersion = 2 ** 31 - 1;
+
 /** @throws {CaError} `preconditionRequired` without If-Match (RFC 6585 §3), `malformed` */
 function expectedOf(request: HttpRequest): number | undefined {
   const said = request.headers['if-match'];
   if (said === undefined) throw new CaError('preconditionRequired', 'say in If-Match which version is meant: the ETag that you read, or *');
   if (!entityTag.safeParse(said).success) throw new CaError('malformed', 'the header: If-Match: an ETag as it was read, like "v3", or *');
-  return said === '*' ? undefined : Number(said.slice(2, -1));
+  if (said === '*') return undefined;
+  const version = Number(said.slice(2, -1));
+  // Versions are counted in 31 bits, from 1: a tag beyond them is one that nothing has had.
+  return version > maxVersion ? 0 : version;
 }
 
 function readQuery(request: HttpRequest): Record<string, string> {

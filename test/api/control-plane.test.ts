@@ -63,6 +63,12 @@ test('a profile is replaced only by who read its newest version, and each change
     api(platform, 'PUT', '/api/v1/profiles/team', { name: 'Later' }, tag === undefined ? {} : { 'if-match': tag });
   expect((await put()).status).toBe(428);
   for (const tag of ['"v9007199254740990"', 'v2', 'W/"v2"', '"v1", "v2"']) expect([tag, (await put(tag)).status]).toEqual([tag, 400]);
+  // No row counts so far.
+  expect((await put('"v4520883398"')).status).toBe(412);
+  const team = String((await api(platform, 'POST', '/api/v1/teams', { name: 'counted' })).json()['id']);
+  const remove = (tag: string): Promise<Answer> => api(platform, 'DELETE', `/api/v1/teams/${team}`, undefined, { 'if-match': tag });
+  expect((await remove('"v4520883398"')).status).toBe(412);
+  expect((await remove('"v1"')).status).toBe(200);
   expect((await api(platform, 'GET', '/api/v1/profiles/team')).headers['etag']).toBe('"v2"');
   const database = await platform.database();
   try {
