@@ -160,6 +160,8 @@ function makePool(options: DatabaseOptions, credentials: Credentials): pg.Pool {
   });
   // A connection that dies while it idles is only noticed; the next query opens another.
   pool.on('error', () => undefined);
+  // One that dies in use, between two statements, fails the next; without a listener it would end the process instead.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
@@ -167,7 +169,7 @@ function isLost(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return (
     (code !== undefined && lostBeforeWork.has(code)) ||
-    /terminat|timeout exceeded when trying to connect|Connection ended|Query read timeout/i.test(message ?? '')
+    /terminat|timeout exceeded when trying to connect|Connection ended|not queryable|Query read timeout/i.test(message ?? '')
   );
 }
 

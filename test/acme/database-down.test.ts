@@ -17,7 +17,7 @@ afterEach(() => platform.stop());
 const order = (): ReturnType<AcmeClient['post']> =>
   client.post(String(client.directory['newOrder']), { identifiers: [{ type: 'dns', value: 'a.example.com' }] });
 
-test('a database that is there but silent is a 503 problem, not a hang', { timeout: 60_000 }, async () => {
+test('a database that is there but silent is a 503 problem, not a hang', { timeout: 120_000 }, async () => {
   process.kill(platform.instance.postgres, 'SIGSTOP');
   const children = childrenOf(platform.instance.postgres);
   for (const pid of children) process.kill(pid, 'SIGSTOP');
