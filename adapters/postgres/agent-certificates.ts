@@ -1,7 +1,7 @@
 import { CaError } from '#domain/error.ts';
 import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
 import type { Database } from './database.ts';
-import { creationRefusal, type CertificateChange } from './managed-certificates.ts';
+import { creationRefusal, type NewCertificate } from './managed-certificates.ts';
 import { holdToPolicies } from './policies.ts';
 
 /** Jobs that were made, and whose they are. */
@@ -18,14 +18,7 @@ export interface AgentCertificates {
    * @throws {CaError} `conflict`, `malformed`
    */
   create(
-    certificate: {
-      readonly id: string;
-      readonly name: string;
-      readonly profileId: string;
-      readonly issuerId: string;
-      readonly change: CertificateChange;
-      readonly commonName: string | undefined;
-      readonly sans: readonly { readonly type: string; readonly value: string }[];
+    certificate: NewCertificate & {
       readonly keyAlgorithm: AgentKeyAlgorithm;
       readonly targetIds: readonly string[];
     },

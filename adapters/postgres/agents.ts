@@ -6,18 +6,11 @@ import { isDuplicate, type Database, type Session } from './database.ts';
 export type AgentStatus = 'online' | 'offline' | 'degraded';
 
 /** An agent as its operators see it. */
-export interface AgentRecord {
+export interface AgentRecord extends AgentFacts {
   readonly id: string;
   readonly name: string;
-  readonly hostname: string;
   readonly status: AgentStatus;
   readonly statusReason: string | undefined;
-  readonly os: string;
-  readonly architecture: string;
-  readonly version: string;
-  readonly ipAddress: string | undefined;
-  readonly capabilities: readonly string[];
-  readonly clockSkew: number;
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKey: Uint8Array;
   readonly lastSeenAt: Date;

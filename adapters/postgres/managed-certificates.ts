@@ -96,20 +96,24 @@ export function conditionsOf(filter: CertificateFilter): readonly Condition[] {
   ];
 }
 
+/** A certificate to be made, whoever makes its key. */
+export interface NewCertificate {
+  readonly id: string;
+  readonly name: string;
+  readonly profileId: string;
+  readonly issuerId: string;
+  readonly change: CertificateChange;
+  readonly commonName: string | undefined;
+  readonly sans: readonly { readonly type: string; readonly value: string }[];
+}
+
 export interface ManagedCertificates {
   /** Of what the caller may see. */
   list(page: PageRequest, filter: CertificateFilter): Promise<Slice<ManagedRecord>>;
   find(id: string): Promise<ManagedRecord | undefined>;
   /** Certificate, its first job, outbox and audit in one commit. @throws {CaError} `conflict`, `malformed` */
   create(
-    certificate: {
-      readonly id: string;
-      readonly name: string;
-      readonly profileId: string;
-      readonly issuerId: string;
-      readonly change: CertificateChange;
-      readonly commonName: string | undefined;
-      readonly sans: readonly { readonly type: string; readonly value: string }[];
+    certificate: NewCertificate & {
       readonly csr: Uint8Array;
       readonly keepCsr: boolean;
       readonly jobId: string;

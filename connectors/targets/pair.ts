@@ -34,6 +34,19 @@ export function pairPaths({ cert_path, key_path, pem_path }: PairPaths): string[
   return [pem_path, cert_path, key_path].filter((name) => name !== undefined);
 }
 
+/** A file of the issuers alone, where one is named. */
+export const chainField = { chain_path: path.optional() };
+type WithChain = Pair & { readonly chain_path?: string | undefined };
+
+export function pairAndChainPaths(config: WithChain): string[] {
+  return [...pairPaths(config), ...(config.chain_path === undefined ? [] : [config.chain_path])];
+}
+
+export function chainFiles({ chain_path, cert_file_mode }: WithChain, material: Material): WantedFile[] {
+  if (chain_path === undefined) return [];
+  return [{ path: chain_path, content: Buffer.from(material.chainPem), secret: false, mode: cert_file_mode, owner: undefined }];
+}
+
 /** The files of a pair; the key comes first, so that it is in place before its certificate. @param order of the parts of a `pem_path` */
 export async function pairFiles(pair: Pair, material: Material, order: 'key first' | 'key last' = 'key last'): Promise<WantedFile[]> {
   const certificates = material.leafPem + material.chainPem;

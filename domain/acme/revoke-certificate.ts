@@ -8,9 +8,10 @@ import { thumbprint, type PublicJwk } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import type { AcmePorts } from './ports.ts';
 import { presentAccount } from './update-account.ts';
+import { reasonCode } from '../revocation/reason.ts';
 
 const allowedReasons = new Set([0, 1, 3, 4, 5, 9]);
-const keyCompromise = 1;
+const { keyCompromise } = reasonCode;
 
 /**
  * Revokes a certificate for the account that ordered it, an account that controls all its names, or the holder of its key

@@ -11,6 +11,7 @@ import type { BulkCertificates, Candidate } from '#adapters/postgres/bulk-certif
 import { conditionsOf, type CertificateFilter } from '#adapters/postgres/managed-certificates.ts';
 import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Wake } from '../shared/wake.ts';
 import { serve, type Served } from './router.ts';
 
@@ -27,16 +28,6 @@ export interface BulkPorts {
 type Criteria = Omit<CertificateFilter, 'reach'> & { readonly dry_run: boolean };
 
 const cap = 1000;
-// RFC 5280 §5.3.1
-const reasonCodes: Readonly<Record<(typeof reasons)[number], number>> = {
-  unspecified: 0,
-  keyCompromise: 1,
-  caCompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  privilegeWithdrawn: 9,
-};
 
 /** The operations of `contract/certificates.ts` that revoke, and those that change many at once. */
 export function bulkOperations(ports: BulkPorts): readonly Served[] {
@@ -62,7 +53,7 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
   };
   const revoke = async (ids: readonly string[], reason: (typeof reasons)[number], actor: string): Promise<readonly string[]> => {
     await ports.wake('jobProcessor', 'notificationProcess');
-    const revoked = await ports.store.revoke(ids, reasonCodes[reason], actor);
+    const revoked = await ports.store.revoke(ids, reasonCode[reason], actor);
     await Promise.all(revoked.jobIds.map((jobId) => ports.hint({ jobId })));
     // Many more find their way by their loop.
     await Promise.all(revoked.notificationIds.slice(0, 10).map((notificationId) => ports.hint({ notificationId })));

@@ -124,8 +124,8 @@ const limits = connectLimiter('api', process.env);
 const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
 
 const agents = agentStore(database);
-const agentOf = agentAuthentication({ states: agentStates(dynamodb, settings.STATE_TABLE), now });
 const states = agentStates(dynamodb, settings.STATE_TABLE);
+const agentOf = agentAuthentication({ states, now });
 const tell = agentTeller({ agents, states, outbox: outboxStore(database) });
 const certificates = managedCertificates(database);
 

@@ -17,6 +17,7 @@ import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';
 import { pemChain, toPem } from '#domain/x509/pem.ts';
+import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Wake } from '../shared/wake.ts';
 import type { HierarchyPorts } from './hierarchy.ts';
 import { certifyExternal, createChild, createRoot, requestExternal, type Made } from './hierarchy.ts';
@@ -27,14 +28,6 @@ export interface IntermediatePorts extends HierarchyPorts {
   readonly hint: (jobId: string) => Promise<void>;
 }
 
-const reasons = {
-  unspecified: 0,
-  keyCompromise: 1,
-  caCompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-} as const;
 const maxDepth = 10;
 
 /** The operations of `contract/intermediates.ts`. */
@@ -99,7 +92,7 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
       const { id } = await certified(params.ca_id);
       await ports.wake('jobProcessor');
       const jobId = ports.newId('job');
-      const revoked = await store.revoke(id, reasons[body.reason], jobId, caller?.id ?? '');
+      const revoked = await store.revoke(id, reasonCode[body.reason], jobId, caller?.id ?? '');
       await ports.hint(jobId);
       return show(revoked);
     }),
