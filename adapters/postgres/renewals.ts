@@ -2,14 +2,22 @@ import { activeCsrJob, hasTarget } from './agent-certificates.ts';
 import type { Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
 
+/** What was made of one page of due rows. */
+export interface Page {
+  /** Jobs, agents or notifications that somebody is to be told of. */
+  readonly ids: readonly string[];
+  /** How many rows were due; fewer than asked for means that no more are. */
+  readonly examined: number;
+}
+
 /** What renewalCheck works on. */
 export interface RenewalStore {
-  /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs, and whether the page was full */
-  makeJobs(page: number): Promise<{ readonly jobIds: readonly string[]; readonly examined: number }>;
+  /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs */
+  makeJobs(page: number): Promise<Page>;
   /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now */
-  makeCsrJobs(page: number): Promise<{ readonly agentIds: readonly string[]; readonly examined: number }>;
-  /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications, and how many rows were due */
-  alert(page: number): Promise<{ readonly notificationIds: readonly string[]; readonly examined: number }>;
+  makeCsrJobs(page: number): Promise<Page>;
+  /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications */
+  alert(page: number): Promise<Page>;
   nextDue(): Promise<Date | undefined>;
 }
 
@@ -74,19 +82,14 @@ const nextDue = {
 };
 
 export function renewalStore(database: Database): RenewalStore {
+  const work =
+    (statement: { readonly name: string; readonly text: string }) =>
+    async (page: number): Promise<Page> =>
+      (await database.query<Page & Record<string, unknown>>(statement, [page]))[0] ?? { ids: [], examined: 0 };
   return {
-    async makeJobs(page) {
-      const [row] = await database.query<{ ids: string[]; examined: number }>(dueRenewals, [page]);
-      return { jobIds: row?.ids ?? [], examined: row?.examined ?? 0 };
-    },
-    async makeCsrJobs(page) {
-      const [row] = await database.query<{ ids: string[]; examined: number }>(dueShares, [page]);
-      return { agentIds: row?.ids ?? [], examined: row?.examined ?? 0 };
-    },
-    async alert(page) {
-      const [row] = await database.query<{ ids: string[]; examined: number }>(alert, [page]);
-      return { notificationIds: row?.ids ?? [], examined: row?.examined ?? 0 };
-    },
+    makeJobs: work(dueRenewals),
+    makeCsrJobs: work(dueShares),
+    alert: work(alert),
     async nextDue() {
       return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;
     },

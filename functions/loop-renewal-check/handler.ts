@@ -4,7 +4,7 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
-import { renewalStore } from '#adapters/postgres/renewals.ts';
+import { renewalStore, type Page } from '#adapters/postgres/renewals.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
@@ -13,6 +13,9 @@ import { agentTeller } from '../shared/tell-agents.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 500;
+const over: Page = { ids: [], examined: 0 };
+const first: Page = { ids: [], examined: page };
+const mayHaveMore = ({ examined }: Page): boolean => examined === page;
 
 /** renewalCheck: jobs and alerts for what is due, page by page; a page that was committed stays done whatever happens to the next. */
 export const handler = loopHandler('renewalCheck', settings, ({ database, wake }) => {
@@ -27,20 +30,22 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
   return async (run) => {
     let processed = 0;
     let failed = 0;
-    let full = true;
-    while (full && chance.now() < run.deadline) {
+    let renewals = first;
+    let shares = first;
+    let alerts = first;
+    // Hints of one page are on their way while the next is read; what is not full is not read again.
+    let sending = Promise.resolve(0);
+    do {
       await wake('jobProcessor', 'jobTimeout', 'notificationProcess');
-      const renewals = await store.makeJobs(page);
-      const shares = await store.makeCsrJobs(page);
-      await tell(shares.agentIds);
-      const alerts = await store.alert(page);
-      failed += await queue.sendAll([
-        ...renewals.jobIds.map((jobId) => ({ jobId })),
-        ...alerts.notificationIds.map((notificationId) => ({ notificationId })),
-      ]);
+      renewals = mayHaveMore(renewals) ? await store.makeJobs(page) : over;
+      shares = mayHaveMore(shares) ? await store.makeCsrJobs(page) : over;
+      await tell(shares.ids);
+      alerts = mayHaveMore(alerts) ? await store.alert(page) : over;
+      failed += await sending;
+      sending = queue.sendAll([...renewals.ids.map((jobId) => ({ jobId })), ...alerts.ids.map((notificationId) => ({ notificationId }))]);
       processed += renewals.examined + shares.examined + alerts.examined;
-      full = renewals.examined === page || shares.examined === page || alerts.examined === page;
-    }
+    } while ([renewals, shares, alerts].some(mayHaveMore) && chance.now() < run.deadline);
+    failed += await sending;
     // Rules that look at the calendar are broken by nobody's doing.
     while (chance.now() < run.deadline && (await policies.sweepOne())) processed += 1;
     return { processed, failed, nextDue: await store.nextDue() };

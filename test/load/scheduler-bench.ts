@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { invoke } from '../cloud.ts';
 import { startPrivateCa } from '../fakes/private-ca.ts';
@@ -15,12 +16,8 @@ export interface Measured {
 }
 
 const workers = '{"workerMaxConcurrency": 25, "reserveConcurrency": false}';
+const killEveryMs = 10_000;
 const due = 10_000;
-
-/** Renewals by the thousand, with and without dying workers; the scan over a million rows; a CA elsewhere with its own pace. */
-export async function measureScheduler(): Promise<readonly Measured[]> {
-  return [...(await renewals(false)), ...(await renewals(true)), ...(await scan()), ...(await elsewhere())];
-}
 
 async function onPlatform<T>(env: Record<string, string>, work: (platform: Platform, database: pg.Client) => Promise<T>): Promise<T> {
   const platform = await startPlatform({ args: ['--copies', '2', '--config', workers], env: { CERTCTL_LOG_LEVEL: 'WARN', ...env } });
@@ -47,6 +44,11 @@ async function plant(platform: Platform, database: pg.Client, count: number, due
   await database.query('ANALYZE managed_certificates');
 }
 
+async function issuerAt(platform: Platform, caArn: string): Promise<string> {
+  const made = await api(platform, 'POST', '/api/v1/issuers', { name: 'Private', type: 'aws-private-ca', config: { caArn } });
+  return (made.json() as { id: string }).id;
+}
+
 const tick = (platform: Platform): Promise<unknown> =>
   invoke(platform, 'loop-renewal-check', { loop: 'renewalCheck', run: `bench-${Math.random()}` });
 
@@ -71,7 +73,7 @@ async function renewals(dying: boolean): Promise<Measured[]> {
           const victim = copies[killed % Math.max(1, copies.length)];
           if (victim !== undefined) process.kill(victim, 'SIGKILL');
           killed += 1;
-        }, 3000)
+        }, killEveryMs)
       : undefined;
     // Scan and sweeper tick by their schedules too; the bench only shortens the wait for the next full minute.
     const sweeping = setInterval(
@@ -124,26 +126,34 @@ async function renewals(dying: boolean): Promise<Measured[]> {
   });
 }
 
+/** What is measured is the scan: the CA holds every request, so that nobody works on the jobs meanwhile. */
 async function scan(): Promise<Measured[]> {
-  return onPlatform({}, async (platform, database) => {
-    await plant(platform, database, 1_000_000, due);
-    // What is measured is the scan: nobody works on the jobs that it makes.
-    const resident = (): number =>
-      Math.max(
-        ...childrenOf(platform.instance.pid).map(
-          (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
-        ),
-      );
-    const before = resident();
-    const began = performance.now();
-    await tick(platform);
-    const seconds = (performance.now() - began) / 1000;
-    const { rows } = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM jobs WHERE type = 'renewal'`);
-    return [
-      { what: 'renewal scan, 1,000,000 rows', seconds, note: `goal 5 s; ${rows[0]!.n} jobs made, workers at work meanwhile` },
-      { what: 'memory that the scan added', megabytes: Math.max(0, resident() - before), note: 'largest process' },
-    ];
-  });
+  const over = Promise.withResolvers<undefined>();
+  const ca = await startPrivateCa({ busy: () => false, admit: () => over.promise });
+  try {
+    return await onPlatform({ AWS_ENDPOINT_URL_ACM_PCA: ca.url }, async (platform, database) => {
+      await plant(platform, database, 1_000_000, due, await issuerAt(platform, ca.arn));
+      const resident = (): number =>
+        Math.max(
+          ...childrenOf(platform.instance.pid).map(
+            (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
+          ),
+        );
+      const before = resident();
+      const began = performance.now();
+      await tick(platform);
+      const seconds = (performance.now() - began) / 1000;
+      const { rows } = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM jobs WHERE type = 'renewal'`);
+      over.resolve(undefined);
+      return [
+        { what: 'renewal scan, 1,000,000 rows', seconds, note: `goal 5 s; ${rows[0]!.n} jobs made` },
+        { what: 'memory that the scan added', megabytes: Math.max(0, resident() - before), note: 'largest process' },
+      ];
+    });
+  } finally {
+    over.resolve(undefined);
+    await ca.stop();
+  }
 }
 
 /** p50 200 ms and p99 5 s, at most 25 requests at once, 2 % busy. */
@@ -171,8 +181,7 @@ async function elsewhere(): Promise<Measured[]> {
   });
   try {
     return await onPlatform({ AWS_ENDPOINT_URL_ACM_PCA: ca.url }, async (platform, database) => {
-      const made = await api(platform, 'POST', '/api/v1/issuers', { name: 'Private', type: 'aws-private-ca', config: { caArn: ca.arn } });
-      await plant(platform, database, count, count, (made.json() as { id: string }).id);
+      await plant(platform, database, count, count, await issuerAt(platform, ca.arn));
       const began = performance.now();
       await tick(platform);
       const wanted = Math.floor(count * 0.95);
@@ -195,5 +204,18 @@ async function elsewhere(): Promise<Measured[]> {
 }
 
 if (import.meta.main) {
-  for (const row of await measureScheduler()) console.log(row);
+  // Renewals by the thousand, with and without dying workers; the scan over a million rows; a CA elsewhere with its own pace.
+  const parts: Readonly<Record<string, () => Promise<readonly Measured[]>>> = {
+    renewals: () => renewals(false),
+    deaths: () => renewals(true),
+    scan,
+    elsewhere,
+  };
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const unknown = positionals.find((name) => !(name in parts));
+  if (unknown !== undefined) {
+    console.error(`no such part: ${unknown}; there are ${Object.keys(parts).join(', ')}`);
+    process.exit(2);
+  }
+  for (const name of positionals.length === 0 ? Object.keys(parts) : positionals) for (const row of await parts[name]!()) console.log(row);
 }
