@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
+
+/** Where a function's modules for later lie, beside what loads them. */
+export const laterFolder = 'later';
 
 /** Modules that no function runs, each with what takes its place. */
 const leftOut: readonly { readonly module: RegExp; readonly importer: RegExp; readonly instead: string }[] = [
@@ -64,3 +67,29 @@ export const shakeSchemas: Plugin = {
     }));
   },
 };
+
+/**
+ * Leaves what `import()` asks for out of a bundle, for bundles of its own: inside, esbuild would wrap each module that both need, and V8 read
+ * those twice.
+ *
+ * @param found takes each module's path; its bundle is called by the file's name
+ */
+export function setAside(found: Set<string>): Plugin {
+  return {
+    name: 'set-aside',
+    setup(build) {
+      build.onResolve({ filter: /^[.#]/ }, async ({ path, kind, importer, resolveDir }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const resolved = await build.resolve(path, { kind: 'import-statement', importer, resolveDir });
+        if (resolved.errors.length > 0) return { errors: resolved.errors };
+        found.add(resolved.path);
+        return { path: `./${laterFolder}/${laterName(resolved.path)}.js`, external: true };
+      });
+    },
+  };
+}
+
+/** @returns the bundle's name for a module that is set aside */
+export function laterName(path: string): string {
+  return basename(path).replace(/\.[^.]*$/, '');
+}

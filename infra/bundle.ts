@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { BuildOptions, Metafile } from 'esbuild';
-import { leaveOut, shakeSchemas } from './bundle-plugins.ts';
+import { laterFolder, laterName, leaveOut, setAside, shakeSchemas } from './bundle-plugins.ts';
 
 export interface Bundles {
   /** Folder with one folder per asset. */
@@ -16,6 +16,7 @@ export interface Bundles {
 /** What is in a function's bundle. */
 export interface BundleReport {
   readonly function: string;
+  /** Of the file that a start reads. */
   readonly bytes: number;
   /** Packages, and folders of ours, that run before the handler is there; with their bytes. */
   readonly atStart: Readonly<Record<string, number>>;
@@ -66,9 +67,37 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
     ...others.map((name) => [`${name}/index`, entry(root, name)] as const),
     ...loops.map((name) => [`loops/${name}`, entry(root, name)] as const),
   ];
-  const { metafile } = await build({ ...options(root, draft, Object.fromEntries(files)), metafile: true });
-  for (const [file] of files) moveMap(draft, file);
-  writeFileSync(join(draft, 'report.json'), JSON.stringify(reportsOf(metafile)));
+  const aside = new Map<string, ReadonlySet<string>>();
+  const reports = await Promise.all(
+    files.map(async ([file, source]) => {
+      const later = new Set<string>();
+      const { metafile } = await build({ ...options(root, draft, { [file]: source }, later), metafile: true });
+      moveMap(draft, file);
+      const folderOf = dirname(file);
+      aside.set(folderOf, new Set([...(aside.get(folderOf) ?? []), ...later]));
+      return { metafile, later };
+    }),
+  );
+  // What several functions of a folder set aside is one file there, and may set nothing aside itself.
+  const parts = new Map<string, Metafile>();
+  for (const [folderOf, paths] of aside)
+    for (const path of [...paths].sort()) {
+      const file = `${folderOf}/${laterFolder}/${laterName(path)}`;
+      const { metafile } = await build({ ...options(root, draft, { [file]: path }), metafile: true });
+      moveMap(draft, file);
+      parts.set(path, metafile);
+    }
+  writeFileSync(
+    join(draft, 'report.json'),
+    JSON.stringify(
+      reports.map(({ metafile, later }) =>
+        reportOf(
+          metafile,
+          [...later].flatMap((path) => parts.get(path) ?? []),
+        ),
+      ),
+    ),
+  );
   cpSync(join(root, 'migrations'), join(draft, 'migrate', 'schema'), { recursive: true });
   writeFileSync(join(draft, 'complete'), `${digest}\n`);
   try {
@@ -88,7 +117,7 @@ export function bundleReports(bundles: Bundles): readonly BundleReport[] {
 }
 
 /** What esbuild makes of a handler: CommonJS, which Lambda starts fastest, with nothing external. */
-function options(root: string, outdir: string, entryPoints: Record<string, string>): BuildOptions {
+function options(root: string, outdir: string, entryPoints: Record<string, string>, later?: Set<string>): BuildOptions {
   return {
     absWorkingDir: root,
     // A module is called by where it is asked for, not by where a link leads: the same bytes everywhere.
@@ -109,7 +138,9 @@ function options(root: string, outdir: string, entryPoints: Record<string, strin
     legalComments: 'none',
     logLevel: 'error',
     external: ['pg-native'],
-    plugins: [leaveOut, shakeSchemas],
+    plugins: [leaveOut, shakeSchemas, ...(later === undefined ? [] : [setAside(later)])],
+    // `require` in its place, of which the local platform has one of its own.
+    supported: { 'dynamic-import': false },
   };
 }
 
@@ -119,25 +150,23 @@ function moveMap(draft: string, file: string): void {
   renameSync(join(draft, `${file}.js.map`), to);
 }
 
-function reportsOf({ inputs, outputs }: Metafile): readonly BundleReport[] {
-  return Object.values(outputs).flatMap((output) => {
-    if (output.entryPoint === undefined) return [];
-    const early = new Set<string>();
-    const visit = (path: string): void => {
-      if (early.has(path)) return;
-      early.add(path);
-      for (const { path: next, kind } of inputs[path]?.imports ?? []) if (kind !== 'dynamic-import') visit(next);
-    };
-    visit(output.entryPoint);
-    const report = { atStart: {} as Record<string, number>, onDemand: {} as Record<string, number> };
-    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
-      if (bytesInOutput === 0) continue;
-      const part = early.has(path) ? report.atStart : report.onDemand;
-      const name = partOf(path);
-      part[name] = (part[name] ?? 0) + bytesInOutput;
-    }
-    return [{ function: output.entryPoint.split('/')[1] ?? '', bytes: output.bytes, ...report }];
-  });
+function reportOf(started: Metafile, later: readonly Metafile[]): BundleReport {
+  const [output] = Object.values(started.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+  return {
+    function: output?.entryPoint?.split('/')[1] ?? '',
+    bytes: output?.bytes ?? 0,
+    atStart: partsOf([started]),
+    onDemand: partsOf(later),
+  };
+}
+
+function partsOf(bundles: readonly Metafile[]): Readonly<Record<string, number>> {
+  const parts: Record<string, number> = {};
+  for (const { outputs } of bundles)
+    for (const { inputs, entryPoint } of Object.values(outputs))
+      for (const [path, { bytesInOutput }] of entryPoint === undefined ? [] : Object.entries(inputs))
+        if (bytesInOutput > 0) parts[partOf(path)] = (parts[partOf(path)] ?? 0) + bytesInOutput;
+  return parts;
 }
 
 /** The package of a module, or our own folder. */

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { DatabaseEnvironment } from './environment.ts';
+import { iamTokens } from './iam-token.ts';
 import { openDatabase, type Credentials, type Database } from './database.ts';
 
 /**
@@ -9,13 +10,12 @@ export async function credentialsOf(environment: DatabaseEnvironment): Promise<C
   const host = environment.DATABASE_HOST;
   const user = environment.DATABASE_USER;
   if (host.startsWith('/')) return { user, password: undefined };
-  // Each deployment needs one of the two, so neither is loaded before it is known which.
+  // The client of the secrets is loaded where there is a secret.
   if (environment.DATABASE_AUTH === 'secret') {
     const { readDatabaseSecret } = await import('./secret.ts');
     const secret = await readDatabaseSecret(environment.DATABASE_SECRET_ARN);
     return { user: secret.username, password: async () => (await readDatabaseSecret(environment.DATABASE_SECRET_ARN)).password };
   }
-  const { iamTokens } = await import('./iam-token.ts');
   return { user, password: iamTokens({ hostname: host, port: environment.DATABASE_PORT, username: user, region: environment.AWS_REGION }) };
 }
 

@@ -32,8 +32,7 @@ import { signerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { schemaHead } from '#adapters/postgres/schema-version.ts';
 import { targetStore } from '#adapters/postgres/targets.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
-import { artifacts } from '#adapters/s3/artifacts.ts';
-import { linkSigner } from '#adapters/s3/signed-link.ts';
+import { deferredBucket } from '#adapters/s3/deferred-bucket.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { authorities } from '../shared/authorities.ts';
 import { CaError } from '#domain/error.ts';
@@ -115,7 +114,7 @@ const wake = waker(store, now);
 const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
 const profiles = profileAdministration(database);
 const trail = auditTrail(database);
-const bucket = artifacts(settings.ARTIFACT_BUCKET);
+const bucket = deferredBucket(settings.ARTIFACT_BUCKET);
 const approvalStore = approvals(database, replaceProfile);
 const mirror = profileMirror(dynamodb, settings.STATE_TABLE);
 const door = z.object({ suffix: z.string() }).optional();
@@ -140,9 +139,8 @@ const route = router(
     ...metaOperations({ publicBaseUrl: settings.PUBLIC_BASE_URL }),
     ...auditOperations({
       trail,
-      anchors: anchorStore(bucket),
-      artifacts: bucket,
-      link: linkSigner(settings.ARTIFACT_BUCKET),
+      anchors: anchorStore(bucket.artifacts),
+      ...bucket,
       wake,
       newId,
       now,

@@ -37,18 +37,8 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1024',
       LAMBDA_TASK_ROOT: spec.folder,
     };
-    const module = { exports: {} as Record<string, unknown> };
-    const compiled = compile(path);
-    compiled.body(
-      module.exports,
-      createRequire(path),
-      module,
-      path,
-      dirname(path),
-      Object.create(process, { env: { value: env, enumerable: true } }),
-    );
-    compiled.remember();
-    const found = module.exports[name];
+    const exports = evaluate(path, Object.create(process, { env: { value: env, enumerable: true } }) as NodeJS.Process);
+    const found = exports[name];
     if (typeof found !== 'function') throw new Error(`${spec.name}: ${spec.handler} is no function`);
     return found as Handler;
   };
@@ -81,6 +71,24 @@ export function loadFunction(spec: PlannedFunction, shared: Readonly<Record<stri
       }
     },
   };
+}
+
+/** Runs a file of a function, and what it asks for beside itself, with the `process` of that function. */
+function evaluate(path: string, functionProcess: NodeJS.Process): Readonly<Record<string, unknown>> {
+  const module = { exports: {} as Record<string, unknown> };
+  const known = new Map<string, Readonly<Record<string, unknown>>>();
+  const nodes = createRequire(path);
+  const require = (name: string): unknown => {
+    if (!name.startsWith('./')) return nodes(name);
+    const beside = join(dirname(path), name);
+    const exports = known.get(beside) ?? evaluate(beside, functionProcess);
+    known.set(beside, exports);
+    return exports;
+  };
+  const compiled = compile(path);
+  compiled.body(module.exports, require, module, path, dirname(path), functionProcess);
+  compiled.remember();
+  return module.exports;
 }
 
 interface Compiled {
