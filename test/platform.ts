@@ -117,6 +117,9 @@ export interface Target {
   readonly connectTo?: Readonly<Partial<Record<'http:' | 'https:', { readonly host: string; readonly port: number }>>>;
 }
 
+// Like a client of some standing, which asks again over the connection that it has.
+const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
+
 /** One request; https answers are verified against the platform's own trust anchor. */
 export function request(
   target: Omit<Target, 'url'>,
@@ -130,7 +133,7 @@ export function request(
     const settings = {
       method: options.method ?? 'GET',
       headers: { ...options.headers, ...(other && { host }) },
-      agent: false,
+      agent: secure ? agents.https : agents.http,
       ...(other && { hostname: other.host, port: other.port }),
       ...(secure && target.ca !== undefined && { ca: target.ca }),
       ...(secure && other && { servername: hostname }),
@@ -151,7 +154,11 @@ export function request(
         });
       });
     });
-    sent.on('error', reject);
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      // The server had ended the connection while it lay idle.
+      if (sent.reusedSocket && error.code === 'ECONNRESET') request(target, url, options).then(resolve, reject);
+      else reject(error);
+    });
     sent.end(options.body);
   });
 }

@@ -6,8 +6,8 @@ export function metaOperations(ports: { readonly publicBaseUrl: string }): reado
   return [
     serve(getOpenApi, async () => {
       // Made beforehand, and read when somebody asks.
-      const { default: document } = await import('../../docs/reference/openapi.json', { with: { type: 'json' } });
-      return { ...document, openapi: '3.1.0' as const, servers: [{ url: ports.publicBaseUrl }] };
+      const { openapiDocument } = await import('./openapi-document.ts');
+      return { ...openapiDocument, openapi: '3.1.0' as const, servers: [{ url: ports.publicBaseUrl }] };
     }),
   ];
 }
