@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 export const agentId = z.string().regex(/^agent-[0-9a-z-]{1,60}$/, 'the id of an agent');
@@ -29,19 +30,19 @@ export const agent = z.strictObject({
 });
 export type AgentBody = z.infer<typeof agent>;
 
-export const listAgents = route({
-  operation: 'listAgents',
-  command: 'agents list',
-  method: 'GET',
-  path: '/api/v1/agents',
-  summary: 'Agents, newest first',
-  permission: 'agent.read',
-  params: nothing,
-  query: z.strictObject({ cursor: agentId.optional(), limit: z.coerce.number().int().min(1).max(100).default(100) }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(agent), next_cursor: agentId.nullable() }),
-  status: 200,
-});
+export const listAgents = route(
+  list({
+    operation: 'listAgents',
+    command: 'agents list',
+    path: '/api/v1/agents',
+    summary: 'Agents, newest first',
+    permission: 'agent.read',
+    params: nothing,
+    filters: { name: z.string().max(128).optional(), status: agent.shape.status.optional() },
+    item: agent,
+    sorts: ['-registered_at', 'name'],
+  }),
+);
 
 export const getAgent = route({
   operation: 'getAgent',

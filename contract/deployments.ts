@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { failureClasses } from '#domain/agent/work.ts';
 import { jobStatuses } from '#domain/job/job.ts';
+import { agentId } from './agents.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 import { targetId } from './targets.ts';
 
@@ -35,24 +37,19 @@ export const deployment = z.strictObject({
 });
 export type DeploymentBody = z.infer<typeof deployment>;
 
-export const listDeployments = route({
-  operation: 'listDeployments',
-  command: 'deployments list',
-  method: 'GET',
-  path: '/api/v1/deployments',
-  summary: 'Deployments, newest first',
-  permission: 'target.read',
-  params: nothing,
-  query: z.strictObject({
-    certificate: certificateId.optional(),
-    target: targetId.optional(),
-    cursor: id.optional(),
-    limit: z.coerce.number().int().min(1).max(100).default(100),
+export const listDeployments = route(
+  list({
+    operation: 'listDeployments',
+    command: 'deployments list',
+    path: '/api/v1/deployments',
+    summary: 'Deployments, newest first',
+    permission: 'target.read',
+    params: nothing,
+    filters: { certificate: certificateId.optional(), target: targetId.optional(), agent: agentId.optional() },
+    item: deployment,
+    sorts: ['-created_at'],
   }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(deployment), next_cursor: id.nullable() }),
-  status: 200,
-});
+);
 
 export const getDeployment = route({
   operation: 'getDeployment',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentId } from './agents.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 const id = z.string().regex(/^et-[0-9a-z-]{1,60}$/, 'the id of an enrolment token');
@@ -20,19 +21,19 @@ export const enrolmentToken = z.strictObject({
 });
 export type EnrolmentTokenBody = z.infer<typeof enrolmentToken>;
 
-export const listEnrolmentTokens = route({
-  operation: 'listEnrolmentTokens',
-  command: 'enrolment-tokens list',
-  method: 'GET',
-  path: '/api/v1/agent-enrolment-tokens',
-  summary: 'Enrolment tokens, newest first, without their secrets',
-  permission: 'agent.read',
-  params: nothing,
-  query: z.strictObject({ cursor: id.optional(), limit: z.coerce.number().int().min(1).max(100).default(100) }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(enrolmentToken), next_cursor: id.nullable() }),
-  status: 200,
-});
+export const listEnrolmentTokens = route(
+  list({
+    operation: 'listEnrolmentTokens',
+    command: 'enrolment-tokens list',
+    path: '/api/v1/agent-enrolment-tokens',
+    summary: 'Enrolment tokens, newest first, without their secrets',
+    permission: 'agent.read',
+    params: nothing,
+    filters: { agent: agentId.optional() },
+    item: enrolmentToken,
+    sorts: ['-created_at', 'expires_at'],
+  }),
+);
 
 export const createEnrolmentToken = route({
   operation: 'createEnrolmentToken',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentId } from './agents.ts';
+import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
 export const targetId = z.string().regex(/^tgt-[0-9a-z-]{1,60}$/, 'the id of a target');
@@ -23,23 +24,19 @@ export const target = z.strictObject({
 });
 export type TargetBody = z.infer<typeof target>;
 
-export const listTargets = route({
-  operation: 'listTargets',
-  command: 'targets list',
-  method: 'GET',
-  path: '/api/v1/targets',
-  summary: 'Deployment targets, newest first',
-  permission: 'target.read',
-  params: nothing,
-  query: z.strictObject({
-    agent: agentId.optional(),
-    cursor: targetId.optional(),
-    limit: z.coerce.number().int().min(1).max(100).default(100),
+export const listTargets = route(
+  list({
+    operation: 'listTargets',
+    command: 'targets list',
+    path: '/api/v1/targets',
+    summary: 'Deployment targets, newest first',
+    permission: 'target.read',
+    params: nothing,
+    filters: { agent: agentId.optional(), type: z.string().max(64).optional() },
+    item: target,
+    sorts: ['-created_at', 'name'],
   }),
-  body: nothing,
-  answer: z.strictObject({ items: z.array(target), next_cursor: targetId.nullable() }),
-  status: 200,
-});
+);
 
 export const getTarget = route({
   operation: 'getTarget',
@@ -53,6 +50,7 @@ export const getTarget = route({
   body: nothing,
   answer: target,
   status: 200,
+  versioned: true,
 });
 
 export const createTarget = route({
@@ -73,6 +71,7 @@ export const createTarget = route({
   }),
   answer: target,
   status: 201,
+  versioned: true,
 });
 
 export const replaceTarget = route({
@@ -80,19 +79,14 @@ export const replaceTarget = route({
   command: 'targets replace',
   method: 'PUT',
   path: '/api/v1/targets/{id}',
-  summary: 'Replaces name, configuration and whether it is used, if nobody changed the target meanwhile',
+  summary: 'Replaces name, configuration and whether it is used',
   permission: 'target.edit',
   params,
   query: nothing,
-  body: z.strictObject({
-    name,
-    config,
-    enabled: z.boolean().default(true),
-    /** That was read. */
-    version: z.number().int().min(1).max(2_147_483_646),
-  }),
+  body: z.strictObject({ name, config, enabled: z.boolean().default(true) }),
   answer: target,
   status: 200,
+  versioned: true,
 });
 
 export const retireTarget = route({

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { nameFits } from '#domain/agent/name-pattern.ts';
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 export type AgentStatus = 'online' | 'offline' | 'degraded';
 
@@ -38,8 +40,10 @@ export interface Dependents {
 }
 
 export interface AgentStore {
-  /** Newest first. */
-  list(before: string | undefined, limit: number): Promise<readonly AgentRecord[]>;
+  list(
+    page: PageRequest,
+    filter: { readonly name: string | undefined; readonly status: AgentStatus | undefined },
+  ): Promise<Slice<AgentRecord>>;
   find(id: string): Promise<AgentRecord | undefined>;
   /**
    * Spends one use of a token on an agent: a new one, or the one that the token names under a new key. Token, agent, audit in one commit.
@@ -64,9 +68,12 @@ export interface AgentStore {
 
 const columns = `id, name, hostname, status, status_reason, os, architecture, version, host(ip_address) AS ip_address, capabilities, clock_skew,
   public_key, last_seen_at, registered_at, retired_at, retired_reason`;
-const list = {
-  name: 'agents',
-  text: `SELECT ${columns} FROM agents WHERE $1::text IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`,
+export const agentList: Keyset = {
+  columns,
+  from: 'agents',
+  id: 'id',
+  idType: 'text',
+  sorts: { registered_at: { expression: 'registered_at', type: 'timestamptz' }, name: { expression: 'name', type: 'text' } },
 };
 const find = { name: 'agent', text: `SELECT ${columns} FROM agents WHERE id = $1` };
 const redeem = {
@@ -153,9 +160,17 @@ export function agentStore(database: Database): AgentStore {
     return { activeTargets: row?.targets ?? 0, activeCertificates: row?.certificates ?? 0, pendingJobs: row?.jobs ?? 0 };
   };
   return {
-    async list(before, limit) {
-      return (await database.query<Row>(list, [before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { name, status }) =>
+      slice(
+        database,
+        agentList,
+        page,
+        [
+          ['name = ?', name],
+          ['status = ?', status],
+        ],
+        recordOf,
+      ),
     async find(id) {
       const [row] = await database.query<Row>(find, [id]);
       return row && recordOf(row);

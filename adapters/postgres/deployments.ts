@@ -1,4 +1,6 @@
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database, Session } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 /** One version on its way to one target. */
 export interface DeploymentRecord {
@@ -25,13 +27,10 @@ export interface DeploymentRecord {
 }
 
 export interface Deployments {
-  /** Newest first. */
-  list(filter: {
-    readonly certificate: string | undefined;
-    readonly target: string | undefined;
-    readonly before: string | undefined;
-    readonly limit: number;
-  }): Promise<readonly DeploymentRecord[]>;
+  list(
+    page: PageRequest,
+    filter: { readonly certificate: string | undefined; readonly target: string | undefined; readonly agent: string | undefined },
+  ): Promise<Slice<DeploymentRecord>>;
   find(id: string): Promise<DeploymentRecord | undefined>;
   /**
    * Puts what each agent has into its targets once more, or into one of them. Deployments, jobs, outbox, audit in one commit.
@@ -80,10 +79,12 @@ export function makeDeployments(which: string): string {
 const columns = `d.id, d.certificate_id, d.version_id, d.target_id, d.agent_id, d.reason, j.id AS job_id, j.status, j.attempts, d.failure_class, d.detail, d.idempotent,
   d.rolled_back, d.verified_at, encode(d.observed, 'hex') AS observed, d.duration_ms, d.backup_paths, d.created_at`;
 const from = `deployments d JOIN jobs j ON j.subject_id = d.id AND j.type = 'deployment'`;
-const list = {
-  name: 'deployments',
-  text: `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR d.certificate_id = $1) AND ($2::text IS NULL OR d.target_id = $2)
-           AND ($3::text IS NULL OR (d.created_at, d.id) < (SELECT b.created_at, b.id FROM deployments b WHERE b.id = $3)) ORDER BY d.created_at DESC, d.id DESC LIMIT $4`,
+export const deploymentList: Keyset = {
+  columns,
+  from,
+  id: 'd.id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'd.created_at', type: 'timestamptz' } },
 };
 const find = { name: 'deployment', text: `SELECT ${columns} FROM ${from} WHERE d.id = $1` };
 const requested = { name: 'deployment-request', text: makeDeployments('($4::text IS NULL OR t.id = $4)') };
@@ -112,9 +113,18 @@ interface Row {
 
 export function deployments(database: Database): Deployments {
   return {
-    async list({ certificate, target, before, limit }) {
-      return (await database.query<Row>(list, [certificate ?? null, target ?? null, before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { certificate, target, agent }) =>
+      slice(
+        database,
+        deploymentList,
+        page,
+        [
+          ['d.certificate_id = ?', certificate],
+          ['d.target_id = ?', target],
+          ['d.agent_id = ?', agent],
+        ],
+        recordOf,
+      ),
     async find(id) {
       const [row] = await database.query<Row>(find, [id]);
       return row && recordOf(row);

@@ -1,5 +1,7 @@
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 /** An enrolment token without its secret. */
 export interface EnrolmentTokenRecord {
@@ -19,8 +21,7 @@ export interface EnrolmentTokenRecord {
 }
 
 export interface EnrolmentTokens {
-  /** Newest first. */
-  list(before: string | undefined, limit: number): Promise<readonly EnrolmentTokenRecord[]>;
+  list(page: PageRequest, filter: { readonly agent: string | undefined }): Promise<Slice<EnrolmentTokenRecord>>;
   /** @throws {CaError} `malformed` when the agent does not exist */
   create(
     token: {
@@ -40,9 +41,12 @@ export interface EnrolmentTokens {
 }
 
 const columns = 'id, token_prefix, description, name_pattern, agent_id, max_uses, uses, expires_at, revoked_at, created_by, created_at';
-const list = {
-  name: 'enrolment-tokens',
-  text: `SELECT ${columns} FROM agent_enrolment_tokens WHERE $1::text IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`,
+export const enrolmentTokenList: Keyset = {
+  columns,
+  from: 'agent_enrolment_tokens',
+  id: 'id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'created_at', type: 'timestamptz' }, expires_at: { expression: 'expires_at', type: 'timestamptz' } },
 };
 const create = {
   name: 'enrolment-token-create',
@@ -78,9 +82,7 @@ interface Row {
 
 export function enrolmentTokens(database: Database): EnrolmentTokens {
   return {
-    async list(before, limit) {
-      return (await database.query<Row>(list, [before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { agent }) => slice(database, enrolmentTokenList, page, [['agent_id = ?', agent]], recordOf),
     async create(token, actor) {
       try {
         const [row] = await database.query<Row>(create, [

@@ -1,5 +1,7 @@
 import { CaError } from '#domain/error.ts';
+import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { slice, type Keyset } from './keyset.ts';
 
 export interface TargetRecord {
   readonly id: string;
@@ -17,12 +19,7 @@ export interface TargetRecord {
 }
 
 export interface TargetStore {
-  /** Newest first; of one agent, when it is named. */
-  list(filter: {
-    readonly agent: string | undefined;
-    readonly before: string | undefined;
-    readonly limit: number;
-  }): Promise<readonly TargetRecord[]>;
+  list(page: PageRequest, filter: { readonly agent: string | undefined; readonly type: string | undefined }): Promise<Slice<TargetRecord>>;
   find(id: string): Promise<TargetRecord | undefined>;
   /** @throws {CaError} `conflict` for a name that the agent has, `malformed` for an agent that does not exist or is retired */
   create(
@@ -35,10 +32,10 @@ export interface TargetStore {
     },
     actor: string,
   ): Promise<TargetRecord>;
-  /** Undefined when somebody changed it meanwhile, or it is retired. @param version that was read @throws {CaError} `conflict` for a name that the agent has */
+  /** Undefined when it has another version than expected, or is retired. @throws {CaError} `conflict` for a name that the agent has */
   replace(
     id: string,
-    version: number,
+    expected: number | undefined,
     to: { readonly name: string; readonly config: Readonly<Record<string, unknown>>; readonly enabled: boolean },
     actor: string,
   ): Promise<TargetRecord | undefined>;
@@ -47,9 +44,12 @@ export interface TargetStore {
 }
 
 const columns = 'id, name, type, agent_id, config, enabled, version, retired_at, retired_reason, created_by, created_at, updated_at';
-const list = {
-  name: 'targets',
-  text: `SELECT ${columns} FROM targets WHERE ($1::text IS NULL OR agent_id = $1) AND ($2::text IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+export const targetList: Keyset = {
+  columns,
+  from: 'targets',
+  id: 'id',
+  idType: 'text',
+  sorts: { created_at: { expression: 'created_at', type: 'timestamptz' }, name: { expression: 'name', type: 'text' } },
 };
 const find = { name: 'target', text: `SELECT ${columns} FROM targets WHERE id = $1` };
 const create = {
@@ -63,7 +63,7 @@ const create = {
 const replace = {
   name: 'target-replace',
   text: `WITH t AS (UPDATE targets SET name = $3, config = $4, enabled = $5, version = version + 1, updated_at = now()
-                   WHERE id = $1 AND version = $2 AND retired_at IS NULL RETURNING ${columns}),
+                   WHERE id = $1 AND ($2::int IS NULL OR version = $2) AND retired_at IS NULL RETURNING ${columns}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $6, 'APIKey', 'replaceTarget', 'target', id, jsonb_build_object('version', version, 'enabled', enabled), 'cert_lifecycle' FROM t)
   SELECT * FROM t`,
@@ -111,16 +111,24 @@ export function targetStore(database: Database): TargetStore {
     }
   };
   return {
-    async list({ agent, before, limit }) {
-      return (await database.query<Row>(list, [agent ?? null, before ?? null, limit])).map(recordOf);
-    },
+    list: (page, { agent, type }) =>
+      slice(
+        database,
+        targetList,
+        page,
+        [
+          ['agent_id = ?', agent],
+          ['type = ?', type],
+        ],
+        recordOf,
+      ),
     find: (id) => one(find, [id]),
     async create(target, actor) {
       const made = await one(create, [target.id, target.name, target.type, target.agentId, JSON.stringify(target.config), actor]);
       if (made === undefined) throw new CaError('malformed', 'the body: agent: no such agent, or it is retired');
       return made;
     },
-    replace: (id, version, to, actor) => one(replace, [id, version, to.name, JSON.stringify(to.config), to.enabled, actor]),
+    replace: (id, expected, to, actor) => one(replace, [id, expected ?? null, to.name, JSON.stringify(to.config), to.enabled, actor]),
     retire: (id, reason, actor) => one(retire, [id, reason, actor]),
   };
 }

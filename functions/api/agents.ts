@@ -4,8 +4,7 @@ import type { AgentStates } from '#adapters/dynamodb/agent-states.ts';
 import type { AgentRecord, AgentStore } from '#adapters/postgres/agents.ts';
 import { CaError } from '#domain/error.ts';
 import type { Wake } from '../shared/wake.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface AgentPorts {
   readonly store: AgentStore;
@@ -23,13 +22,14 @@ export function agentOperations(ports: AgentPorts): readonly Served[] {
     return agent;
   };
   return [
-    serve(listAgents, async ({ query }) => {
-      const heard = await ports.states.heard();
-      return page(
-        (await ports.store.list(query.cursor, query.limit)).map((agent) => show(agent, heard)),
-        query.limit,
-      );
-    }),
+    serveList(
+      listAgents,
+      async ({ query: { name, status }, page }) => {
+        const [heard, { rows, next }] = await Promise.all([ports.states.heard(), ports.store.list(page, { name, status })]);
+        return { rows: rows.map((agent) => show(agent, heard)), next };
+      },
+      (agent) => agent,
+    ),
     serve(getAgent, async ({ params }) => show(await existing(params.id), await ports.states.heard())),
     serve(retireAgent, async ({ params, body, caller }) => {
       if (body.force && body.reason.trim() === '') throw new CaError('malformed', 'the body: reason: is wanted with force');

@@ -4,8 +4,7 @@ import type { DeploymentRecord, Deployments } from '#adapters/postgres/deploymen
 import type { ManagedCertificates } from '#adapters/postgres/managed-certificates.ts';
 import { CaError } from '#domain/error.ts';
 import type { Wake } from '../shared/wake.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface DeploymentPorts {
   readonly store: Deployments;
@@ -17,10 +16,11 @@ export interface DeploymentPorts {
 /** The operations of `contract/deployments.ts`. */
 export function deploymentOperations(ports: DeploymentPorts): readonly Served[] {
   return [
-    serve(listDeployments, async ({ query }) => {
-      const filter = { certificate: query.certificate, target: query.target, before: query.cursor, limit: query.limit };
-      return page((await ports.store.list(filter)).map(show), query.limit);
-    }),
+    serveList(
+      listDeployments,
+      ({ query: { certificate, target, agent }, page }) => ports.store.list(page, { certificate, target, agent }),
+      show,
+    ),
     serve(getDeployment, async ({ params }) => {
       const found = await ports.store.find(params.id);
       if (found === undefined) throw new CaError('notFound', 'no such deployment');

@@ -3,8 +3,7 @@ import { createEnrolmentToken, listEnrolmentTokens, revokeEnrolmentToken, type E
 import type { EnrolmentTokenRecord, EnrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
 
 export interface EnrolmentTokenPorts {
   readonly store: EnrolmentTokens;
@@ -15,7 +14,7 @@ export interface EnrolmentTokenPorts {
 /** The operations of `contract/enrolment-tokens.ts`. */
 export function enrolmentTokenOperations(ports: EnrolmentTokenPorts): readonly Served[] {
   return [
-    serve(listEnrolmentTokens, async ({ query }) => page((await ports.store.list(query.cursor, query.limit)).map(show), query.limit)),
+    serveList(listEnrolmentTokens, ({ query: { agent }, page }) => ports.store.list(page, { agent }), show),
     serve(createEnrolmentToken, async ({ body, caller }) => {
       const prefix = `et_${Buffer.from(ports.chance.random(4)).toString('hex')}`;
       const token = `${prefix}_${Buffer.from(ports.chance.random(32)).toString('base64url')}`;

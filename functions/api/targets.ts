@@ -4,8 +4,8 @@ import { parseConfig } from '#connectors/targets/config.ts';
 import { TargetFailure } from '#connectors/targets/failure.ts';
 import { targetOf, targetTypes } from '#connectors/targets/registry.ts';
 import { CaError } from '#domain/error.ts';
-import { page } from './page.ts';
-import { serve, type Served } from './router.ts';
+import { serve, serveList, type Served } from './router.ts';
+import { stale } from './stale.ts';
 
 export interface TargetPorts {
   readonly store: TargetStore;
@@ -22,23 +22,22 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     return target;
   };
   return [
-    serve(listTargets, async ({ query }) => {
-      const filter = { agent: query.agent, before: query.cursor, limit: query.limit };
-      return page((await ports.store.list(filter)).map(show), query.limit);
-    }),
+    serveList(listTargets, ({ query: { agent, type }, page }) => ports.store.list(page, { agent, type }), show),
     serve(getTarget, async ({ params }) => show(await existing(params.id))),
     serve(createTarget, async ({ body, caller }) => {
       assertConfig(body.type, body.config);
       const target = { id: ports.newId('tgt'), name: body.name, type: body.type, agentId: body.agent, config: body.config };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
-    serve(replaceTarget, async ({ params, body, caller }) => {
+    serve(replaceTarget, async ({ params, body, caller, expected }) => {
       const { type } = await existing(params.id);
       assertConfig(type, body.config);
       const to = { name: body.name, config: body.config, enabled: body.enabled };
-      const replaced = await ports.store.replace(params.id, body.version, to, caller?.id ?? '');
-      if (replaced === undefined) throw new CaError('conflict', 'the target has changed since it was read, or is retired');
-      return show(replaced);
+      const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
+      if (replaced !== undefined) return show(replaced);
+      const now = await existing(params.id);
+      if (now.retiredAt !== undefined) throw new CaError('conflict', 'the target is retired');
+      return stale('target', now);
     }),
     serve(retireTarget, async ({ params, query, caller }) => {
       const retired = await ports.store.retire(params.id, query.reason, caller?.id ?? '');

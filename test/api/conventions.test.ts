@@ -82,7 +82,6 @@ describe('validators', () => {
       archiveCertificate: 'there is one way only, and no way back',
       deleteApiKey: 'an end has no version',
       revokeEnrolmentToken: 'an end has no version',
-      replaceTarget: 'its body names the version',
       retireTarget: 'an end has no version',
       revokeRole: 'a grant is there or not',
       setChannelEnabled: 'a switch: the last word holds',

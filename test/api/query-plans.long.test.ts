@@ -1,16 +1,20 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acmeAccountList, acmeOrderList } from '#adapters/postgres/acme-administration.ts';
+import { agentList } from '#adapters/postgres/agents.ts';
 import { apiKeyList } from '#adapters/postgres/api-keys.ts';
 import { approvalList } from '#adapters/postgres/approvals.ts';
 import { auditConditions, auditList, type AuditFilter } from '#adapters/postgres/audit.ts';
+import { deploymentList } from '#adapters/postgres/deployments.ts';
 import { eabKeyList } from '#adapters/postgres/eab-keys.ts';
+import { enrolmentTokenList } from '#adapters/postgres/enrolment-tokens.ts';
 import { jobList } from '#adapters/postgres/job-administration.ts';
 import { sliceStatement, type Condition, type Keyset } from '#adapters/postgres/keyset.ts';
 import { certificateList, conditionsOf, type CertificateFilter } from '#adapters/postgres/managed-certificates.ts';
 import { notificationList } from '#adapters/postgres/notification-administration.ts';
 import { violationList } from '#adapters/postgres/policies.ts';
 import { revocationList } from '#adapters/postgres/revocation-list.ts';
+import { targetList } from '#adapters/postgres/targets.ts';
 import { fillControlPlane } from '../load/control-plane-rows.ts';
 import { startPlatform, type Platform } from '../platform.ts';
 
@@ -95,9 +99,27 @@ const lists: Readonly<Record<string, readonly [Keyset, Readonly<Record<string, r
   'api keys': [apiKeyList, { all: [], name: [['k.name = ?', 'x']] }],
   'EAB keys': [eabKeyList, { all: [], profile: [['profile_id = ?', 'x']] }],
   'ACME accounts': [acmeAccountList, { all: [], profile: [['a.profile_id = ?', 'x']], thumbprint: [['a.jwk_thumbprint = ?', 'x']] }],
+  agents: [agentList, { all: [], name: [['name = ?', 'x']], status: [['status = ?', 'online']] }],
+  targets: [targetList, { all: [], agent: [['agent_id = ?', 'x']], type: [['type = ?', 'nginx']] }],
+  deployments: [
+    deploymentList,
+    { all: [], certificate: [['d.certificate_id = ?', 'x']], target: [['d.target_id = ?', 'x']], agent: [['d.agent_id = ?', 'x']] },
+  ],
+  'enrolment tokens': [enrolmentTokenList, { all: [], agent: [['agent_id = ?', 'x']] }],
   'ACME orders': [acmeOrderList, { all: [], account: [['o.account_id = ?', 'x']], invalid: [[`o.status = 'invalid'`]] }],
 };
-const big = new Set(['managed_certificates', 'audit_events', 'audit_seals', 'jobs', 'notifications', 'certificates']);
+const big = new Set([
+  'managed_certificates',
+  'audit_events',
+  'audit_seals',
+  'jobs',
+  'notifications',
+  'certificates',
+  'agents',
+  'targets',
+  'deployments',
+  'agent_enrolment_tokens',
+]);
 
 function faults(node: Node): readonly string[] {
   const own =

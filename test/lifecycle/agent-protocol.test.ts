@@ -190,15 +190,41 @@ test('given two people who change a target, the second hears of the first', asyn
   const agent = await enrolledAgent(platform, 'changed');
   const id = await target(agent, 'changed');
   const change = (version: number) =>
-    api(platform, 'PUT', `/api/v1/targets/${id}`, {
-      name: 'changed',
-      config: { cert_path: '/etc/b.crt', key_path: '/etc/b.key', verify: 'off' },
-      version,
-    });
-  expect([(await change(1)).status, (await change(1)).status]).toEqual([200, 409]);
+    api(
+      platform,
+      'PUT',
+      `/api/v1/targets/${id}`,
+      { name: 'changed', config: { cert_path: '/etc/b.crt', key_path: '/etc/b.key', verify: 'off' } },
+      { 'if-match': `"v${version}"` },
+    );
+  expect([(await change(1)).status, (await change(1)).status]).toEqual([200, 412]);
   const ended = (await api(platform, 'DELETE', `/api/v1/targets/${id}?reason=gone`)).json();
   expect(ended).toMatchObject({ enabled: false, retired_reason: 'gone', version: 3 });
   expect((await change(3)).status).toBe(409);
+});
+
+test('given a fleet, its lists go page by page in each order, and a cursor is good for its own list only', async () => {
+  const agent = await enrolledAgent(platform, 'listed-b');
+  await enrolledAgent(platform, 'listed-a');
+  for (const name of ['one', 'two', 'three']) await target(agent, name);
+  for (let i = 0; i < 3; i++) await makeToken(platform, { agent: agent.id, ttl_seconds: 3600 - i });
+  const list = async (path: string): Promise<{ items: { name?: string }[]; next_cursor: string | null }> =>
+    (await api(platform, 'GET', `/api/v1/${path}`)).json() as never;
+  const walk = async (path: string): Promise<{ name?: string }[]> => {
+    const { items, next_cursor: next } = await list(path);
+    return next === null ? items : [...items, ...(await walk(`${path.replace(/&cursor=.*/, '')}&cursor=${next}`))];
+  };
+  expect((await walk(`targets?agent=${agent.id}&limit=1`)).map(({ name }) => name)).toEqual(['three', 'two', 'one']);
+  expect((await walk(`targets?agent=${agent.id}&limit=2&sort=name`)).map(({ name }) => name)).toEqual(['one', 'three', 'two']);
+  expect(await list('targets?type=iis')).toEqual({ items: [], next_cursor: null });
+  expect((await walk('agents?limit=2')).map(({ name }) => name).slice(0, 2)).toEqual(['listed-a', 'listed-b']);
+  expect((await walk('agents?limit=1&sort=name')).map(({ name }) => name).join()).toContain('listed-a,listed-b');
+  expect((await list('agents?name=listed-b&fields=name')).items).toEqual([{ name: 'listed-b' }]);
+  const tokens = `agent-enrolment-tokens?agent=${agent.id}&limit=1`;
+  expect((await walk(`${tokens}&sort=expires_at`)).length).toBe(3);
+  expect((await walk(`deployments?agent=${agent.id}&limit=1`)).length).toBe(0);
+  const { next_cursor: cursor } = await list(tokens);
+  expect((await api(platform, 'GET', `/api/v1/targets?agent=${agent.id}&limit=1&cursor=${cursor}`)).status).toBe(400);
 });
 
 test('given a certificate for a target, its agent makes the key, deploys and is believed when the server serves it', async () => {

@@ -59,6 +59,35 @@ export async function fillControlPlane(database: pg.Client, { certificates, audi
        FROM generate_series(1, $1::int) g`,
       [auditEvents],
     ],
+    [
+      `INSERT INTO agents (id, name, hostname, public_key, spki_sha256, os, architecture, version, ip_address, status, enrolled_by, registered_at)
+       SELECT 'agent-' || lpad(to_hex(g), 28, '0'), 'host-' || g, 'host-' || g || '.example.com', '\\x3000', sha256(g::text::bytea), (ARRAY['linux', 'windows'])[1 + g % 2],
+              (ARRAY['x64', 'arm64'])[1 + g % 2], '1.' || g % 7 || '.0', ('10.' || g / 65536 || '.' || g / 256 % 256 || '.' || g % 256)::inet,
+              (ARRAY['online', 'online', 'offline'])[1 + g % 3], 'et-load', now() - make_interval(secs => g)
+       FROM generate_series(1, $1::int / 4) g`,
+      [certificates],
+    ],
+    [
+      `INSERT INTO targets (id, name, type, agent_id, config, created_by, created_at)
+       SELECT 'tgt-' || substr(id, 7), name, (ARRAY['nginx', 'apache', 'haproxy'])[1 + length(name) % 3], id, '{}', 'ak-bootstrap', registered_at FROM agents WHERE enrolled_by = 'et-load'`,
+      [],
+    ],
+    [
+      `INSERT INTO deployments (id, certificate_id, version_id, target_id, agent_id, reason, created_by, created_at)
+       SELECT 'dep-' || substr(m.id, 4), m.id, m.current_id, 'tgt-' || a.suffix, 'agent-' || a.suffix, 'issued', 'system:worker', m.created_at
+       FROM managed_certificates m, lpad(to_hex(1 + substr(m.name, 6)::int % ($1::int / 4)), 28, '0') a (suffix) WHERE m.name LIKE 'host-%'`,
+      [certificates],
+    ],
+    [
+      `INSERT INTO jobs (id, type, subject_id, agent_id, status, created_at, completed_at)
+       SELECT 'job-' || md5(id), 'deployment', id, agent_id, 'completed', created_at, created_at FROM deployments WHERE created_by = 'system:worker'`,
+      [],
+    ],
+    [
+      `INSERT INTO agent_enrolment_tokens (id, token_sha256, token_prefix, agent_id, max_uses, expires_at, created_by, created_at)
+       SELECT 'et-' || substr(id, 7), sha256(id::bytea), 'et_', id, 1, registered_at + interval '1 hour', 'ak-bootstrap', registered_at FROM agents WHERE enrolled_by = 'et-load'`,
+      [],
+    ],
   ];
   for (const [text, values] of statements) await database.query(text, values);
   // What they are sealed with is no chain: the table shall be as large as its sister.
