@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { failureClasses } from '#domain/agent/work.ts';
 import { jobStatuses } from '#domain/job/job.ts';
+import { agentGroupId } from './agent-groups.ts';
 import { agentId } from './agents.ts';
 import { list } from './list.ts';
 import { nothing, route } from './route.ts';
@@ -70,11 +71,11 @@ export const deployCertificate = route({
   command: 'deployments create',
   method: 'POST',
   path: '/api/v1/certificates/{id}/deploy',
-  summary: 'Deploys what its agents have to all targets of a certificate, or to one',
+  summary: 'Deploys what its agents have to all targets of a certificate, to one, or to those of a group of agents',
   permission: 'cert.deploy',
   params: z.strictObject({ id: certificateId }),
   query: nothing,
-  body: z.strictObject({ target: targetId.nullable().default(null) }),
+  body: z.strictObject({ target: targetId.nullable().default(null), group: agentGroupId.nullable().default(null) }),
   answer: z.strictObject({ items: z.array(z.strictObject({ deployment: z.string(), job: z.string() })) }),
   status: 202,
 });

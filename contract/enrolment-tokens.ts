@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { agentGroupId } from './agent-groups.ts';
 import { agentId } from './agents.ts';
 import { list } from './list.ts';
 import { nothing, route } from './route.ts';
@@ -12,6 +13,7 @@ export const enrolmentToken = z.strictObject({
   description: z.string(),
   name_pattern: z.string().nullable(),
   agent: z.string().nullable(),
+  group: z.string().nullable(),
   max_uses: z.number().int(),
   uses: z.number().int(),
   expires_at: z.string(),
@@ -54,6 +56,8 @@ export const createEnrolmentToken = route({
       .default(null),
     /** An agent that shall come back under a new key; null: new agents. */
     agent: agentId.nullable().default(null),
+    /** The group that its agents are put into. */
+    group: agentGroupId.nullable().default(null),
     max_uses: z.number().int().min(1).max(10_000).default(1),
     ttl_seconds: z
       .number()

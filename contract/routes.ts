@@ -1,4 +1,5 @@
 import * as access from './access.ts';
+import * as agentGroups from './agent-groups.ts';
 import * as agentProtocol from './agent-protocol.ts';
 import * as agents from './agents.ts';
 import * as audit from './audit.ts';
@@ -28,6 +29,7 @@ import type { Route } from './route.ts';
 
 const resources = {
   access: access,
+  'agent-groups': agentGroups,
   'agent-protocol': agentProtocol,
   agents: agents,
   audit: audit,

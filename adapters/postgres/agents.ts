@@ -79,15 +79,17 @@ const find = { name: 'agent', text: `SELECT ${columns} FROM agents WHERE id = $1
 const redeem = {
   name: 'agent-redeem',
   text: `UPDATE agent_enrolment_tokens SET uses = uses + 1
-         WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > now() AND uses < max_uses RETURNING id, name_pattern, agent_id`,
+         WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > now() AND uses < max_uses RETURNING id, name_pattern, agent_id, group_id`,
 };
 const insert = {
   name: 'agent-enrol',
   text: `WITH a AS (
       INSERT INTO agents (id, name, hostname, public_key, spki_sha256, os, architecture, version, ip_address, capabilities, clock_skew, enrolled_by)
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING ${columns}),
+    g AS (UPDATE agent_groups SET version = version + 1, updated_at = now() WHERE id = $13 RETURNING id),
+    m AS (INSERT INTO agent_group_members (group_id, agent_id, mode, added_by) SELECT g.id, a.id, 'include', $12 FROM g, a),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-          SELECT id, 'Agent', 'enrolAgent', 'agent', id, jsonb_build_object('name', name, 'hostname', hostname, 'token', $12::text), 'auth' FROM a)
+          SELECT id, 'Agent', 'enrolAgent', 'agent', id, jsonb_build_object('name', name, 'hostname', hostname, 'token', $12::text, 'group', $13::text), 'auth' FROM a)
   SELECT * FROM a`,
 };
 // Outbox: whoever may call by the former key may do so until the mirror has the new one.
@@ -215,7 +217,10 @@ async function enrolIn(
   tokenSha256: Uint8Array,
   agent: { readonly id: string; readonly name: string; readonly publicKey: Uint8Array } & AgentFacts,
 ): Promise<AgentRecord> {
-  const [token] = await session.query<{ id: string; name_pattern: string | null; agent_id: string | null }>(redeem, [tokenSha256]);
+  const [token] = await session.query<{ id: string; name_pattern: string | null; agent_id: string | null; group_id: string | null }>(
+    redeem,
+    [tokenSha256],
+  );
   if (token === undefined) throw new CaError('unauthenticated', 'the enrolment token is unknown, expired, revoked or used up');
   if (!nameFits(agent.name, token.name_pattern ?? undefined))
     throw new CaError('unauthorized', 'the enrolment token does not admit an agent of this name');
@@ -235,6 +240,7 @@ async function enrolIn(
           agent.capabilities,
           agent.clockSkew,
           token.id,
+          token.group_id,
         ])
       : await session.query<Row>(rekey, [token.agent_id, agent.publicKey, spkiSha256, agent.name, token.id]);
   if (row === undefined) throw new CaError('unauthorized', 'the enrolment token is for another agent, or for one that is retired');

@@ -35,11 +35,12 @@ export interface Deployments {
   /**
    * Puts what each agent has into its targets once more, or into one of them. Deployments, jobs, outbox, audit in one commit.
    *
+   * @param only one target, and the agents that it may be; undefined: any
    * @returns one pair for each target; empty when there is nothing to deploy
    */
   request(
     certificateId: string,
-    targetId: string | undefined,
+    only: { readonly target: string | undefined; readonly agents: readonly string[] | undefined },
     actor: string,
   ): Promise<readonly { readonly deployment: string; readonly job: string; readonly agentId: string }[]>;
 }
@@ -87,7 +88,10 @@ export const deploymentList: Keyset = {
   sorts: { created_at: { expression: 'd.created_at', type: 'timestamptz' } },
 };
 const find = { name: 'deployment', text: `SELECT ${columns} FROM ${from} WHERE d.id = $1` };
-const requested = { name: 'deployment-request', text: makeDeployments('($4::text IS NULL OR t.id = $4)') };
+const requested = {
+  name: 'deployment-request',
+  text: makeDeployments('($4::text IS NULL OR t.id = $4) AND ($5::text[] IS NULL OR t.agent_id = ANY($5))'),
+};
 const ofHolder = { name: 'deployment-of-holder', text: makeDeployments('h.id = $4') };
 
 interface Row {
@@ -129,12 +133,13 @@ export function deployments(database: Database): Deployments {
       const [row] = await database.query<Row>(find, [id]);
       return row && recordOf(row);
     },
-    async request(certificateId, targetId, actor) {
+    async request(certificateId, { target, agents }, actor) {
       const rows = await database.query<{ deployment: string; job: string; agent_id: string }>(requested, [
         certificateId,
         'requested',
         actor,
-        targetId ?? null,
+        target ?? null,
+        agents ?? null,
       ]);
       return rows.map(({ deployment, job, agent_id }) => ({ deployment, job, agentId: agent_id }));
     },

@@ -12,6 +12,8 @@ export interface EnrolmentTokenRecord {
   readonly namePattern: string | undefined;
   /** The agent that may come back under a new key. */
   readonly agentId: string | undefined;
+  /** The group that its agents are put into. */
+  readonly groupId: string | undefined;
   readonly maxUses: number;
   readonly uses: number;
   readonly expiresAt: Date;
@@ -22,7 +24,7 @@ export interface EnrolmentTokenRecord {
 
 export interface EnrolmentTokens {
   list(page: PageRequest, filter: { readonly agent: string | undefined }): Promise<Slice<EnrolmentTokenRecord>>;
-  /** @throws {CaError} `malformed` when the agent does not exist */
+  /** @throws {CaError} `malformed` when the agent or the group does not exist */
   create(
     token: {
       readonly id: string;
@@ -31,6 +33,7 @@ export interface EnrolmentTokens {
       readonly description: string;
       readonly namePattern: string | undefined;
       readonly agentId: string | undefined;
+      readonly groupId: string | undefined;
       readonly maxUses: number;
       readonly ttlSeconds: number;
     },
@@ -40,7 +43,8 @@ export interface EnrolmentTokens {
   revoke(id: string, actor: string): Promise<EnrolmentTokenRecord | undefined>;
 }
 
-const columns = 'id, token_prefix, description, name_pattern, agent_id, max_uses, uses, expires_at, revoked_at, created_by, created_at';
+const columns =
+  'id, token_prefix, description, name_pattern, agent_id, group_id, max_uses, uses, expires_at, revoked_at, created_by, created_at';
 export const enrolmentTokenList: Keyset = {
   columns,
   from: 'agent_enrolment_tokens',
@@ -51,11 +55,11 @@ export const enrolmentTokenList: Keyset = {
 const create = {
   name: 'enrolment-token-create',
   text: `WITH t AS (
-      INSERT INTO agent_enrolment_tokens (id, token_sha256, token_prefix, description, name_pattern, agent_id, max_uses, expires_at, created_by)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9) RETURNING ${columns}),
+      INSERT INTO agent_enrolment_tokens (id, token_sha256, token_prefix, description, name_pattern, agent_id, max_uses, expires_at, created_by, group_id)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), $9, $10) RETURNING ${columns}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $9, 'APIKey', 'createEnrolmentToken', 'agent_enrolment_token', id,
-                 jsonb_build_object('max_uses', max_uses, 'name_pattern', name_pattern, 'agent', agent_id, 'expires_at', expires_at), 'auth' FROM t)
+                 jsonb_build_object('max_uses', max_uses, 'name_pattern', name_pattern, 'agent', agent_id, 'group', group_id, 'expires_at', expires_at), 'auth' FROM t)
   SELECT ${columns} FROM t`,
 };
 const revoke = {
@@ -72,6 +76,7 @@ interface Row {
   description: string;
   name_pattern: string | null;
   agent_id: string | null;
+  group_id: string | null;
   max_uses: number;
   uses: number;
   expires_at: Date;
@@ -95,12 +100,13 @@ export function enrolmentTokens(database: Database): EnrolmentTokens {
           token.maxUses,
           token.ttlSeconds,
           actor,
+          token.groupId ?? null,
         ]);
         if (row === undefined) throw new Error('no row');
         return recordOf(row);
       } catch (error) {
         if ((error as { code?: string }).code === '23503')
-          throw new CaError('malformed', 'the body: agent: no such agent', { cause: error });
+          throw new CaError('malformed', 'the body: no such agent, or no such group', { cause: error });
         throw error;
       }
     },
@@ -118,6 +124,7 @@ function recordOf(row: Row): EnrolmentTokenRecord {
     description: row.description,
     namePattern: row.name_pattern ?? undefined,
     agentId: row.agent_id ?? undefined,
+    groupId: row.group_id ?? undefined,
     maxUses: row.max_uses,
     uses: row.uses,
     expiresAt: row.expires_at,

@@ -15,7 +15,7 @@ export interface RecordTable {
   /** What a row is read as, by the names of the contract. */
   readonly columns: string;
   /** Members of the contract that can be written, each with its column, and its type where that is to be said. */
-  readonly fields: Readonly<Record<string, { readonly column: string; readonly as?: 'jsonb' | 'integer[]' }>>;
+  readonly fields: Readonly<Record<string, { readonly column: string; readonly as?: 'jsonb' | 'integer[]' | 'cidr' }>>;
   readonly sorts: Keyset['sorts'];
   /** Makes what the audit row tells of a row, in SQL over `r`. */
   readonly details: string;

@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { rangeHolds } from '../x509/ip-address.ts';
 
 /**
  * Whether a list of allowed names admits an identifier. An entry is an exact name (`www.example.com`), a suffix
@@ -19,13 +19,4 @@ export function nameIsAllowed(
     if (entry.startsWith('.')) return !name.startsWith('*.') ? name.endsWith(entry) : `.${name.slice(2)}`.endsWith(entry);
     return entry === name;
   });
-}
-
-function rangeHolds(entry: string, address: string): boolean {
-  const [network = '', bits = ''] = entry.split('/');
-  const family = isIP(network);
-  if (family === 0 || bits === '' || family !== isIP(address)) return false;
-  const list = new BlockList();
-  list.addSubnet(network, Number(bits), family === 4 ? 'ipv4' : 'ipv6');
-  return list.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }

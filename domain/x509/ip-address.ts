@@ -1,4 +1,4 @@
-import { isIP, isIPv4, SocketAddress } from 'node:net';
+import { BlockList, isIP, isIPv4, SocketAddress } from 'node:net';
 
 /** Canonical text of an address (RFC 5952); undefined when it is none. */
 export function canonicalIp(text: string): string | undefined {
@@ -37,6 +37,16 @@ export function reverseName(text: string): string {
   const octets = ipOctets(text);
   if (octets.length === 4) return `${[...octets].reverse().join('.')}.in-addr.arpa`;
   return `${Array.from(octets.toString('hex')).reverse().join('.')}.ip6.arpa`;
+}
+
+/** Whether a range such as `10.0.0.0/8` holds an address of its own family; what is no range holds nothing. */
+export function rangeHolds(range: string, address: string): boolean {
+  const [network = '', bits = ''] = range.split('/');
+  const family = isIP(network);
+  if (family === 0 || bits === '' || family !== isIP(address)) return false;
+  const list = new BlockList();
+  list.addSubnet(network, Number(bits), family === 4 ? 'ipv4' : 'ipv6');
+  return list.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** Whether a range such as `10.0.0.0/8` names the network itself: no bit beyond the prefix is set. */

@@ -63,7 +63,7 @@ export function collectionOperations(routes: CollectionRoutes, ports: Collection
 }
 
 /** A row has the names of the contract already; its times are RFC 3339 there. */
-function show(row: RecordRow): z.input<Route['answer']> {
+export function show(row: RecordRow): z.input<Route['answer']> {
   return Object.fromEntries(
     Object.entries(row)
       .filter(([name]) => name !== 'page_key' && name !== 'page_id')

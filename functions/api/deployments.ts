@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import { deployCertificate, getDeployment, listDeployments, type DeploymentBody, type deployment } from '#contract/deployments.ts';
+import type { AgentGroups } from '#adapters/postgres/agent-groups.ts';
 import type { DeploymentRecord, Deployments } from '#adapters/postgres/deployments.ts';
 import type { ManagedCertificates } from '#adapters/postgres/managed-certificates.ts';
 import { CaError } from '#domain/error.ts';
@@ -9,6 +10,7 @@ import { serve, serveList, type Served } from './router.ts';
 export interface DeploymentPorts {
   readonly store: Deployments;
   readonly certificates: Pick<ManagedCertificates, 'find'>;
+  readonly groups: Pick<AgentGroups, 'memberIds'>;
   readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly wake: Wake;
 }
@@ -31,9 +33,11 @@ export function deploymentOperations(ports: DeploymentPorts): readonly Served[] 
       if (certificate === undefined) throw new CaError('notFound', 'no such certificate');
       if (body.target !== null && !certificate.targets.includes(body.target))
         throw new CaError('conflict', 'the certificate is not for this target');
+      const agents = body.group === null ? undefined : await ports.groups.memberIds(body.group);
+      if (body.group !== null && agents === undefined) throw new CaError('malformed', 'the body: group: no such group of agents');
       await ports.wake('notificationProcess', 'jobTimeout');
-      const made = await ports.store.request(params.id, body.target ?? undefined, caller?.id ?? '');
-      if (made.length === 0) throw new CaError('conflict', 'there is nothing to deploy: no agent of its targets has a version yet');
+      const made = await ports.store.request(params.id, { target: body.target ?? undefined, agents }, caller?.id ?? '');
+      if (made.length === 0) throw new CaError('conflict', 'there is nothing to deploy: no agent of these targets has a version yet');
       await ports.tell(made.map(({ agentId }) => agentId));
       return { items: made.map(({ deployment: id, job }) => ({ deployment: id, job })) };
     }),

@@ -16,6 +16,8 @@ export function enrolmentTokenOperations(ports: EnrolmentTokenPorts): readonly S
   return [
     serveList(listEnrolmentTokens, ({ query: { agent }, page }) => ports.store.list(page, { agent }), show),
     serve(createEnrolmentToken, async ({ body, caller }) => {
+      if (body.agent !== null && body.group !== null)
+        throw new CaError('malformed', 'the body: group: an agent that comes back keeps the groups that it has');
       const prefix = `et_${Buffer.from(ports.chance.random(4)).toString('hex')}`;
       const token = `${prefix}_${Buffer.from(ports.chance.random(32)).toString('base64url')}`;
       const made = await ports.store.create(
@@ -26,6 +28,7 @@ export function enrolmentTokenOperations(ports: EnrolmentTokenPorts): readonly S
           description: body.description,
           namePattern: body.name_pattern ?? undefined,
           agentId: body.agent ?? undefined,
+          groupId: body.group ?? undefined,
           maxUses: body.max_uses,
           ttlSeconds: body.ttl_seconds,
         },
@@ -48,6 +51,7 @@ function show(token: EnrolmentTokenRecord): EnrolmentTokenBody {
     description: token.description,
     name_pattern: token.namePattern ?? null,
     agent: token.agentId ?? null,
+    group: token.groupId ?? null,
     max_uses: token.maxUses,
     uses: token.uses,
     expires_at: token.expiresAt.toISOString(),

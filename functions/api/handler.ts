@@ -9,6 +9,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { starter } from '#adapters/lambda/starter.ts';
 import { agentCertificates } from '#adapters/postgres/agent-certificates.ts';
 import { agentWork } from '#adapters/postgres/agent-work.ts';
+import { agentGroups } from '#adapters/postgres/agent-groups.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
@@ -63,6 +64,7 @@ import { statisticsOperations } from './statistics.ts';
 import { accessOperations } from './access.ts';
 import { agentAuthentication } from './agent-authentication.ts';
 import { agentProtocolOperations } from './agent-protocol.ts';
+import { agentGroupOperations } from './agent-groups.ts';
 import { agentOperations } from './agents.ts';
 import { auditOperations } from './audit.ts';
 import { authentication, tokenOf } from './authentication.ts';
@@ -122,6 +124,7 @@ const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined 
 const limits = connectLimiter('api', process.env);
 const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
 
+const groups = agentGroups(database);
 const agents = agentStore(database);
 const states = agentStates(dynamodb, settings.STATE_TABLE);
 const agentOf = agentAuthentication({ states, now });
@@ -194,7 +197,8 @@ const route = router(
       newId,
       now,
     }),
-    ...deploymentOperations({ store: deployments(database), certificates, tell, wake }),
+    ...deploymentOperations({ store: deployments(database), certificates, groups, tell, wake }),
+    ...agentGroupOperations({ store: groups, newId }),
     ...targetOperations({ store: targetStore(database), newId }),
     ...agentOperations({ store: agents, states, tell, wake, now }),
     ...enrolmentTokenOperations({ store: enrolmentTokens(database), chance, newId }),

@@ -84,6 +84,8 @@ describe('validators', () => {
       revokeEnrolmentToken: 'an end has no version',
       retireTarget: 'an end has no version',
       revokeRole: 'a grant is there or not',
+      setAgentGroupMember: 'a word about an agent: the last one holds',
+      removeAgentGroupMember: 'a word about an agent: the last one holds',
       setChannelEnabled: 'a switch: the last word holds',
       updateLoop: 'a switch: the last word holds',
       setIssuingCa: 'a switch: the last word holds',

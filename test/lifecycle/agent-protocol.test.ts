@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbOf, invoke, stateTable } from '../cloud.ts';
-import { api, startPlatform, until, type Platform } from '../platform.ts';
+import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { makeCsr } from './csr.ts';
 import { enrol, enrolledAgent, hostFacts, makeToken, signedAgent, type SignedAgent } from './signed-agent.ts';
 
@@ -225,6 +225,66 @@ test('given a fleet, its lists go page by page in each order, and a cursor is go
   expect((await walk(`deployments?agent=${agent.id}&limit=1`)).length).toBe(0);
   const { next_cursor: cursor } = await list(tokens);
   expect((await api(platform, 'GET', `/api/v1/targets?agent=${agent.id}&limit=1&cursor=${cursor}`)).status).toBe(400);
+});
+
+test('given groups of agents, who belongs to them is judged by what agents say, and by whom people put there or kept out', async () => {
+  const post = (path: string, body: object): Promise<Answer> => api(platform, 'POST', `/api/v1/${path}`, body);
+  const group = async (body: object): Promise<string> => {
+    const answer = await post('agent-groups', body);
+    expect([answer.status, answer.json()]).toEqual([201, expect.objectContaining(body)]);
+    return answer.json()['id'] as string;
+  };
+  const names = async (id: string, more = ''): Promise<unknown[]> => {
+    const { items } = (await api(platform, 'GET', `/api/v1/agent-groups/${id}/members?limit=500${more}`)).json() as {
+      items: { name: string }[];
+    };
+    return items.map(({ name }) => name).filter((name) => name.startsWith('grouped'));
+  };
+  const [one, two, three] = [
+    await enrolledAgent(platform, 'grouped-1'),
+    await enrolledAgent(platform, 'grouped-2'),
+    await enrolledAgent(platform, 'grouped-3'),
+  ];
+  await one.send('POST', 'heartbeat', { ...hostFacts(), ip_address: '10.1.2.3', version: '2.5.0' });
+  await two.send('POST', 'heartbeat', { ...hostFacts(), ip_address: '2001:db8::7', version: '2.5.1' });
+  await three.send('POST', 'heartbeat', { ...hostFacts(), ip_address: '10.9.9.9', version: '3.0.0' });
+  const near = await group({ name: 'near', match_ip_cidr: '10.1.0.0/16' });
+  const six = await group({ name: 'six', match_ip_cidr: '2001:db8::/32', match_os: 'linux' });
+  const second = await group({ name: 'second', match_version: '>=2.5 <3' });
+  const hand = await group({ name: 'by hand' });
+  const all = [near, six, second, hand];
+  expect(await Promise.all(all.map((id) => names(id)))).toEqual([['grouped-1'], ['grouped-2'], ['grouped-1', 'grouped-2'], []]);
+  // Words of people, who win; and the last of them.
+  const say = (id: string, agent: SignedAgent, method: string, body?: object): Promise<Answer> =>
+    api(platform, method, `/api/v1/agent-groups/${id}/members/${agent.id}`, body);
+  expect((await say(hand, three, 'PUT', {})).json()).toMatchObject({ included: [three.id], excluded: [], version: 2 });
+  expect((await say(second, one, 'PUT', { mode: 'exclude' })).json()).toMatchObject({ included: [], excluded: [one.id] });
+  expect([await names(hand), await names(second)]).toEqual([['grouped-3'], ['grouped-2']]);
+  const [member] = (await api(platform, 'GET', `/api/v1/agent-groups/${hand}/members`)).json()['items'] as object[];
+  expect(member).toMatchObject({ agent: three.id, membership: 'included', ip_address: '10.9.9.9', version: '3.0.0' });
+  expect((await say(second, one, 'DELETE')).status).toBe(200);
+  expect(await names(second)).toEqual(['grouped-1', 'grouped-2']);
+  expect((await api(platform, 'PUT', `/api/v1/agent-groups/${hand}/members/agent-nobody`, {})).status).toBe(404);
+  expect((await api(platform, 'GET', '/api/v1/agent-groups/ag-none/members')).status).toBe(404);
+  for (const bad of [{ match_ip_cidr: '10.1.2.3/8' }, { match_ip_cidr: '10.0.0.0' }, { match_version: 'newest' }, { match_os: '' }])
+    expect([bad, (await post('agent-groups', { name: 'bad', ...bad })).status]).toEqual([bad, 400]);
+  // Page by page.
+  const page = (await api(platform, 'GET', `/api/v1/agent-groups/${second}/members?limit=1`)).json();
+  expect(await names(second, `&cursor=${String(page['next_cursor'])}`)).toEqual(['grouped-2']);
+  // A token puts who comes by it into a group, and a deployment can be for a group.
+  const { token } = await makeToken(platform, { group: hand });
+  await enrol(platform, 'grouped-4', token);
+  expect(await names(hand)).toEqual(['grouped-3', 'grouped-4']);
+  expect((await post('agent-enrolment-tokens', { group: 'ag-none' })).status).toBe(400);
+  const { id } = await ordered('grouped', [await target(one, 'grouped-1'), await target(two, 'grouped-2')]);
+  for (const agent of [one, two]) await certified(agent, 'grouped');
+  const deployTo = (to: string): Promise<Answer> => post(`certificates/${id}/deploy`, { group: to });
+  expect((await deployTo(near)).json()['items']).toHaveLength(1);
+  expect((await deployTo(second)).json()['items']).toHaveLength(2);
+  expect([(await deployTo(hand)).status, (await deployTo('ag-none')).status]).toEqual([409, 400]);
+  // Its end: tokens lose it, agents stay.
+  expect((await api(platform, 'DELETE', `/api/v1/agent-groups/${hand}`, undefined, { 'if-match': '*' })).status).toBe(200);
+  expect((await api(platform, 'GET', `/api/v1/agents/${three.id}`)).status).toBe(200);
 });
 
 test('given a certificate for a target, its agent makes the key, deploys and is believed when the server serves it', async () => {
