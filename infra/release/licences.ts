@@ -42,8 +42,12 @@ export function licences(root: string): readonly Licensed[] {
       licence: one.license ?? licenceOf(root, path),
       integrity: one.integrity,
     }))
-    .toSorted((a, b) => `${a.name} ${a.version}`.localeCompare(`${b.name} ${b.version}`));
-  // The same package may lie in several folders.
+    .toSorted(
+      (a, b) =>
+        `${a.name} ${a.version}`.localeCompare(`${b.name} ${b.version}`) ||
+        Number(b.integrity !== undefined) - Number(a.integrity !== undefined),
+    );
+  // The same package may lie in several folders, of which one that came inside another package has no digest of its own.
   return found.filter(({ name, version }, index) => found[index - 1]?.name !== name || found[index - 1]?.version !== version);
 }
 
