@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { writeFileSync } from 'node:fs';
 import { help, readOptions } from './options.ts';
 import { junit, line, summary } from './report.ts';
