@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { caKeyAlgorithms } from '#domain/x509/key-algorithm.ts';
+import { dottedOid } from './object-identifier.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
@@ -26,7 +27,6 @@ const nameConstraints = z.array(z.strictObject({ permitted: subtrees, excluded: 
 const metadata = z
   .record(z.string().regex(/^[a-z0-9_.-]{1,64}$/), z.string().max(512))
   .refine((all) => Object.keys(all).length <= 32, 'at most 32 entries');
-const dottedOid = z.string().regex(/^[0-2](?:\.\d{1,10}){1,20}$/, 'a dotted OBJECT IDENTIFIER');
 
 export const intermediate = z.strictObject({
   id: z.string(),

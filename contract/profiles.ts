@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { challengeTypes } from '#domain/issuance/profile.ts';
+import { requirements } from '#domain/x509/lint-rules/rule.ts';
 import { isNetwork } from '#domain/x509/ip-address.ts';
 import { list } from './list.ts';
+import { dottedOid } from './object-identifier.ts';
 import { nothing, route } from './route.ts';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63');
@@ -55,6 +57,13 @@ const profileFields = {
   ca_id: z.string().max(63),
   /** A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused. */
   requires_approval: z.boolean(),
+  /** `cabf_tls_br`: its certificates keep to the CA/Browser Forum's rules for TLS servers (docs/reference/lint-rules.md). */
+  requirements: z.enum(requirements),
+  /** Policies that its certificates assert, dotted (RFC 5280 §4.2.1.4). */
+  policies: z
+    .array(dottedOid)
+    .max(10)
+    .refine((all) => new Set(all).size === all.length, 'no policy twice'),
 };
 
 export const profile = z.strictObject({ id, ...profileFields, version: z.number().int(), acme_directory: z.url() });
@@ -86,6 +95,8 @@ const defaults = {
   authorization_reuse_seconds: profileFields.authorization_reuse_seconds.default(0),
   ca_id: profileFields.ca_id.default('issuing-1'),
   requires_approval: profileFields.requires_approval.default(false),
+  requirements: profileFields.requirements.default('rfc5280'),
+  policies: profileFields.policies.default([]),
 };
 
 /** Trust without proof of control is said aloud. */

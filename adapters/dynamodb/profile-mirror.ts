@@ -1,5 +1,5 @@
 import { GetItemCommand, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import type { Profile } from '#domain/issuance/profile.ts';
+import { keptProfile, type Profile } from '#domain/issuance/profile.ts';
 import { isConditionFailure } from './client.ts';
 
 /** What the shared directory offers, and a number that grows with every change. */
@@ -44,7 +44,10 @@ export function profileMirror(client: DynamoDBClient, table: string): ProfileMir
     }
   };
   return {
-    read: async (id) => (await read(`profile#${id}`)) as Profile | undefined,
+    async read(id) {
+      const kept = await read(`profile#${id}`);
+      return kept === undefined ? undefined : keptProfile(kept);
+    },
     write: (profile) => write(`profile#${profile.id}`, profile.version, profile),
     readSelectable: async () => ((await read(selectableKey)) ?? []) as SelectableProfiles['profiles'],
     writeSelectable: (list) => write(selectableKey, list.version, list.profiles),

@@ -1,6 +1,6 @@
 import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
-import type { Profile } from '#domain/issuance/profile.ts';
+import { keptProfile, type Profile } from '#domain/issuance/profile.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 import { slice, within, type Keyset } from './keyset.ts';
@@ -203,7 +203,7 @@ function recordOf(row: Row): ApprovalRecord {
     decidedBy: row.decided_by ?? undefined,
     decidedAt: row.decided_at ?? undefined,
     note: row.note ?? undefined,
-    proposed: row.payload ?? undefined,
+    proposed: row.payload === null ? undefined : keptProfile(row.payload),
     createdAt: row.created_at,
     expiresAt: row.expires_at,
   };

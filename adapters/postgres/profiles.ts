@@ -1,5 +1,6 @@
 import type { ExtendedKeyUsage } from '#domain/x509/leaf.ts';
 import type { AuthMode, ChallengeType, KeyRule, Profile } from '#domain/issuance/profile.ts';
+import type { Requirements } from '#domain/x509/lint-rules/rule.ts';
 import type { ProfileStore } from '#domain/acme/store.ts';
 import type { Session } from './database.ts';
 
@@ -27,13 +28,16 @@ export interface ProfileRow {
   authorization_reuse_seconds: number;
   ca_id: string;
   requires_approval: boolean;
+  requirements: Requirements;
+  policies: string[];
   version: number;
 }
 
 // cidr has no array parser in the driver: text has.
 export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
   allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
-  terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, requires_approval, version`;
+  terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, requires_approval, requirements, policies,
+  version`;
 
 const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
 
@@ -71,6 +75,8 @@ export function profileOf(row: ProfileRow): Profile {
     authorizationReuseSeconds: row.authorization_reuse_seconds,
     caId: row.ca_id,
     requiresApproval: row.requires_approval,
+    requirements: row.requirements,
+    policies: row.policies,
     version: row.version,
   };
 }

@@ -2,6 +2,8 @@ import { CaError } from '../error.ts';
 import { buildTbsIntermediate } from '../x509/authority.ts';
 import type { IssuerInfo } from '../x509/leaf.ts';
 import { lintTbsCertificate } from '../x509/lint.ts';
+import { authorityRules } from '../x509/lint-rules/baseline-authority.ts';
+import { baselineRules, reservedPolicies } from '../x509/lint-rules/baseline.ts';
 import type { AuthorityName } from '../x509/name.ts';
 import type { SignatureAlgorithm } from '../x509/signer.ts';
 import { assertAuthorityBelow, issuingState, type IssuingPath } from './issuing-path.ts';
@@ -52,9 +54,16 @@ export function prepareSubordinate(input: {
     ocspUrls: [urls.ocsp],
     caIssuerUrls: [urls.caIssuers],
   });
-  const findings = lintTbsCertificate(tbs, { kind: 'intermediate', issuer: parent.issuer });
+  const findings = lintTbsCertificate(tbs, {
+    kind: 'intermediate',
+    issuer: parent.issuer,
+    ...(terms.policies?.some((policy) => reservedPolicies.has(policy)) && { further: [...baselineRules, ...authorityRules] }),
+  });
   const [finding] = findings;
-  if (finding !== undefined) throw new CaError('internal', `the CA certificate would break rule ${finding.rule}`, { cause: findings });
+  if (finding !== undefined)
+    throw new CaError(finding.refusal ?? 'internal', `the CA certificate would break rule ${finding.rule}: ${finding.detail}`, {
+      cause: findings,
+    });
   assertAuthorityBelow(parent.path, tbs, input.now);
   return { tbs, terms };
 }

@@ -1,8 +1,11 @@
 import { hash } from 'node:crypto';
 import { CaError } from '../error.ts';
+import { baselineValidityDays } from '../x509/baseline-validity.ts';
 import { parseTbs, subjectAltNamesOf } from '../x509/certificate.ts';
 import { signCertificate, buildTbsLeaf, issuerInfo, type IssuerInfo } from '../x509/leaf.ts';
 import { lintCertificate } from '../x509/lint.ts';
+import { baselineRules } from '../x509/lint-rules/baseline.ts';
+import { subscriberRules } from '../x509/lint-rules/baseline-subscriber.ts';
 import { Oid } from '../x509/oids.ts';
 import type { GeneralName } from '../x509/general-name.ts';
 import type { PublicKeyInfo } from '../x509/public-key.ts';
@@ -33,7 +36,8 @@ export function statusUrls(pkiBaseUrl: string, caId: string): { crl: string; ocs
  *
  * @param now milliseconds since the epoch; validity begins a minute earlier, for clocks that lag
  * @throws {CaError} `nameConstraintViolation` or `policyViolation` when the CAs above do not allow it, `unavailable` when one of them has expired,
- * `internal` when the result breaks a rule of RFC 5280, which is a defect of ours and not of the CSR
+ * `badCsr`, `rejectedIdentifier` or `policyViolation` when a rule of lint refuses what was asked for,
+ * `internal` when the result breaks another, which is a defect of ours and not of the CSR
  */
 export function prepareLeaf(input: {
   readonly authority: SigningAuthority;
@@ -50,8 +54,8 @@ export function prepareLeaf(input: {
   const { authority, profile } = input;
   const notBefore = input.notBefore ?? wholeSeconds(input.now - 60_000);
   const wanted = input.notAfter ?? new Date(notBefore.getTime() + profile.validitySeconds * 1000 - 1000);
-  const end = issuingState(authority.path, input.now).notAfter;
-  const notAfter = wanted < end ? wanted : end;
+  const ends = [wanted, issuingState(authority.path, input.now).notAfter, ...baselineEnd(profile, notBefore, input.now)];
+  const notAfter = new Date(Math.min(...ends.map((end) => end.getTime())));
   if (notAfter.getTime() <= input.now) throw new CaError('unavailable', 'the issuing CA has expired');
   const urls = statusUrls(input.pkiBaseUrl, authority.id);
   const commonName = input.names.find(
@@ -66,6 +70,7 @@ export function prepareLeaf(input: {
     notAfter,
     extendedKeyUsages: profile.extendedKeyUsages,
     mustStaple: profile.mustStaple,
+    policies: profile.policies,
     crlDistributionPoints: [urls.crl],
     ocspUrls: [urls.ocsp],
     caIssuerUrls: [urls.caIssuers],
@@ -76,9 +81,14 @@ export function prepareLeaf(input: {
     issuer: authority.issuer,
     maxValiditySeconds: profile.validitySeconds,
     publicKey: input.publicKey,
+    ...(profile.requirements === 'cabf_tls_br' && { further: [...baselineRules, ...subscriberRules] }),
+    signedAt: input.now,
   });
   const [finding] = findings;
-  if (finding !== undefined) throw new CaError('internal', `the certificate would break rule ${finding.rule}`, { cause: findings });
+  if (finding !== undefined)
+    throw new CaError(finding.refusal ?? 'internal', `the certificate would break rule ${finding.rule}: ${finding.detail}`, {
+      cause: findings,
+    });
   assertIssuableBelow(
     authority.path,
     { tbs, facts },
@@ -124,6 +134,12 @@ export function signingAuthority(id: string, path: IssuingPath, signer: Signer):
   // A root that issues by itself still heads its own chain.
   const chain = path.length === 1 ? path : path.slice(1).reverse();
   return { id, issuer, chain, path, signer };
+}
+
+/** Where the public web's rules end a life that the profile would let be longer: they change on dates of their own. */
+function baselineEnd(profile: Profile, notBefore: Date, now: number): readonly Date[] {
+  if (profile.requirements !== 'cabf_tls_br') return [];
+  return [new Date(notBefore.getTime() + (baselineValidityDays(now) * 86_400 - 1) * 1000)];
 }
 
 function wholeSeconds(milliseconds: number): Date {

@@ -1,4 +1,5 @@
 import type { ExtendedKeyUsage } from '../x509/leaf.ts';
+import type { Requirements } from '../x509/lint-rules/rule.ts';
 
 /** What may be issued, to whom, and on what proof. */
 export interface Profile {
@@ -30,8 +31,18 @@ export interface Profile {
   readonly caId: string;
   /** A second person must say yes to each certificate, and to each change of the profile. */
   readonly requiresApproval: boolean;
+  /** What its certificates keep to beyond RFC 5280: of the public web's rules none, or the CA/Browser Forum's for TLS. */
+  readonly requirements: Requirements;
+  /** Policies that its certificates assert, dotted (RFC 5280 §4.2.1.4). */
+  readonly policies: readonly string[];
   /** Raised by every change; a write that relied on an older version is refused. */
   readonly version: number;
+}
+
+/** A profile that was kept as JSON, perhaps before the fields existed that came last. */
+export function keptProfile(kept: unknown): Profile {
+  const known = kept as Omit<Profile, 'requirements' | 'policies'> & Partial<Profile>;
+  return { ...known, requirements: known.requirements ?? 'rfc5280', policies: known.policies ?? [] };
 }
 
 export type AuthMode = 'challenge' | 'trust_authenticated';

@@ -1,6 +1,6 @@
 import { boolean, explicit, integer, namedBits, nothing, oid, sequence } from '../asn1/der.ts';
 import { writeExtension } from './extension.ts';
-import { assemble, authorityKey, distributionPoints, informationAccess, subjectKey, type IssuerInfo } from './leaf.ts';
+import { assemble, authorityKey, certificatePolicies, distributionPoints, informationAccess, subjectKey, type IssuerInfo } from './leaf.ts';
 import { writeAuthorityName, writeName, type AuthorityName } from './name.ts';
 import { Oid } from './oids.ts';
 import type { SignatureAlgorithm } from './signer.ts';
@@ -84,9 +84,7 @@ function limits({ nameConstraints, extendedKeyUsages, policies }: AuthorityTempl
     nameConstraints === undefined ? [] : [...subtrees(0, nameConstraints.permitted), ...subtrees(1, nameConstraints.excluded)];
   return [
     ...(written.length === 0 ? [] : [writeExtension(Oid.nameConstraints, true, sequence(...written))]),
-    ...(policies === undefined || policies.length === 0
-      ? []
-      : [writeExtension(Oid.certificatePolicies, false, sequence(...policies.map((policy) => sequence(oid(policy)))))]),
+    ...certificatePolicies(policies ?? []),
     ...(extendedKeyUsages === undefined || extendedKeyUsages.length === 0
       ? []
       : [writeExtension(Oid.extKeyUsage, false, sequence(...extendedKeyUsages.map(oid)))]),

@@ -25,6 +25,8 @@ export interface TbsCertificate {
   readonly validity: readonly [Element, Element];
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Buffer;
+  /** Whether one of the two unique identifiers is there, which nobody writes any more (§4.1.2.8). */
+  readonly uniqueIdentifiers: boolean;
   readonly extensions: readonly Extension[];
 }
 
@@ -80,8 +82,7 @@ function readTbs(element: Element): TbsCertificate {
   validity.end();
   const subject = parts.next(Tag.sequence);
   const spki = parts.next(Tag.sequence).raw;
-  parts.maybe(0x81);
-  parts.maybe(0x82);
+  const uniqueIds = [parts.maybe(0x81), parts.maybe(0x82)];
   const extensions = parts.maybe(0xa3);
   parts.end();
   const hex = serialOctets.toString('hex').replace(/^0+(?=.)/, '');
@@ -97,6 +98,7 @@ function readTbs(element: Element): TbsCertificate {
     notAfter: timeOf(end),
     validity: [begin, end],
     spki,
+    uniqueIdentifiers: uniqueIds.some((id) => id !== undefined),
     extensions: extensions === undefined ? [] : readExtensions(cursor(extensions).next(Tag.sequence)),
   };
 }

@@ -43,6 +43,8 @@ export interface LeafTemplate {
   readonly notAfter: Date;
   readonly extendedKeyUsages: readonly ExtendedKeyUsage[];
   readonly mustStaple: boolean;
+  /** Dotted (RFC 5280 §4.2.1.4). */
+  readonly policies?: readonly string[];
   readonly crlDistributionPoints: readonly string[];
   readonly ocspUrls: readonly string[];
   readonly caIssuerUrls: readonly string[];
@@ -65,6 +67,7 @@ export function buildTbsLeaf(issuer: IssuerInfo, algorithm: SignatureAlgorithm, 
   return assemble(issuer.subject, algorithm, { ...template, subject }, [
     isRsa ? digitalSignatureAndKeyEncipherment : digitalSignature,
     extendedKeyUsages(template.extendedKeyUsages),
+    ...certificatePolicies(template.policies ?? []),
     notCa,
     subjectKey(template.spki),
     authorityKey(issuer.keyIdentifier),
@@ -132,6 +135,12 @@ export function informationAccess(ocspUrls: readonly string[], caIssuerUrls: rea
       sequence(...ocspUrls.map((url) => access(Oid.adOcsp, url)), ...caIssuerUrls.map((url) => access(Oid.adCaIssuers, url))),
     );
   return [kept(`aia ${ocspUrls.join(' ')}|${caIssuerUrls.join(' ')}`, write)];
+}
+
+export function certificatePolicies(policies: readonly string[]): Buffer[] {
+  if (policies.length === 0) return [];
+  const write = (): Buffer => writeExtension(Oid.certificatePolicies, false, sequence(...policies.map((policy) => sequence(oid(policy)))));
+  return [kept(`policies ${policies.join(' ')}`, write)];
 }
 
 function extendedKeyUsages(usages: readonly ExtendedKeyUsage[]): Buffer {

@@ -153,6 +153,7 @@ const route = router(
       store: profiles,
       mirror,
       publicBaseUrl: settings.PUBLIC_BASE_URL,
+      now,
       askApproval: async (proposed, baseVersion, actor) => {
         await wake('jobTimeout');
         return (await approvalStore.askProfileEdit(newId('ar'), proposed, baseVersion, actor)).id;

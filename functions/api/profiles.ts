@@ -6,6 +6,9 @@ import { reaches, type Reach } from '#domain/access/grant.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 import { CaError } from '#domain/error.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
+import { baselineValidityDays } from '#domain/x509/baseline-validity.ts';
+import { reservedPolicies } from '#domain/x509/lint-rules/baseline.ts';
+import { Oid } from '#domain/x509/oids.ts';
 import { serve, serveList, type Served } from './router.ts';
 import { stale } from './stale.ts';
 
@@ -13,6 +16,8 @@ export interface ProfilePorts {
   readonly store: ProfileAdministration;
   readonly mirror: ProfileMirror;
   readonly publicBaseUrl: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Asks a second person for a change of a profile of a version. @returns the id of the approval */
   readonly askApproval: (proposed: Profile, baseVersion: number, actor: string) => Promise<string>;
 }
@@ -46,12 +51,14 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
     serve(createProfile, async ({ body, caller }) => {
       assertTrustAcknowledged(body);
       assertSelectable(body);
+      assertBaseline(body, ports.now());
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
     serve(replaceProfile, async ({ params, body, caller, reach, expected }) => {
       assertReached(reach, params.id);
       assertTrustAcknowledged(body);
       assertSelectable(body);
+      assertBaseline(body, ports.now());
       const proposed = profileOf(params.id, body, 0);
       const live = await existing(ports.store, params.id);
       if (expected !== undefined && expected !== live.version) return stale('profile', live);
@@ -100,6 +107,23 @@ function assertSelectable(body: Writable): void {
     throw new CaError('policyViolation', 'a profile that requires an external account cannot be selectable: its accounts register with it');
 }
 
+/** What the public web's rules would refuse in every certificate is refused in the profile. */
+function assertBaseline(body: Writable, now: number): void {
+  if (body.requirements !== 'cabf_tls_br') return;
+  const days = baselineValidityDays(now);
+  const faults: readonly (readonly [boolean, string])[] = [
+    [body.validity_seconds <= days * 86_400, `validity_seconds of at most ${days} days`],
+    [body.extended_key_usages.includes('serverAuth'), 'serverAuth among extended_key_usages'],
+    [body.extended_key_usages.every((usage) => usage === 'serverAuth' || usage === 'clientAuth'), 'no usages but serverAuth and clientAuth'],
+    [body.key_rules.every(({ algorithm }) => algorithm !== 'Ed25519'), 'key_rules without Ed25519'],
+    [body.policies.filter((policy) => reservedPolicies.has(policy)).join() === Oid.domainValidated, `policies with ${Oid.domainValidated} and no other of the reserved ones`],
+    [body.acme_auth_mode === 'challenge', 'acme_auth_mode challenge'],
+    [!body.allow_single_label, 'allow_single_label false'],
+  ]; // prettier-ignore
+  const wanted = faults.flatMap(([holds, want]) => (holds ? [] : [want]));
+  if (wanted.length > 0) throw new CaError('policyViolation', `requirements cabf_tls_br need ${wanted.join('; ')}`);
+}
+
 function profileOf(id: string, body: Writable, version: number): Profile {
   return {
     id,
@@ -125,6 +149,8 @@ function profileOf(id: string, body: Writable, version: number): Profile {
     authorizationReuseSeconds: body.authorization_reuse_seconds,
     caId: body.ca_id,
     requiresApproval: body.requires_approval,
+    requirements: body.requirements,
+    policies: body.policies,
     version,
   };
 }
@@ -159,5 +185,7 @@ export function fieldsOf(profile: Profile): Omit<ProfileBody, 'version' | 'acme_
     authorization_reuse_seconds: profile.authorizationReuseSeconds,
     ca_id: profile.caId,
     requires_approval: profile.requiresApproval,
+    requirements: profile.requirements,
+    policies: [...profile.policies],
   };
 }

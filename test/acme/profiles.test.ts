@@ -100,3 +100,27 @@ test('what a chosen profile grants on trust does not revoke what others proved e
   const answer = await other.post(String(other.directory['revokeCert']), { certificate: issued.der.toString('base64url') });
   expect([answer.status, typeOf(answer)]).toEqual([403, 'unauthorized']);
 });
+
+test('a profile that keeps to the public web’s rules says so whole, and then orders no name that can be no public one', async () => {
+  const wanted = { id: 'web', name: 'Web', requirements: 'cabf_tls_br' };
+  const refused = await api(platform, 'POST', '/api/v1/profiles', { ...wanted, validity_seconds: 201 * 86_400, allow_single_label: true });
+  expect(refused.status).toBe(422);
+  for (const part of ['validity_seconds of at most', 'key_rules without Ed25519', 'policies with 2.23.140.1.2.1', 'allow_single_label'])
+    expect(refused.json()['detail']).toContain(part);
+  expect((await api(platform, 'POST', '/api/v1/profiles', { ...wanted, policies: ['1.2.3', '1.2.3'] })).status).toBe(400);
+  const made = await api(platform, 'POST', '/api/v1/profiles', {
+    ...wanted,
+    policies: ['2.23.140.1.2.1'],
+    key_rules: [{ algorithm: 'ECDSA', min_size: 256 }],
+  });
+  expect([made.status, made.json()]).toMatchObject([201, { requirements: 'cabf_tls_br', policies: ['2.23.140.1.2.1'] }]);
+  const web = await acmeClient(platform, { profile: 'web' });
+  await web.register();
+  const ordered = (type: string, value: string): Promise<Answer> =>
+    web.post(String(web.directory['newOrder']), { identifiers: [{ type, value }] });
+  for (const [type, value] of [['dns', 'db.corp.internal'], ['dns', '*.com'], ['ip', '10.0.0.1']] as const) {
+    const answer = await ordered(type, value);
+    expect([value, answer.status, typeOf(answer)]).toEqual([value, 400, 'rejectedIdentifier']);
+  } // prettier-ignore
+  expect((await ordered('dns', 'www.example.com')).status).toBe(201);
+});

@@ -106,6 +106,7 @@ test('the packages that run before the first answer are those of this list', () 
       "postgres-date",
       "postgres-interval",
       "split2",
+      "tlds",
       "xtend",
       "zod",
     ]
