@@ -2,9 +2,9 @@ import { isIP } from 'node:net';
 import { CaError, type Subproblem } from '../error.ts';
 import { isDnsName } from '../x509/dns-name.ts';
 import { canonicalIp } from '../x509/ip-address.ts';
-import { publicNameFault, type PublicNameFault } from '../x509/public-name.ts';
 import type { Profile } from '../issuance/profile.ts';
 import { nameIsAllowed } from '../issuance/name-policy.ts';
+import { publicNameRefusal } from '../issuance/public-names.ts';
 
 /** RFC 8555 §7.1.3; a dns value in lower case, perhaps with `*.` in front. */
 export interface Identifier {
@@ -50,7 +50,7 @@ function readIdentifier(item: unknown, profile: Profile, accountNames: readonly 
   if (type === 'ip') {
     if (canonicalIp(value) !== value) return refuse('rejectedIdentifier', 'not an address in its canonical form (RFC 8738 §3)');
     const address: Identifier = { type, value };
-    const fault = publicFault(address, profile);
+    const fault = publicNameRefusal(address, profile);
     if (fault !== undefined) return refuse('rejectedIdentifier', fault);
     return isAllowed(address, profile, accountNames) ? address : refuse('rejectedIdentifier', 'the policy does not allow this address');
   }
@@ -65,21 +65,9 @@ function readIdentifier(item: unknown, profile: Profile, accountNames: readonly 
   if (base.endsWith('.onion')) return refuse('rejectedIdentifier', 'onion names are not issued here');
   if (wildcard && !profile.allowWildcards) return refuse('rejectedIdentifier', 'the profile allows no wildcards');
   const identifier: Identifier = { type: 'dns', value: name };
-  const fault = publicFault(identifier, profile);
+  const fault = publicNameRefusal(identifier, profile);
   if (fault !== undefined) return refuse('rejectedIdentifier', fault);
   return isAllowed(identifier, profile, accountNames) ? identifier : refuse('rejectedIdentifier', 'the policy does not allow this name');
-}
-
-const publicFaults: Readonly<Record<PublicNameFault, string>> = {
-  underscore: 'a public name has no underscore',
-  internal_name: 'a public name ends with a top level domain of the root zone',
-  wide_wildcard: 'a wildcard may not stand directly below a top level domain',
-  reserved_ip: 'the address is private or reserved',
-};
-
-function publicFault(identifier: Identifier, { requirements }: Profile): string | undefined {
-  const fault = requirements === 'cabf_tls_br' ? publicNameFault(identifier) : undefined;
-  return fault && publicFaults[fault];
 }
 
 function isAllowed(identifier: Identifier, profile: Profile, accountNames: readonly string[] | undefined): boolean {

@@ -3,6 +3,7 @@ import { assertKeyAllowed } from '../issuance/key-policy.ts';
 import { prepareLeaf, signIntent, type SigningAuthority } from '../issuance/issue.ts';
 import { nameIsAllowed } from '../issuance/name-policy.ts';
 import type { Profile } from '../issuance/profile.ts';
+import { publicNameRefusal } from '../issuance/public-names.ts';
 import { backoffSeconds } from '../job/backoff.ts';
 import { isTransient, reasonOf } from '../job/failure.ts';
 import type { ClaimedJob } from '../job/job.ts';
@@ -108,6 +109,8 @@ export function assertNamesAllowed(names: readonly GeneralName[], profile: Profi
     if (!nameIsAllowed(name, profile.allowedNames)) throw new CaError('rejectedIdentifier', `the profile does not allow ${name.value}`);
     if (name.type === 'dns' && name.value.startsWith('*.') && !profile.allowWildcards)
       throw new CaError('rejectedIdentifier', 'the profile allows no wildcards');
+    const refusal = publicNameRefusal(name, profile);
+    if (refusal !== undefined) throw new CaError('rejectedIdentifier', refusal);
   }
 }
 

@@ -1,7 +1,7 @@
-import { boolean, explicit, integer, namedBits, nothing, oid, sequence } from '../asn1/der.ts';
+import { boolean, children, explicit, integer, namedBits, nothing, oid, readDer, sequence } from '../asn1/der.ts';
 import { writeExtension } from './extension.ts';
 import { assemble, authorityKey, certificatePolicies, distributionPoints, informationAccess, subjectKey, type IssuerInfo } from './leaf.ts';
-import { writeAuthorityName, writeName, type AuthorityName } from './name.ts';
+import { attributesOf, writeAuthorityName, writeName, type AuthorityName } from './name.ts';
 import { Oid } from './oids.ts';
 import type { SignatureAlgorithm } from './signer.ts';
 
@@ -63,13 +63,20 @@ export function buildTbsOcspResponder(
     readonly notAfter: Date;
   },
 ): Uint8Array {
-  return assemble(issuer.subject, algorithm, { ...template, subject: writeName({ commonName: template.commonName }) }, [
+  return assemble(issuer.subject, algorithm, { ...template, subject: responderName(issuer.subject, template.commonName) }, [
     writeExtension(Oid.keyUsage, true, namedBits([0])),
     writeExtension(Oid.extKeyUsage, false, sequence(oid(Oid.ocspSigning))),
     writeExtension(Oid.ocspNoCheck, false, nothing),
     subjectKey(template.spki),
     authorityKey(issuer.keyIdentifier),
   ]);
+}
+
+/** A responder is of its CA's country and organization (CA/Browser Forum BR §7.1.2.8). */
+function responderName(ca: Uint8Array, commonName: string): Buffer {
+  const shared: readonly string[] = [Oid.country, Oid.organization];
+  const rdns = children(readDer(ca)).filter((rdn) => attributesOf(rdn).every(({ type }) => shared.includes(type)));
+  return sequence(...rdns.map(({ raw }) => raw), ...children(readDer(writeName({ commonName }))).map(({ raw }) => raw));
 }
 
 function constraints(pathLength: number | undefined): Buffer {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs certbot, lego, Caddy and pebble from Debian, a recent certbot and schemathesis from PyPI where that is possible, then drives the
-# clients against a platform of the tests' own and tries pebble by the conformance suite.
+# Installs certbot, lego, Caddy, pebble and GnuTLS from Debian, a recent certbot, schemathesis and pkilint from PyPI where that is possible, then
+# drives the clients against a platform of the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=()
-for tool in certbot lego caddy pebble openssl; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+for tool in certbot lego caddy pebble openssl certtool; do command -v "$tool" >/dev/null || missing+=("${tool/certtool/gnutls-bin}"); done
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
@@ -36,5 +36,11 @@ if [ ! -x "$recent/bin/certbot" ] && command -v python3 >/dev/null; then
 fi
 CERTBOT_RECENT=$(realpath -m "$recent/bin/certbot")
 export CERTBOT_RECENT
-export PATH="$PWD/$venv/bin:$PATH"
+linters=${PKILINT_VENV:-.build/pkilint-0.13.3}
+if [ ! -x "$linters/bin/lint_pkix_cert" ] && command -v python3 >/dev/null; then
+  echo 'installing pkilint'
+  { python3 -m venv "$linters" && "$linters/bin/pip" install --quiet --disable-pip-version-check pkilint==0.13.3; } || echo 'no pkilint'
+fi
+# Behind ours: a virtual environment brings a python, and must bring no other node.
+export PATH="$PWD/node_modules/.bin:$PWD/$venv/bin:$PWD/$linters/bin:$PATH"
 exec node_modules/.bin/vitest run --config vitest.interop.config.ts "$@"

@@ -14,7 +14,7 @@ import { softwareSigner } from '#domain/x509/software-signer.ts';
 export const madeNow = Date.UTC(2026, 10, 25);
 export const daySeconds = 86_400;
 const newSigner = () => softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
-const pkiBaseUrl = 'http://pki.test';
+const pkiBaseUrl = 'http://pki.example.com';
 
 /** A request in short: subtrees as text. */
 export interface Wanted extends Partial<Omit<SubordinateRequest, 'nameConstraints'>> {
