@@ -5,9 +5,9 @@ import { extensionElement, readExtensions, type Extension } from './extension.ts
 import { readGeneralName, type GeneralName } from './general-name.ts';
 import { commonNamesOf } from './name.ts';
 import { Oid } from './oids.ts';
-import { parsePublicKey, type PublicKeyInfo } from './public-key.ts';
+import { assertStrongKey, parsePublicKey, type PublicKeyInfo } from './public-key.ts';
 
-/** A PKCS#10 request whose self-signature verified (RFC 2986). Nothing of it is ever copied into a certificate but the key. */
+/** A PKCS#10 request whose self-signature verified and whose key is not weak (RFC 2986). Nothing of it is ever copied into a certificate but the key. */
 export interface CertificationRequest {
   readonly der: Uint8Array;
   readonly commonNames: readonly string[];
@@ -62,6 +62,7 @@ function readCsr(der: Uint8Array): CertificationRequest {
   const known = digests[oidText(algorithm.next(Tag.oid))];
   if (known?.kind !== publicKey.kind) throw new CaError('badCsr', 'the CSR is signed with an algorithm that is not supported');
   if (!verify(known.digest, info.raw, publicKey.key, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
+  assertStrongKey(publicKey);
   const extensions = attributes === undefined ? [] : requestedExtensions(attributes);
   return { der, commonNames, publicKey, ...readRequested(extensions) };
 }

@@ -38,6 +38,7 @@ export function jobOperations(ports: JobPorts): readonly Served[] {
     }),
     serve(submitCsr, async ({ params, body, caller }) => {
       const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr));
+      if (csr.isCa) throw new CaError('badCsr', 'the CSR asks for a CA certificate');
       await ports.wake('jobProcessor', 'jobTimeout');
       const taken = await ports.store.submitCsr(params.id, csr.der, caller?.id ?? '');
       const record = await existing(params.id);
