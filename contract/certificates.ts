@@ -25,9 +25,10 @@ const changeable = {
 export const certificate = z.strictObject({
   id,
   name,
-  state: z.enum(['pending', 'active', 'revoked', 'archived']),
+  /** `held`: suspended by certificateHold, until it is released or revoked. */
+  state: z.enum(['pending', 'active', 'held', 'revoked', 'archived']),
   /** Computed from its versions and jobs: nothing writes it. */
-  health: z.enum(['pending', 'good', 'expiring', 'expired', 'renewing', 'failed', 'revoked', 'archived']),
+  health: z.enum(['pending', 'good', 'expiring', 'expired', 'renewing', 'failed', 'held', 'revoked', 'archived']),
   profile: z.string(),
   issuer: z.string(),
   policy: z.string(),
@@ -177,6 +178,7 @@ export const reasons = [
   'affiliationChanged',
   'superseded',
   'cessationOfOperation',
+  'certificateHold',
   'privilegeWithdrawn',
 ] as const;
 const reason = z.enum(reasons);
@@ -186,12 +188,27 @@ export const revokeCertificate = route({
   command: 'certs revoke',
   method: 'POST',
   path: '/api/v1/certificates/{id}/revoke',
-  summary: 'Revokes every version that has not ended; there is no way back',
+  summary: 'Revokes every version that has not ended, or holds it by certificateHold; only a hold can be taken back',
   scope: 'rows',
   permission: 'cert.revoke',
   params: z.strictObject({ id }),
   query: nothing,
   body: z.strictObject({ reason }),
+  answer: certificate,
+  status: 200,
+});
+
+export const releaseCertificate = route({
+  operation: 'releaseCertificate',
+  command: 'certs release',
+  method: 'POST',
+  path: '/api/v1/certificates/{id}/release',
+  summary: 'Takes a hold back: the certificate is good again, leaves the next CRL, and is renewed when its policy says',
+  scope: 'rows',
+  permission: 'cert.revoke',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: nothing,
   answer: certificate,
   status: 200,
 });

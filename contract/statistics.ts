@@ -17,6 +17,7 @@ export const getStatistics = route({
     certificates: z.strictObject({
       pending: count,
       active: count,
+      held: count,
       revoked: count,
       archived: count,
       expired: count,

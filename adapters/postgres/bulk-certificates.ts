@@ -1,13 +1,20 @@
 import { CaError } from '#domain/error.ts';
+import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
 import type { Condition } from './keyset.ts';
-import { notifyFrom } from './notify.ts';
-import { restless } from './renewal-policies.ts';
+import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
+import { republishing, revokingFrom } from './revoking.ts';
+
+const { certificateHold } = reasonCode;
 
 /** What decides whether a certificate takes part in a change of many. */
 export interface Candidate {
   readonly id: string;
-  readonly state: 'pending' | 'active' | 'revoked' | 'archived';
+  readonly state: 'pending' | 'active' | 'held' | 'revoked' | 'archived';
+  /** Of its versions that have not ended; undefined: none is revoked. */
+  readonly reason: number | undefined;
+  /** A version that has not ended is not revoked. */
+  readonly live: boolean;
   readonly keySource: 'csr' | 'agent';
   readonly ownerId: string | undefined;
   readonly teamId: string | undefined;
@@ -22,12 +29,14 @@ export interface Candidate {
 export interface BulkCertificates {
   /** In the order of their ids. @param limit at most so many */
   candidates(conditions: readonly Condition[], limit: number): Promise<readonly Candidate[]>;
-  /** State, revocations, CRL jobs, notifications and audit in one commit. @returns who was revoked, and jobs and notifications to hint at */
+  /** By the rules of `domain/revocation/reason.ts`: state, revocations, CRL jobs, notifications and audit in one commit. @returns who was revoked, and jobs and notifications to hint at */
   revoke(
     ids: readonly string[],
     reason: number,
     actor: string,
   ): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[]; readonly notificationIds: readonly string[] }>;
+  /** Sets free who is held. @returns who was, and jobs to hint at */
+  release(ids: readonly string[], actor: string): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[] }>;
   /** @returns who has a new job, and the jobs */
   renew(ids: readonly string[], actor: string): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[] }>;
   /** Without a team each keeps its own. @returns who was given away */
@@ -35,35 +44,49 @@ export interface BulkCertificates {
 }
 
 const columns = `m.id, m.state, m.key_source, m.owner_id, m.team_id,
+  (SELECT r.reason FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.managed_id = m.id ORDER BY c.not_before DESC, c.id DESC LIMIT 1) AS reason,
+  EXISTS (SELECT FROM certificates c WHERE c.managed_id = m.id AND c.ca_id IS NOT NULL AND c.not_after > now()
+          AND NOT EXISTS (SELECT FROM revocations r WHERE r.ca_id = c.ca_id AND r.serial = c.serial)) AS live,
   EXISTS (SELECT FROM certificates c WHERE c.managed_id = m.id AND c.ca_id IS NULL AND c.not_after > now()) AS foreign_version,
   ${restless} AS busy,
   EXISTS (SELECT FROM policy_findings f WHERE f.certificate_id = m.id AND f.enforcement = 'block') AS blocked`;
+// A state that a reason leads to: hold from a life, revocation from a hold too, and a better reason or a late version once more.
 const revoke = {
   name: 'bulk-revoke',
-  text: `WITH t AS (SELECT id, name FROM managed_certificates WHERE id = ANY($1::text[]) AND state IN ('pending', 'active') ORDER BY id FOR UPDATE),
-    m AS (UPDATE managed_certificates SET state = 'revoked', renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
-          FROM t WHERE managed_certificates.id = t.id RETURNING managed_certificates.id),
+  text: `WITH t AS (SELECT id, state FROM managed_certificates
+               WHERE id = ANY($1::text[]) AND (state = 'active' OR state = CASE $2::int WHEN ${certificateHold} THEN 'held' ELSE 'pending' END OR ($2::int <> ${certificateHold} AND state IN ('held', 'revoked')))
+               ORDER BY id FOR UPDATE),
+    m AS (UPDATE managed_certificates SET state = CASE $2::int WHEN ${certificateHold} THEN 'held' ELSE 'revoked' END, renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
+          FROM t WHERE managed_certificates.id = t.id AND t.state <> CASE $2::int WHEN ${certificateHold} THEN 'held' ELSE 'revoked' END RETURNING managed_certificates.id),
     k AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
           FROM t WHERE ((subject_id = t.id AND type IN ('issuance', 'renewal'))
               OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = t.id)))
             AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256 FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
-    r AS (INSERT INTO revocations (ca_id, serial, certificate_id, reason, revoked_by, not_after) SELECT ca_id, serial, id, $2, $3, not_after FROM v
-          ON CONFLICT (ca_id, serial) DO NOTHING RETURNING ca_id, serial, certificate_id),
-    b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT spki_sha256, 'keyCompromise' FROM v WHERE $2::int = 1 ON CONFLICT DO NOTHING),
-    a AS (SELECT DISTINCT ca_id FROM r),
-    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM a ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1),
-    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'crl', ca_id, 10 FROM a
-          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
-    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
-    n AS (${notifyFrom('r', 'certificate.revoked', { subject: 'certificate_id', dedupe: `ca_id || ':' || serial`, data: `jsonb_build_object('certificate', certificate_id, 'serial', serial, 'reason', $2::int)` })}),
+    ${revokingFrom('v', '$2::int', '$3::text')},
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'APIKey', 'revokeCertificate', 'managed_certificate', t.id,
                  jsonb_build_object('reason', $2::int, 'serials', coalesce((SELECT jsonb_agg(r.serial) FROM r JOIN certificates c ON c.id = r.certificate_id WHERE c.managed_id = t.id), '[]')), 'cert_lifecycle'
-          FROM t JOIN m ON m.id = t.id)
-  SELECT ARRAY(SELECT id FROM m ORDER BY id) AS ids, ARRAY(SELECT id FROM j) AS jobs, ARRAY(SELECT id FROM n) AS notifications`,
+          FROM t WHERE EXISTS (SELECT FROM m WHERE m.id = t.id) OR EXISTS (SELECT FROM r JOIN certificates c ON c.id = r.certificate_id WHERE c.managed_id = t.id))
+  SELECT ARRAY(SELECT id FROM t ORDER BY id) AS ids, ARRAY(SELECT id FROM j) AS jobs, ARRAY(SELECT id FROM n) AS notifications`,
 };
+// Held versions leave the list, and what is due is due by the policy again.
+const release = {
+  name: 'bulk-release',
+  text: `WITH t AS (SELECT id FROM managed_certificates WHERE id = ANY($1::text[]) AND state = 'held' ORDER BY id FOR UPDATE),
+    r AS (DELETE FROM revocations USING certificates c JOIN t ON c.managed_id = t.id
+          WHERE revocations.certificate_id = c.id AND revocations.reason = ${certificateHold} RETURNING revocations.ca_id, revocations.serial, c.managed_id),
+    m AS (UPDATE managed_certificates m SET state = 'active', version = m.version + 1, updated_at = now(),
+            renew_at = CASE WHEN m.key_source = 'csr' THEN ${renewAtByPolicy} END, alert_at = ${alertAtByPolicy}
+          FROM t, renewal_policies p WHERE m.id = t.id AND p.id = m.policy_id RETURNING m.id),
+    ${republishing('r')},
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT $2, 'APIKey', 'releaseCertificate', 'managed_certificate', m.id,
+                 jsonb_build_object('serials', coalesce((SELECT jsonb_agg(r.serial) FROM r WHERE r.managed_id = m.id), '[]')), 'cert_lifecycle' FROM m)
+  SELECT ARRAY(SELECT id FROM m ORDER BY id) AS ids, ARRAY(SELECT id FROM j) AS jobs`,
+};
+const followHeld = { name: 'bulk-release-holders', text: holdersFollow('m.id = ANY($1::text[])') };
 const renew = {
   name: 'bulk-renew',
   text: `WITH t AS (SELECT m.id, r.max_retries FROM managed_certificates m JOIN renewal_policies r ON r.id = m.policy_id
@@ -104,6 +127,8 @@ export function bulkCertificates(database: Database): BulkCertificates {
         key_source: Candidate['keySource'];
         owner_id: string | null;
         team_id: string | null;
+        reason: number | null;
+        live: boolean;
         foreign_version: boolean;
         busy: boolean;
         blocked: boolean;
@@ -114,6 +139,8 @@ export function bulkCertificates(database: Database): BulkCertificates {
         keySource: row.key_source,
         ownerId: row.owner_id ?? undefined,
         teamId: row.team_id ?? undefined,
+        reason: row.reason ?? undefined,
+        live: row.live,
         foreign: row.foreign_version,
         busy: row.busy,
         blocked: row.blocked,
@@ -123,6 +150,12 @@ export function bulkCertificates(database: Database): BulkCertificates {
       const [row] = await database.query<{ ids: string[]; jobs: string[]; notifications: string[] }>(revoke, [ids, reason, actor]);
       return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [], notificationIds: row?.notifications ?? [] };
     },
+    release: (ids, actor) =>
+      database.transaction(async (session) => {
+        const [row] = await session.query<{ ids: string[]; jobs: string[] }>(release, [ids, actor]);
+        await session.query(followHeld, [row?.ids ?? []]);
+        return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [] };
+      }),
     async renew(ids, actor) {
       const [row] = await database.query<{ ids: string[]; jobs: string[] }>(renew, [ids, actor]);
       return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [] };

@@ -11,7 +11,7 @@ import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './ren
 export interface ManagedRecord {
   readonly id: string;
   readonly name: string;
-  readonly state: 'pending' | 'active' | 'revoked' | 'archived';
+  readonly state: 'pending' | 'active' | 'held' | 'revoked' | 'archived';
   readonly profileId: string;
   readonly issuerId: string;
   readonly policyId: string;

@@ -1,5 +1,6 @@
 import type { CertId, RenewalInfoStore } from '#domain/acme/renewal-info.ts';
 import type { Chance } from '#domain/clock.ts';
+import { reasonCode } from '#domain/revocation/reason.ts';
 import { issuerInfo } from '#domain/x509/leaf.ts';
 import type { Database } from './database.ts';
 
@@ -19,7 +20,8 @@ const renewable = {
   name: 'ari-certificate',
   text: `SELECT c.id, c.account_id, c.sans, c.fingerprint, c.not_before, c.not_after, p.website,
            ca.state <> 'active'
-           OR EXISTS (SELECT FROM revocations r WHERE r.ca_id = c.ca_id AND r.serial = c.serial)
+           -- a new one would undo a hold
+           OR EXISTS (SELECT FROM revocations r WHERE r.ca_id = c.ca_id AND r.serial = c.serial AND r.reason <> ${reasonCode.certificateHold})
            OR EXISTS (SELECT FROM blocked_keys b WHERE b.spki_sha256 = c.spki_sha256) AS urgent
          FROM certificates c JOIN certificate_authorities ca ON ca.id = c.ca_id JOIN profiles p ON p.id = c.profile_id
          WHERE c.ca_id = ANY($1) AND c.serial = $2 LIMIT 1`,

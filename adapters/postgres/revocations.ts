@@ -1,7 +1,8 @@
+import { reasonCode } from '#domain/revocation/reason.ts';
 import { crlEntryList } from '#domain/revocation/crl-entries.ts';
 import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
-import { isDuplicate, type Database } from './database.ts';
-import { notifyFrom } from './notify.ts';
+import type { Database } from './database.ts';
+import { revokingFrom } from './revoking.ts';
 
 interface EntryRow {
   serial: string;
@@ -22,7 +23,7 @@ interface CertificateRow {
 
 const revocable = {
   name: 'revocable',
-  text: `SELECT c.id, c.ca_id, c.serial, c.certificate, c.profile_id, c.account_id, c.sans, c.not_after, r.serial IS NOT NULL AS revoked
+  text: `SELECT c.id, c.ca_id, c.serial, c.certificate, c.profile_id, c.account_id, c.sans, c.not_after, coalesce(r.reason <> ${reasonCode.certificateHold}, false) AS revoked
          FROM certificates c LEFT JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.fingerprint = $1`,
 };
 // A wildcard is held by a wildcard authorization of its base, a plain name by a plain one.
@@ -39,18 +40,11 @@ const holds = {
 };
 const revoke = {
   name: 'revoke',
-  text: `WITH r AS (
-      INSERT INTO revocations (ca_id, serial, certificate_id, reason, revoked_by, not_after)
-      VALUES ($1, $2, $3, $4, $5, $6) RETURNING ca_id),
-    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM r ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1),
-    b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT $7::bytea, 'keyCompromise' FROM r WHERE $7::bytea IS NOT NULL ON CONFLICT DO NOTHING),
-    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT $8, 'crl', ca_id, 10 FROM r
-          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
-    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
-    n AS (${notifyFrom('r', 'certificate.revoked', { subject: '$3::text', dedupe: `ca_id || ':' || $2::text`, data: `jsonb_build_object('certificate', $3::text, 'serial', $2::text, 'reason', $4::int)` })}),
+  text: `WITH v AS (SELECT id, ca_id, serial, not_after, spki_sha256 FROM certificates WHERE id = $1),
+    ${revokingFrom('v', '$2::int', '$3::text')},
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-          SELECT $5, 'ACME', 'certificate_revoked', 'certificate', $3, jsonb_build_object('serial', $2::text, 'reason', $4::int), 'cert_lifecycle' FROM r)
-  SELECT (SELECT count(*)::int FROM r) AS revoked`,
+          SELECT $3, 'ACME', 'certificate_revoked', 'certificate', certificate_id, jsonb_build_object('serial', serial, 'reason', reason), 'cert_lifecycle' FROM r)
+  SELECT (SELECT count(*)::int FROM r) AS revoked, (SELECT id FROM j) AS job`,
 };
 /** Whether a CA issued a serial: to a subscriber, to a CA below it, or to a responder. $1 the CA, $2 the serial */
 export const issuedHere = `(EXISTS (SELECT FROM certificates c WHERE c.ca_id = $1 AND c.serial = $2)
@@ -76,23 +70,9 @@ export function revocationStore(database: Database): RevocationStore {
       const [row] = await database.query<{ held: boolean }>(holds, [accountId, JSON.stringify(names), profileId]);
       return names.length > 0 && row?.held === true;
     },
-    async revoke(revocation) {
-      try {
-        const [row] = await database.query<{ revoked: number }>(revoke, [
-          revocation.certificate.caId,
-          revocation.certificate.serial,
-          revocation.certificate.id,
-          revocation.reason,
-          revocation.actor,
-          revocation.certificate.notAfter,
-          revocation.blockKey ?? null,
-          revocation.jobId,
-        ]);
-        return row?.revoked === 1;
-      } catch (error) {
-        if (isDuplicate(error)) return false;
-        throw error;
-      }
+    async revoke({ certificate, reason, actor }) {
+      const [row] = await database.query<{ revoked: number; job: string | null }>(revoke, [certificate.id, reason, actor]);
+      return row?.revoked === 1 ? { jobId: row.job ?? undefined } : undefined;
     },
     async status(caId, serial) {
       const [row] = await database.query<{ revoked_at: Date | null; reason: number | null }>(status, [caId, serial]);

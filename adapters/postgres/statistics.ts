@@ -2,7 +2,7 @@ import type { Database } from './database.ts';
 
 export interface Statistics {
   readonly certificates: Readonly<
-    Record<'pending' | 'active' | 'revoked' | 'archived' | 'expired' | 'expiring_7_days' | 'expiring_30_days', number>
+    Record<'pending' | 'active' | 'held' | 'revoked' | 'archived' | 'expired' | 'expiring_7_days' | 'expiring_30_days', number>
   >;
   readonly jobs: Readonly<Record<'waiting' | 'awaiting_approval' | 'awaiting_csr' | 'running' | 'retrying', number>>;
   readonly approvals_pending: number;
@@ -22,7 +22,7 @@ const summary = {
   text: `SELECT
     (SELECT jsonb_build_object(
        'pending', count(*) FILTER (WHERE state = 'pending'), 'active', count(*) FILTER (WHERE state = 'active'),
-       'revoked', count(*) FILTER (WHERE state = 'revoked'), 'archived', count(*) FILTER (WHERE state = 'archived'),
+       'held', count(*) FILTER (WHERE state = 'held'), 'revoked', count(*) FILTER (WHERE state = 'revoked'), 'archived', count(*) FILTER (WHERE state = 'archived'),
        'expired', count(*) FILTER (WHERE state = 'active' AND not_after <= now()),
        'expiring_7_days', count(*) FILTER (WHERE state = 'active' AND not_after > now() AND not_after <= now() + interval '7 days'),
        'expiring_30_days', count(*) FILTER (WHERE state = 'active' AND not_after > now() AND not_after <= now() + interval '30 days'))

@@ -46,6 +46,7 @@ const destructive = new Set([
   'archiveCertificate',
   'revokeCertificate',
   'bulkRevokeCertificates',
+  'releaseCertificate',
   'deactivateAcmeAccount',
   'deleteTeam',
   'deleteOwner',

@@ -1,6 +1,5 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import { CaError } from '../error.ts';
-import { newId } from '../id.ts';
 import { decodeBase64url } from '../json/base64url.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import type { AccountRequest, KeyRequest } from './authenticate.ts';
@@ -44,17 +43,14 @@ export async function revokeCertificate(ports: AcmePorts, request: AccountReques
   const reason = readReason(payload['reason']);
   if (certificate.revoked) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
   if (certificate.notAfter.getTime() <= ports.chance.now()) throw new CaError('malformed', 'the certificate has expired');
-  const jobId = newId('job', ports.chance.now(), ports.chance.random(10));
   const revoked = await ports.revocations.revoke({
     certificate,
     // Who can sign with the certificate's key and wants it revoked shows that the key is in more hands than one, or soon may be.
     reason: byKey ? keyCompromise : reason,
     actor: byKey ? `acme-cert-key:${certificate.serial}` : `acme:${request.account.id}`,
-    blockKey: byKey || reason === keyCompromise ? createHash('sha256').update(subjectKey(certificate.certificate)).digest() : undefined,
-    jobId,
   });
-  if (!revoked) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
-  await ports.hint(jobId);
+  if (revoked === undefined) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
+  if (revoked.jobId !== undefined) await ports.hint(revoked.jobId);
 }
 
 function subjectKey(certificate: Uint8Array): Buffer {

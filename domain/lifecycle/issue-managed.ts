@@ -51,7 +51,7 @@ export function issueManaged(ports: IssueManagedPorts): Runner {
 }
 
 async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed): Promise<Outcome> {
-  if (managed.state === 'revoked' || managed.state === 'archived')
+  if (managed.state === 'held' || managed.state === 'revoked' || managed.state === 'archived')
     throw new CaError('policyViolation', `the certificate is ${managed.state}`);
   if (!managed.issuer.enabled) throw new CaError('policyViolation', 'the issuer is disabled');
   if (managed.brokenRules.length > 0)

@@ -6,7 +6,7 @@ import type { ClaimedJob } from '../job/job.ts';
 export interface Managed {
   readonly id: string;
   readonly name: string;
-  readonly state: 'pending' | 'active' | 'revoked' | 'archived';
+  readonly state: 'pending' | 'active' | 'held' | 'revoked' | 'archived';
   readonly profile: Profile;
   readonly issuer: {
     readonly id: string;

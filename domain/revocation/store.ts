@@ -11,6 +11,7 @@ export interface RevocableCertificate {
   readonly accountId: string | undefined;
   readonly names: readonly { readonly type: string; readonly value: string }[];
   readonly notAfter: Date;
+  /** For good: a hold is none. */
   readonly revoked: boolean;
 }
 
@@ -23,15 +24,15 @@ export interface RevocationStore {
    */
   holdsAuthorizations(accountId: string, certificate: Pick<RevocableCertificate, 'names' | 'profileId'>): Promise<boolean>;
   /**
-   * Revocation, audit, blocked key and CRL job in one commit; false when it was revoked already.
+   * Revocation, audit, blocked key where it is compromised, notification and CRL job in one commit; undefined when it was revoked already.
+   *
+   * @returns a new job to hint at, if one was made
    */
   revoke(revocation: {
     readonly certificate: RevocableCertificate;
     readonly reason: number;
     readonly actor: string;
-    readonly blockKey: Uint8Array | undefined;
-    readonly jobId: string;
-  }): Promise<boolean>;
+  }): Promise<{ readonly jobId: string | undefined } | undefined>;
   /** Status of one certificate: undefined when the CA never issued it. */
   status(caId: string, serial: string): Promise<{ readonly revokedAt: Date; readonly reason: number } | 'good' | undefined>;
 }

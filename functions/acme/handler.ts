@@ -86,7 +86,7 @@ const ports: AcmePorts = {
     revoke: async (revocation) => {
       await wake('jobProcessor', 'notificationProcess');
       const revoked = await revocations.revoke(revocation);
-      if (revoked) await tell([revocation.certificate.id]);
+      if (revoked !== undefined) await tell([revocation.certificate.id]);
       return revoked;
     },
   },

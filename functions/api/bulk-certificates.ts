@@ -2,6 +2,7 @@ import {
   bulkReassignCertificates,
   bulkRenewCertificates,
   bulkRevokeCertificates,
+  releaseCertificate,
   revokeCertificate,
   reasons,
   type BulkAnswer,
@@ -11,7 +12,7 @@ import type { BulkCertificates, Candidate } from '#adapters/postgres/bulk-certif
 import { conditionsOf, type CertificateFilter } from '#adapters/postgres/managed-certificates.ts';
 import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
-import { reasonCode } from '#domain/revocation/reason.ts';
+import { reasonCode, revocationStep } from '#domain/revocation/reason.ts';
 import type { Wake } from '../shared/wake.ts';
 import { serve, type Served } from './router.ts';
 
@@ -51,6 +52,11 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
     const skipped = judged.filter(({ id }) => !done.has(id)).map(({ id, reason }) => ({ id, reason: reason ?? 'changed meanwhile' }));
     return { dry_run: criteria.dry_run, matched: found.length, done: criteria.dry_run ? 0 : ids.length, skipped, ids: [...ids] };
   };
+  const one = async (id: string, reach: Reach): Promise<Candidate> => {
+    const [candidate] = await candidates({ ids: [id], dry_run: false }, reach);
+    if (candidate === undefined) throw new CaError('notFound', 'no such certificate');
+    return candidate;
+  };
   const revoke = async (ids: readonly string[], reason: (typeof reasons)[number], actor: string): Promise<readonly string[]> => {
     await ports.wake('jobProcessor', 'notificationProcess');
     const revoked = await ports.store.revoke(ids, reasonCode[reason], actor);
@@ -68,23 +74,37 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
   };
   return [
     serve(revokeCertificate, async ({ params, body, caller, reach }) => {
-      const [candidate] = await candidates({ ids: [params.id], dry_run: false }, reach);
-      if (candidate === undefined) throw new CaError('notFound', 'no such certificate');
-      const objection = unrevocable(candidate);
-      if (objection !== undefined) throw new CaError(candidate.state === 'revoked' ? 'alreadyRevoked' : 'conflict', objection);
-      const ids = await revoke([params.id], body.reason, caller?.id ?? '');
+      const candidate = await one(params.id, reach);
+      const objection = unrevocable(candidate, body.reason);
+      if (objection !== undefined && objection !== doneAlready)
+        throw new CaError(candidate.state === 'revoked' ? 'alreadyRevoked' : 'conflict', objection);
+      const ids = objection === doneAlready ? [params.id] : await revoke([params.id], body.reason, caller?.id ?? '');
       if (ids.length === 0) throw new CaError('conflict', 'the certificate changed meanwhile');
       return ports.certificate(params.id, reach);
     }),
+    serve(releaseCertificate, async ({ params, caller, reach }) => {
+      const { state } = await one(params.id, reach);
+      if (state !== 'held') throw new CaError('conflict', `only what is held can be released: the certificate is ${state}`);
+      await ports.wake('jobProcessor', 'renewalCheck', 'notificationProcess');
+      const released = await ports.store.release([params.id], caller?.id ?? '');
+      if (released.ids.length === 0) throw new CaError('conflict', 'the certificate changed meanwhile');
+      await Promise.all(released.jobIds.map((jobId) => ports.hint({ jobId })));
+      return ports.certificate(params.id, reach);
+    }),
     serve(bulkRevokeCertificates, ({ body: { reason, ...criteria }, caller, reach }) =>
-      bulk(criteria, reach, unrevocable, (ids) => revoke(ids, reason, caller?.id ?? '')),
+      bulk(
+        criteria,
+        reach,
+        (candidate) => unrevocable(candidate, reason),
+        (ids) => revoke(ids, reason, caller?.id ?? ''),
+      ),
     ),
     serve(bulkRenewCertificates, ({ body, caller, reach }) =>
       bulk(
         body,
         reach,
         ({ state, busy, blocked }) =>
-          state === 'revoked' || state === 'archived'
+          state === 'held' || state === 'revoked' || state === 'archived'
             ? `it is ${state}`
             : busy
               ? 'a renewal is under way'
@@ -119,8 +139,13 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
   ];
 }
 
-function unrevocable({ state, foreign }: Candidate): string | undefined {
-  if (state === 'revoked') return 'it is revoked already';
-  if (state === 'archived') return 'it is archived';
-  return foreign ? 'a CA elsewhere signed it: revoke it there' : undefined;
+const doneAlready = 'it is revoked for this reason already';
+
+/** Why a certificate is left as it is. */
+function unrevocable({ state, reason: before, live, foreign }: Candidate, reason: (typeof reasons)[number]): string | undefined {
+  const step = revocationStep(state, before, reasonCode[reason]);
+  if (typeof step === 'object') return step.refused;
+  if (foreign) return 'a CA elsewhere signed it: revoke it there';
+  // What was signed while it was being revoked is revoked the second time.
+  return step === 'done already' && !live ? doneAlready : undefined;
 }

@@ -226,7 +226,7 @@ function body(record: ManagedRecord, now: number): CertificateBody {
 
 /** Health is computed at each look, so that no background writer can be late with it. */
 function healthOf(record: ManagedRecord, now: number): CertificateBody['health'] {
-  if (record.state === 'revoked' || record.state === 'archived') return record.state;
+  if (record.state === 'held' || record.state === 'revoked' || record.state === 'archived') return record.state;
   if (record.job !== undefined) return record.state === 'pending' ? 'pending' : 'renewing';
   if (record.notAfter === undefined) return record.lastError === undefined ? 'pending' : 'failed';
   const left = record.notAfter.getTime() - now;

@@ -100,6 +100,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'DELETE /api/v1/targets/{id}': 'aomc',
   'PUT /api/v1/certificates/{id}': 'aomc aomc',
   'POST /api/v1/certificates/{id}/revoke': 'aomc aomc',
+  'POST /api/v1/certificates/{id}/release': 'aomc aomc',
   'POST /api/v1/certificates/bulk-revoke': 'a a',
   'POST /api/v1/certificates/bulk-renew': 'aomc aomc',
   'POST /api/v1/certificates/bulk-reassign': 'aomc aomc',

@@ -1,0 +1,39 @@
+import { reasonCode } from '#domain/revocation/reason.ts';
+import { notifyFrom } from './notify.ts';
+
+const { keyCompromise, certificateHold } = reasonCode;
+
+/**
+ * What a revocation is made of, as CTEs of one statement: the rows `r`, epochs `e`, blocked keys `b`, CRL jobs `j` with their outbox `x`,
+ * notifications `n`. Whoever is revoked already stays so; a hold may become a revocation, and any reason keyCompromise. The moment stays
+ * that of the first: what is doubtful since then is no less doubtful for a better reason.
+ *
+ * @param from a CTE with the columns id, ca_id, serial, not_after, spki_sha256
+ * @param reason SQL expression, an int; `actor`: likewise, a text
+ * @param publishNow SQL condition under which CRL jobs are made at once; without them crlGeneration finds the lists due
+ */
+export function revokingFrom(from: string, reason: string, actor: string, publishNow = 'true'): string {
+  return `r AS (INSERT INTO revocations AS old (ca_id, serial, certificate_id, reason, revoked_by, not_after)
+          SELECT ca_id, serial, id, ${reason}, ${actor}, not_after FROM ${from} ORDER BY ca_id, serial
+          ON CONFLICT (ca_id, serial) DO UPDATE SET reason = excluded.reason, revoked_by = excluded.revoked_by
+            WHERE (old.reason = ${certificateHold} AND excluded.reason <> ${certificateHold})
+               OR (old.reason <> ${keyCompromise} AND excluded.reason = ${keyCompromise})
+          RETURNING ca_id, serial, certificate_id, reason, revoked_at),
+    b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT spki_sha256, 'keyCompromise' FROM ${from} WHERE ${reason} = ${keyCompromise} ON CONFLICT DO NOTHING),
+    ${republishing('r', publishNow)},
+    n AS (${notifyFrom('r', 'certificate.revoked', {
+      subject: 'certificate_id',
+      dedupe: `ca_id || ':' || serial || ':' || extract(epoch FROM revoked_at) || ':' || reason`,
+      data: `jsonb_build_object('certificate', certificate_id, 'serial', serial, 'reason', reason)`,
+      where: 'certificate_id IS NOT NULL',
+    })})`;
+}
+
+/** CTEs that make the CRLs due of all CAs in the column ca_id of another: epochs `e`, jobs `j`, outbox `x`. */
+export function republishing(changed: string, publishNow = 'true'): string {
+  return `a AS (SELECT DISTINCT ca_id FROM ${changed} ORDER BY ca_id),
+    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM a ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1),
+    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'crl', ca_id, 10 FROM a WHERE ${publishNow}
+          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j)`;
+}
