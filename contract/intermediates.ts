@@ -211,6 +211,42 @@ export const revokeIntermediate = route({
   answer: intermediate,
 });
 
+export const compromiseIntermediate = route({
+  ...one,
+  operation: 'compromiseIntermediate',
+  command: 'cas compromise',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/compromise',
+  summary:
+    'Declares a CA compromised: it, all CAs below it and all their certificates are revoked for caCompromise, certificates by jobs; said again it goes on where it ended, dry_run only looks',
+  permission: 'ca.hierarchy.manage',
+  body: z.strictObject({
+    /** Off: the CA alone, and neither CAs nor certificates below it. */
+    descendants: z.boolean().default(true),
+    /** Looks what would be met, and changes nothing. */
+    dry_run: z.boolean().default(false),
+  }),
+  answer: z.strictObject({
+    dry_run: z.boolean(),
+    /** From the top down, as they were before. */
+    authorities: z.array(
+      z.strictObject({
+        id: z.string(),
+        name: z.string(),
+        state: intermediate.shape.state,
+        /** Whose CRL lists it; null: a root is on nobody's. */
+        listed_by: z.string().nullable(),
+        /** Certificates of it that live and are not revoked for good. */
+        leaves: z.number().int(),
+      }),
+    ),
+    leaves: z.number().int(),
+    /** What nothing but people can do. */
+    warnings: z.array(z.string()),
+    jobs: z.array(z.string()),
+  }),
+});
+
 export const setIssuingCa = route({
   operation: 'setIssuingCa',
   command: 'issuers choose-ca',

@@ -3,7 +3,7 @@ import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
 import type { Condition } from './keyset.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
-import { republishing, revokingFrom } from './revoking.ts';
+import { republishing, revokedNotices, revokingFrom } from './revoking.ts';
 
 const { certificateHold } = reasonCode;
 
@@ -65,6 +65,7 @@ const revoke = {
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256 FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
     ${revokingFrom('v', '$2::int', '$3::text')},
+    n AS (${revokedNotices}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'APIKey', 'revokeCertificate', 'managed_certificate', t.id,
                  jsonb_build_object('reason', $2::int, 'serials', coalesce((SELECT jsonb_agg(r.serial) FROM r JOIN certificates c ON c.id = r.certificate_id WHERE c.managed_id = t.id), '[]')), 'cert_lifecycle'

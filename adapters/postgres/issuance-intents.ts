@@ -1,6 +1,6 @@
 import type { IntentStore } from '#domain/lifecycle/foreign-issuance.ts';
 import type { Database } from './database.ts';
-import { held } from './jobs.ts';
+import { held, pause } from './jobs.ts';
 
 const intend = {
   name: 'intent',
@@ -15,13 +15,6 @@ const ordered = {
   text: `WITH h AS (SELECT id FROM jobs WHERE ${held} FOR UPDATE)
     UPDATE issuance_intents SET order_ref = $3 FROM h WHERE job_id = h.id AND order_ref IS NULL RETURNING job_id`,
 };
-const waitForCa = {
-  name: 'intent-wait',
-  text: `UPDATE jobs SET status = 'pending', attempts = attempts - 1, run_at = now() + make_interval(secs => $3), state_entered_at = now(), hinted_at = NULL,
-           lease_token = NULL, lease_expires_at = NULL
-         WHERE ${held} RETURNING id`,
-};
-
 /** Intents of jobs that ask a CA elsewhere; every write names the job's lease. */
 export function intentStore(database: Database): IntentStore {
   return {
@@ -40,7 +33,7 @@ export function intentStore(database: Database): IntentStore {
       return (await database.query(ordered, [job.id, job.leaseToken, orderRef])).length === 1;
     },
     async waitForCa(job, delaySeconds) {
-      return (await database.query(waitForCa, [job.id, job.leaseToken, delaySeconds])).length === 1;
+      return (await database.query(pause, [job.id, job.leaseToken, delaySeconds])).length === 1;
     },
   };
 }

@@ -32,6 +32,12 @@ const retry = {
   text: `UPDATE jobs SET status = 'pending', run_at = now() + make_interval(secs => $3), last_error = $4, state_entered_at = now(), hinted_at = NULL, lease_token = NULL, lease_expires_at = NULL
          WHERE ${held} RETURNING id`,
 };
+export const pause = {
+  name: 'job-pause',
+  text: `UPDATE jobs SET status = 'pending', attempts = attempts - 1, run_at = now() + make_interval(secs => $3), state_entered_at = now(), hinted_at = NULL,
+           lease_token = NULL, lease_expires_at = NULL
+         WHERE ${held} RETURNING id`,
+};
 export const fail = {
   name: 'job-fail',
   text: `UPDATE jobs SET status = 'failed', completed_at = now(), last_error = $3, state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL WHERE ${held} RETURNING id`,
@@ -75,6 +81,7 @@ export function jobStore(database: Database): JobStore {
     },
     complete: (job) => changed(database, complete, job),
     retry: (job, delaySeconds, reason) => changed(database, retry, job, delaySeconds, reason),
+    pause: (job, delaySeconds) => changed(database, pause, job, delaySeconds),
     fail: (job, reason) => changed(database, fail, job, reason),
   };
 }

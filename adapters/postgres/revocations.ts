@@ -2,7 +2,7 @@ import { reasonCode } from '#domain/revocation/reason.ts';
 import { crlEntryList } from '#domain/revocation/crl-entries.ts';
 import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
 import type { Database } from './database.ts';
-import { revokingFrom } from './revoking.ts';
+import { revokedNotices, revokingFrom } from './revoking.ts';
 
 interface EntryRow {
   serial: string;
@@ -42,6 +42,7 @@ const revoke = {
   name: 'revoke',
   text: `WITH v AS (SELECT id, ca_id, serial, not_after, spki_sha256 FROM certificates WHERE id = $1),
     ${revokingFrom('v', '$2::int', '$3::text')},
+    n AS (${revokedNotices}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'ACME', 'certificate_revoked', 'certificate', certificate_id, jsonb_build_object('serial', serial, 'reason', reason), 'cert_lifecycle' FROM r)
   SELECT (SELECT count(*)::int FROM r) AS revoked, (SELECT id FROM j) AS job`,

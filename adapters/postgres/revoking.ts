@@ -4,8 +4,8 @@ import { notifyFrom } from './notify.ts';
 const { keyCompromise, certificateHold } = reasonCode;
 
 /**
- * What a revocation is made of, as CTEs of one statement: the rows `r`, epochs `e`, blocked keys `b`, CRL jobs `j` with their outbox `x`,
- * notifications `n`. Whoever is revoked already stays so; a hold may become a revocation, and any reason keyCompromise. The moment stays
+ * What a revocation is made of, as CTEs of one statement: the rows `r`, epochs `e`, blocked keys `b`, CRL jobs `j` with their outbox `x`.
+ * Whoever is revoked already stays so; a hold may become a revocation, and any reason keyCompromise. The moment stays
  * that of the first: what is doubtful since then is no less doubtful for a better reason.
  *
  * @param from a CTE with the columns id, ca_id, serial, not_after, spki_sha256
@@ -20,14 +20,15 @@ export function revokingFrom(from: string, reason: string, actor: string, publis
                OR (old.reason <> ${keyCompromise} AND excluded.reason = ${keyCompromise})
           RETURNING ca_id, serial, certificate_id, reason, revoked_at),
     b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT spki_sha256, 'keyCompromise' FROM ${from} WHERE ${reason} = ${keyCompromise} ON CONFLICT DO NOTHING),
-    ${republishing('r', publishNow)},
-    n AS (${notifyFrom('r', 'certificate.revoked', {
-      subject: 'certificate_id',
-      dedupe: `ca_id || ':' || serial || ':' || extract(epoch FROM revoked_at) || ':' || reason`,
-      data: `jsonb_build_object('certificate', certificate_id, 'serial', serial, 'reason', reason)`,
-      where: 'certificate_id IS NOT NULL',
-    })})`;
+    ${republishing('r', publishNow)}`;
 }
+
+/** The statement that tells of the revocations in the CTE `r`. */
+export const revokedNotices = notifyFrom('r', 'certificate.revoked', {
+  subject: 'certificate_id',
+  dedupe: `ca_id || ':' || serial || ':' || extract(epoch FROM revoked_at) || ':' || reason`,
+  data: `jsonb_build_object('certificate', certificate_id, 'serial', serial, 'reason', reason)`,
+});
 
 /** CTEs that make the CRLs due of all CAs in the column ca_id of another: epochs `e`, jobs `j`, outbox `x`. */
 export function republishing(changed: string, publishNow = 'true'): string {

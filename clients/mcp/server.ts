@@ -31,6 +31,7 @@ const withheld = new Set([
   'importIntermediateCertificate',
   'retireIntermediate',
   'revokeIntermediate',
+  'compromiseIntermediate',
   'reactivateIntermediate',
   'setIssuingCa',
   'addSignerKey',

@@ -1,7 +1,7 @@
 import type { ProblemDocument } from '../acme/problem-document.ts';
 import type { JsonObject } from '../json/strict.ts';
 
-export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal', 'csr', 'deployment'] as const;
+export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal', 'csr', 'deployment', 'compromise'] as const;
 export type JobType = (typeof jobTypes)[number];
 
 export const jobStatuses = ['pending', 'awaiting_csr', 'awaiting_approval', 'running', 'completed', 'failed', 'cancelled'] as const;
@@ -29,6 +29,8 @@ export interface JobStore {
   complete(job: ClaimedJob): Promise<boolean>;
   /** Back to pending, to be tried again after a delay. */
   retry(job: ClaimedJob, delaySeconds: number, reason: string): Promise<boolean>;
+  /** Back to pending without the loss of an attempt: there is more to do, or something to wait for. */
+  pause(job: ClaimedJob, delaySeconds: number): Promise<boolean>;
   fail(job: ClaimedJob, reason: string): Promise<boolean>;
 }
 

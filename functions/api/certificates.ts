@@ -228,6 +228,8 @@ function body(record: ManagedRecord, now: number): CertificateBody {
 function healthOf(record: ManagedRecord, now: number): CertificateBody['health'] {
   if (record.state === 'held' || record.state === 'revoked' || record.state === 'archived') return record.state;
   if (record.job !== undefined) return record.state === 'pending' ? 'pending' : 'renewing';
+  // By ACME, or because its CA fell.
+  if (record.currentRevoked) return 'revoked';
   if (record.notAfter === undefined) return record.lastError === undefined ? 'pending' : 'failed';
   const left = record.notAfter.getTime() - now;
   if (left <= 0) return 'expired';

@@ -15,6 +15,7 @@ import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { authorityAdministration } from '#adapters/postgres/authority-administration.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
+import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { deployments } from '#adapters/postgres/deployments.ts';
@@ -175,6 +176,7 @@ const route = router(
     ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),
     ...intermediateOperations({
       store: authorityAdministration(database),
+      compromises: compromiseStore(database),
       keys: signerKeyStore(database),
       envelope: sealed,
       authority: authorities(issuanceStore(database), sealed),

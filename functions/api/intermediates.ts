@@ -1,4 +1,6 @@
+import type * as z from 'zod';
 import {
+  compromiseIntermediate,
   createIntermediate,
   getIntermediate,
   getIntermediateChain,
@@ -17,6 +19,7 @@ import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';
 import { pemChain, toPem } from '#domain/x509/pem.ts';
+import type { CompromisedAuthority, CompromiseStore } from '#domain/revocation/compromise.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Wake } from '../shared/wake.ts';
 import type { HierarchyPorts } from './hierarchy.ts';
@@ -24,6 +27,7 @@ import { certifyExternal, createChild, createRoot, requestExternal, type Made } 
 import { serve, type Served } from './router.ts';
 
 export interface IntermediatePorts extends HierarchyPorts {
+  readonly compromises: CompromiseStore;
   readonly wake: Wake;
   readonly hint: (jobId: string) => Promise<void>;
 }
@@ -96,6 +100,17 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
       await ports.hint(jobId);
       return show(revoked);
     }),
+    serve(compromiseIntermediate, async ({ params, body, caller }) => {
+      await certified(params.ca_id);
+      const met = await ports.compromises.survey(params.ca_id, body.descendants);
+      const jobs: string[] = [];
+      if (!body.dry_run) {
+        await ports.wake('jobProcessor', 'renewalCheck');
+        jobs.push(...(await ports.compromises.declare(params.ca_id, body.descendants, caller?.id ?? '')));
+        await Promise.all(jobs.map(ports.hint));
+      }
+      return { dry_run: body.dry_run, ...surveyed(met, body.descendants), warnings: warningsOf(met), jobs };
+    }),
     serve(setIssuingCa, async ({ params, body, caller }) => {
       await localIssuer(params.id);
       await store.chooseIssuing(params.id, body.issuing_ca_id ?? undefined, caller?.id ?? '');
@@ -145,6 +160,27 @@ function asTree(all: readonly IntermediateBody[]): ListedIntermediate[] {
     all.filter(({ parent_ca_id }) => parent_ca_id === null || !ids.has(parent_ca_id)),
     0,
   );
+}
+
+function surveyed(
+  met: readonly CompromisedAuthority[],
+  descendants: boolean,
+): Pick<z.output<typeof compromiseIntermediate.answer>, 'authorities' | 'leaves'> {
+  const authorities = met.map(({ id, name, state, parentId, leaves }) => ({
+    id,
+    name,
+    state,
+    listed_by: parentId ?? null,
+    leaves: descendants ? leaves : 0,
+  }));
+  return { authorities, leaves: authorities.reduce((sum, { leaves }) => sum + leaves, 0) };
+}
+
+function warningsOf(met: readonly CompromisedAuthority[]): string[] {
+  return met.flatMap(({ id, parentId, chosenBy }) => [
+    ...(parentId === undefined ? [`nobody's list can name ${id}: whoever trusts it must remove it`] : []),
+    ...chosenBy.map((by) => `${by} has ${id} sign: choose another CA`),
+  ]);
 }
 
 function show(record: AuthorityRecord): IntermediateBody {

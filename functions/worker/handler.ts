@@ -8,6 +8,7 @@ import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
+import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { intentStore } from '#adapters/postgres/issuance-intents.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
@@ -19,6 +20,7 @@ import { crlStore } from '#adapters/postgres/revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import { compromise } from '#domain/job/compromise.ts';
 import { crl } from '#domain/job/crl.ts';
 import { finalize } from '#domain/job/finalize.ts';
 import type { JobType } from '#domain/job/job.ts';
@@ -104,6 +106,12 @@ const runners: Readonly<Record<JobType, Runner>> = {
   renewal: managed,
   csr: managed,
   deployment: nobody,
+  compromise: compromise({
+    jobs,
+    work: compromiseStore(database),
+    publish: async (caId) => publish(await authority(caId)),
+    now: () => chance.now(),
+  }),
 };
 const managedMakesDue = ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLivedExpiryCheck', 'notificationProcess'] as const;
 // Besides the job itself, which the job processor watches until it has ended.
@@ -115,6 +123,7 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   renewal: managedMakesDue,
   csr: managedMakesDue,
   deployment: [],
+  compromise: ['jobProcessor', 'jobTimeout', 'renewalCheck'],
 };
 
 const hint = z.union([

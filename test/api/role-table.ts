@@ -71,6 +71,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'POST /api/v1/intermediates/{ca_id}/reactivate': 'a',
   'POST /api/v1/intermediates/{ca_id}/retire': 'a',
   'POST /api/v1/intermediates/{ca_id}/revoke': 'a',
+  'POST /api/v1/intermediates/{ca_id}/compromise': 'a',
   'GET /api/v1/issuers/{id}/intermediates': 'aovmc',
   'POST /api/v1/issuers/{id}/intermediates': 'a',
   'PUT /api/v1/issuers/{id}/issuing-ca': 'a',
