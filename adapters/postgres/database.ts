@@ -16,6 +16,8 @@ export interface Session {
 export interface Database extends Session {
   /** Runs statements in one transaction; nothing leaves the system inside it. */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** How many connections were opened: while it stays, no other database can have taken this one's place. */
+  opened(): number;
   /** Discards connections that slept through a freeze (a frozen instance runs no timer). Call at the start of an invocation. */
   wake(nowMs: number): void;
   close(): Promise<void>;
@@ -64,10 +66,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   let pool: pg.Pool | undefined;
   let opening: Promise<pg.Pool> | undefined;
   let lastUse = 0;
+  let opened = 0;
 
   const current = (): Promise<pg.Pool> => {
     opening ??= options.credentials().then((credentials) => {
       pool = makePool(options, credentials);
+      pool.on('connect', () => (opened += 1));
       return pool;
     });
     opening.catch(() => (opening = undefined));
@@ -119,6 +123,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         client.release(broken);
       }
     },
+    opened: () => opened,
     wake(nowMs) {
       const asleep = lastUse > 0 && nowMs - lastUse > idleMs;
       lastUse = nowMs;

@@ -2,6 +2,7 @@ import { reasonCode } from '#domain/revocation/reason.ts';
 import { crlEntryList } from '#domain/revocation/crl-entries.ts';
 import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
 import type { Database } from './database.ts';
+import { raise, takeBack } from './taken-back.ts';
 import { revokedNotices, revokingFrom } from './revoking.ts';
 
 interface EntryRow {
@@ -109,6 +110,8 @@ const due = {
          WHERE c.next_update IS NULL OR c.published_epoch < c.status_epoch OR $1 >= c.this_update + (c.next_update - c.this_update) / 2`,
 };
 
+const number = { name: 'crl-number-known', text: `SELECT number FROM crls WHERE ca_id = $1` };
+const everyAuthority = { name: 'crl-authorities', text: `SELECT id FROM certificate_authorities ORDER BY id` };
 const outlook = {
   name: 'crl-outlook',
   text: `SELECT min(this_update + (next_update - this_update) / 2) AS next_due,
@@ -137,6 +140,19 @@ export function crlStore(database: Database): CrlStore {
           entries: list,
         };
       }),
+    async number(caId) {
+      return BigInt((await database.query<{ number: string }>(number, [caId]))[0]?.number ?? 0);
+    },
+    async takeBack(caId, entries) {
+      const values = entries.map(({ serial, revokedAt, reason }) => ({ serial, revoked_at: revokedAt, reason }));
+      return (await database.query<{ n: number }>(takeBack, [caId, JSON.stringify(values)]))[0]?.n ?? 0;
+    },
+    async raise(caId, value, { published, taken }) {
+      await database.query(raise, [caId, value.toString(), published.toString(), taken]);
+    },
+    async authorities() {
+      return (await database.query<{ id: string }>(everyAuthority, [])).map(({ id }) => id);
+    },
     async published(caId, draft, thisUpdate, nextUpdate) {
       await database.query(published, [caId, draft.number.toString(), thisUpdate, nextUpdate, draft.entries.count, draft.epoch.toString()]);
     },

@@ -1,4 +1,4 @@
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 
 export interface Artifact {
   readonly body: Uint8Array;
@@ -8,11 +8,15 @@ export interface Artifact {
 export interface ArtifactHeaders {
   readonly contentType: string;
   readonly cacheControl: string;
+  /** Metadata beside the object, by lower-case names. */
+  readonly notes?: Readonly<Record<string, string>>;
 }
 
 /** Public artifacts: CRLs by name and by number. */
 export interface Artifacts {
   get(key: string): Promise<Artifact | undefined>;
+  /** What is noted beside an object, without its body. */
+  notes(key: string): Promise<Readonly<Record<string, string>> | undefined>;
   /**
    * Writes only what nobody else wrote meanwhile.
    *
@@ -36,6 +40,14 @@ export function artifacts(bucket: string, pathStyle = process.env['AWS_ENDPOINT_
         throw error;
       }
     },
+    async notes(key) {
+      try {
+        return (await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))).Metadata ?? {};
+      } catch (error) {
+        if ((error as { name?: string }).name === 'NotFound') return undefined;
+        throw error;
+      }
+    },
     async replace(key, body, expected, headers) {
       try {
         await client.send(
@@ -45,6 +57,7 @@ export function artifacts(bucket: string, pathStyle = process.env['AWS_ENDPOINT_
             Body: body,
             ContentType: headers.contentType,
             CacheControl: headers.cacheControl,
+            ...(headers.notes !== undefined && { Metadata: { ...headers.notes } }),
             ...(expected === undefined ? { IfNoneMatch: '*' } : { IfMatch: expected }),
           }),
         );

@@ -1,4 +1,4 @@
-import type { CrlEntries } from './crl-entries.ts';
+import type { CrlEntries, CrlEntry } from './crl-entries.ts';
 
 /** A certificate as revocation sees it. */
 export interface RevocableCertificate {
@@ -48,6 +48,19 @@ export interface CrlStore {
   /** Reserves the next number; numbers never repeat, though some may never be published (RFC 5280 §5.2.3). */
   draft(caId: string, now: Date): Promise<CrlDraft>;
   published(caId: string, draft: CrlDraft, thisUpdate: Date, nextUpdate: Date): Promise<void>;
+  /** The last number that was reserved; 0: none. */
+  number(caId: string): Promise<bigint>;
+  /**
+   * Keeps revocations that were published and are not known here, with what hangs on them: keys, managed certificates, CAs. By the rules of
+   * `reason.ts`; what is known here for a better reason stays.
+   *
+   * @returns how many were not known
+   */
+  takeBack(caId: string, entries: readonly CrlEntry[]): Promise<number>;
+  /** Lets the numbers go on above one, and makes the CRL due; what came back is audited in the same commit. */
+  raise(caId: string, number: bigint, facts: { readonly published: bigint; readonly taken: number }): Promise<void>;
+  /** All CAs, by their ids. */
+  authorities(): Promise<readonly string[]>;
   /** CAs whose CRL lacks a revocation or is past half of its life. */
   due(now: Date): Promise<readonly string[]>;
   /** When the next published CRL is past half of its life, and the smallest share of life that any has left (0 to 1). */

@@ -110,7 +110,7 @@ export const loops = [
     timeoutSeconds: 300,
     memoryMb: 512,
     referenceClass: 'side-effect-duplicating',
-    work: 'Publishes the CRLs that lack a revocation or are past half of their life; removes OCSP responses that ended',
+    work: 'Publishes the CRLs that lack a revocation or are past half of their life; takes revocations back into a database that was restored; removes OCSP responses that ended',
     guarantee: 'Numbers come from a counter in the database and are never used twice; an older CRL never replaces a newer one',
   },
   {

@@ -4,9 +4,10 @@ import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
+import { isBehind } from '#domain/revocation/take-back.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
-import { crlPublisher } from '../shared/crl-publisher.ts';
+import { crlPublisher, crlShelf } from '../shared/crl-publisher.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';
@@ -22,15 +23,19 @@ export const handler = loopHandler('crlGeneration', settings, ({ database }) => 
   const store = crlStore(database);
   const responses = ocspResponseStore(database);
   const authority = authorities(issuanceStore(database), envelope(settings.ENVELOPE_KEY_ARN));
-  const publish = crlPublisher(store, artifacts(settings.ARTIFACT_BUCKET), () => chance.now());
+  const shelf = crlShelf(artifacts(settings.ARTIFACT_BUCKET));
+  const publish = crlPublisher(store, shelf, () => chance.now());
   return async (run) => {
     let processed = 0;
     let failed = 0;
     let left = false;
-    for (const caId of await store.due(new Date(chance.now()))) {
+    const due = new Set(await store.due(new Date(chance.now())));
+    for (const caId of await store.authorities()) {
       left = chance.now() >= run.deadline;
       if (left) break;
       try {
+        // A database that was restored knows neither what is due nor what was revoked.
+        if (!due.has(caId) && !(await isBehind({ store, shelf }, caId))) continue;
         await publish(await authority(caId));
         processed += 1;
       } catch (error) {

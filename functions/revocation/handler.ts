@@ -9,10 +9,10 @@ import { crlStore, revocationStore } from '#adapters/postgres/revocations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { CaError, type ErrorCode } from '#domain/error.ts';
 import { crlHeader } from '#domain/revocation/crl.ts';
-import { newestCrlKey } from '#domain/revocation/publish.ts';
+import { newestCrlKey } from '#domain/revocation/crl-shelf.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
-import { crlPublisher } from '../shared/crl-publisher.ts';
+import { crlPublisher, crlShelf } from '../shared/crl-publisher.ts';
 import { environment } from '../shared/environment.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
@@ -20,6 +20,7 @@ import { log } from '../shared/log.ts';
 import { clientAddress } from './client-address.ts';
 import { ocspService, ocspTryLater } from './ocsp.ts';
 import { responders } from './responders.ts';
+import { unlessRestored } from './restored.ts';
 
 const settings = z
   .object({
@@ -35,12 +36,14 @@ const database = connectDatabase(settings, 'revocation', 20_000);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const issuance = issuanceStore(database);
 const authority = authorities(issuance, sealed);
-const shelf = artifacts(settings.ARTIFACT_BUCKET);
-const publish = crlPublisher(crlStore(database), shelf, () => chance.now());
+const shelf = crlShelf(artifacts(settings.ARTIFACT_BUCKET));
+const crls = crlStore(database);
+const publish = crlPublisher(crls, shelf, () => chance.now());
 const ocsp = ocspService({
   statuses: revocationStore(database),
   responses: ocspResponseStore(database),
   responder: responders({ store: responderStore(database), authority, envelope: sealed, chance }),
+  unlessRestored: unlessRestored({ store: crls, shelf, authority, opened: () => database.opened(), now: () => chance.now() }),
   now: () => chance.now(),
 });
 const limits = connectLimiter('revocation', process.env);

@@ -28,6 +28,8 @@ export interface OcspPorts {
   readonly responses: Pick<OcspResponseStore, 'find' | 'keep'>;
   /** Undefined when we hold no such CA. */
   readonly responder: (caId: string) => Promise<Responder | undefined>;
+  /** Does what must not be done with a database that is behind what was published. @throws {CaError} `unavailable` */
+  readonly unlessRestored: <T>(caId: string, work: () => Promise<T>) => Promise<T>;
   readonly now: () => number;
 }
 
@@ -45,8 +47,9 @@ export function ocspService(ports: OcspPorts): (caId: string, tail: string | und
       const responder = await ports.responder(caId);
       if (responder === undefined) throw new OcspError('unauthorized');
       const serial = get ? serialForm(tail ?? '') : undefined;
-      if (serial !== undefined) return await answer(ports, caId, responder, { certIds: [responder.certId(serial)] }, http);
-      return await answer(ports, caId, responder, parseOcspRequest(get ? decodeOcspGetPath(tail ?? '') : http.body), http);
+      const asked =
+        serial === undefined ? parseOcspRequest(get ? decodeOcspGetPath(tail ?? '') : http.body) : { certIds: [responder.certId(serial)] };
+      return await ports.unlessRestored(caId, () => answer(ports, caId, responder, asked, http));
     } catch (error) {
       if (error instanceof OcspError) return failure(ocspError[error.status]);
       // An outage is not a fact about a certificate: nothing is signed.

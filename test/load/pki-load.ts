@@ -228,6 +228,7 @@ async function prepared(socketFolder: string): Promise<object> {
     statuses: revocationStore(database),
     responses: ocspResponseStore(database),
     responder: async () => responder,
+    unlessRestored: (_caId, work) => work(),
     now: () => Date.now(),
   });
   const urls = rows.map(({ serial }) => sequence(sequence(sequence(sequence(certIdOf(issuer, serial).der)))).toString('base64url'));

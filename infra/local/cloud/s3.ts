@@ -14,6 +14,8 @@ interface Stored {
   readonly contentType: string;
   readonly cacheControl: string | undefined;
   readonly modified: string;
+  /** Headers `x-amz-meta-…`, as they came. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -45,6 +47,7 @@ export function s3(folder: string, buckets: readonly string[]) {
         'last-modified': stored.modified,
         'content-length': String(content.length),
         ...(stored.cacheControl !== undefined && { 'cache-control': stored.cacheControl }),
+        ...stored.metadata,
       },
       ...(method === 'GET' && { body: content }),
     };
@@ -70,6 +73,11 @@ function put(
     contentType: String(headers['content-type'] ?? 'application/octet-stream'),
     cacheControl: typeof cacheControl === 'string' ? cacheControl : undefined,
     modified: new Date().toUTCString(),
+    metadata: Object.fromEntries(
+      Object.entries(headers).flatMap(([name, value]) =>
+        name.startsWith('x-amz-meta-') && typeof value === 'string' ? [[name, value]] : [],
+      ),
+    ),
   };
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   // The content first, under its own name; the note that points to it moves last, in one step.
