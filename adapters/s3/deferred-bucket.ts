@@ -8,6 +8,7 @@ export function deferredBucket(name: string): Bucket {
   return {
     artifacts: {
       get: async (key) => (await opened()).artifacts.get(key),
+      notes: async (key) => (await opened()).artifacts.notes(key),
       replace: async (key, body, expected, headers) => (await opened()).artifacts.replace(key, body, expected, headers),
     },
     link: async (key, seconds) => (await opened()).link(key, seconds),

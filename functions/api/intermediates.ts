@@ -178,7 +178,9 @@ function surveyed(
 
 function warningsOf(met: readonly CompromisedAuthority[]): string[] {
   return met.flatMap(({ id, parentId, chosenBy }) => [
-    ...(parentId === undefined ? [`nobody's list can name ${id}: whoever trusts it must remove it`] : []),
+    ...(parentId === undefined
+      ? [`no list of ours names ${id}: whoever signed it must revoke it, and a root must leave every trust store`]
+      : []),
     ...chosenBy.map((by) => `${by} has ${id} sign: choose another CA`),
   ]);
 }
