@@ -8,10 +8,14 @@ export interface JobQueue {
   send(jobId: string): Promise<void>;
   /** Any number of hints. @returns how many could not be sent */
   sendAll(hints: readonly Hint[]): Promise<number>;
+  /** Asks for the audit trail to be sealed. @param delaySeconds 0 to 900 */
+  askSeal(delaySeconds: number): Promise<void>;
   /** Shows a received message again after a delay. @param seconds 0 to 43200 */
   postpone(receiptHandle: string, seconds: number): Promise<void>;
 }
 
+/** A message that names no row: what has committed wants to be sealed. */
+const sealRequest = JSON.stringify({ seal: true });
 const batchSize = 10;
 const atOnce = 8;
 
@@ -39,6 +43,9 @@ export function jobQueue(url: string): JobQueue {
       };
       await Promise.all(Array.from({ length: Math.min(atOnce, batches.length) }, send));
       return lost;
+    },
+    async askSeal(delaySeconds) {
+      await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: sealRequest, DelaySeconds: delaySeconds }));
     },
     async postpone(receiptHandle, seconds) {
       await client.send(new ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle: receiptHandle, VisibilityTimeout: seconds }));

@@ -8,6 +8,7 @@ import { accountStore } from '#adapters/postgres/accounts.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { noticingAudit } from '#adapters/postgres/notice-audit.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { orderStore } from '#adapters/postgres/orders.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
@@ -22,6 +23,7 @@ import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
+import { sealSoon } from '../shared/seal-soon.ts';
 import { waker } from '../shared/wake.ts';
 import { alternateChains } from './alternate-chains.ts';
 import { problemOf } from './problem.ts';
@@ -44,10 +46,11 @@ const settings = z
   })
   .parse(process.env);
 
-const database = connectDatabase(settings, 'acme', 20_000);
+const queue = jobQueue(settings.JOB_QUEUE_URL);
+const seals = sealSoon(queue, () => chance.now());
+const database = noticingAudit(connectDatabase(settings, 'acme', 20_000), seals.committed);
 const dynamodb = dynamodbClient(1000);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
-const queue = jobQueue(settings.JOB_QUEUE_URL);
 const issuance = issuanceStore(database);
 const orders = orderStore(database);
 const revocations = revocationStore(database);
@@ -138,6 +141,7 @@ export const handler = httpFunction(
 
 /** What every answer carries but the directory's (RFC 8555 §§6.5, 7.1). */
 async function complete(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
+  await seals.asked();
   const cors = {
     'access-control-allow-origin': '*',
     'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy',

@@ -129,6 +129,8 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
 const hint = z.union([
   z.strictObject({ jobId: z.string().min(1).max(128) }),
   z.strictObject({ notificationId: z.string().min(1).max(128) }),
+  // After each batch the trail is sealed, whatever was in it.
+  z.strictObject({ seal: z.literal(true) }),
 ]);
 
 /** Hints from the queue; each names a row, and the row is the truth. One bad message never returns its siblings. */
@@ -146,6 +148,7 @@ export async function handler(event: SQSEvent | { readonly warmup: true }, _cont
 async function isDone(record: SQSRecord): Promise<boolean> {
   try {
     const named = hint.parse(JSON.parse(record.body));
+    if ('seal' in named) return true;
     if ('notificationId' in named) {
       await workOnNotification(named.notificationId);
       return true;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type pg from 'pg';
+import { acmeClient } from '../acme/client.ts';
 import { invoke } from '../cloud.ts';
 import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 
@@ -191,6 +192,20 @@ test('a change is sealed when its answer comes', async () => {
   await change();
   const [event] = (await list('?action=createEabKey&limit=1')).items;
   expect(event!.seq).not.toBe(null);
+});
+
+test('a change by an ACME client is sealed by the worker soon after, while the loop rests', async () => {
+  const rest = (enabled: boolean): Promise<Answer> =>
+    api(platform, 'PUT', '/api/v1/admin/loops/auditChainVerify', { enabled, reason: 'a test' });
+  expect((await rest(false)).status).toBe(200);
+  try {
+    const { headers } = await (await acmeClient(platform)).register();
+    const id = headers['location']!.split('/').at(-1)!;
+    const sealed = await until('it is sealed', async () => (await list(`?resource_id=${id}`)).items.find(({ seq }) => seq !== null));
+    expect(sealed.action).toBe('acme_account_created');
+  } finally {
+    await rest(true);
+  }
 });
 
 test('who may not, and keys that are none, are in the trail: some of many, and none of what brings no key', async () => {
