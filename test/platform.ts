@@ -94,10 +94,17 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     async stop() {
       child.kill('SIGINT');
       const code = await ended;
-      if (options.home === undefined) rmSync(join(home, '..'), { recursive: true, force: true });
+      if (options.home === undefined) removeHome(home);
       return code;
     },
   };
+}
+
+/** A home and its database, which lies outside of a home that PostgreSQL's user cannot enter. */
+function removeHome(home: string): void {
+  const { database } = JSON.parse(readFileSync(join(home, 'home.json'), 'utf8')) as { database?: string };
+  if (database !== undefined) rmSync(join(database, '..'), { recursive: true, force: true });
+  rmSync(join(home, '..'), { recursive: true, force: true });
 }
 
 export interface Answer {

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { synthesize } from './assembly.ts';
 import { dynamodb } from './cloud/dynamodb/service.ts';
 import { openTables } from './cloud/dynamodb/store.ts';
@@ -72,7 +72,9 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   firstFront.catch(() => undefined);
   synthesizing.catch(() => undefined);
   say(home.isNew ? 'making the database' : 'starting the database');
-  const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), databaseElsewhere(home.path), log);
+  const elsewhere = databaseElsewhere(home.path);
+  if (options.ephemeral) cleanups.push(() => rmSync(dirname(elsewhere), { recursive: true, force: true }));
+  const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), elsewhere, log);
   cleanups.push(() => postgres.stop());
   let record: HomeRecord = {
     ...before,
