@@ -1,0 +1,245 @@
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
+import { performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import type pg from 'pg';
+import { auditTrail } from '#adapters/postgres/audit.ts';
+import type { Database } from '#adapters/postgres/database.ts';
+import { genesis } from '#domain/audit/chain.ts';
+import { walk } from '#domain/audit/walk.ts';
+import { makeCsr } from '../lifecycle/csr.ts';
+import { startPlatform, type Platform } from '../platform.ts';
+import { childrenOf } from '../process-tree.ts';
+import { fillControlPlane } from './control-plane-rows.ts';
+
+/**
+ * The control plane's speed on many rows, over HTTPS on one kept connection; what the front costs by itself stands beside it. Prints a line for each measure.
+ *
+ *   node test/load/control-plane-bench.ts [--certificates 100000] [--events 1000000] [--requests 300]
+ */
+const { values: options } = parseArgs({
+  options: {
+    certificates: { type: 'string', default: '100000' },
+    events: { type: 'string', default: '1000000' },
+    requests: { type: 'string', default: '300' },
+  },
+});
+const certificates = Number(options.certificates);
+const events = Number(options.events);
+const requests = Number(options.requests);
+
+const say = (what: string, figure: string, goal = ''): void => console.log(`${what.padEnd(44)}${figure.padStart(34)}  ${goal}`);
+const ms = (value: number): string => `${value.toFixed(1)} ms`;
+
+interface Times {
+  readonly p50: number;
+  readonly p99: number;
+}
+type Call = (method: string, path: string, body?: object) => Promise<Record<string, unknown>>;
+
+/** Calls with the admin's key, one after the other on one connection. */
+function caller(platform: Platform): Call {
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: platform.ca });
+  return (method, path, body) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${platform.token}`, ...(body && { 'content-type': 'application/json' }) };
+      const sent = https.request(platform.url + path, { agent, method, headers }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Record<string, unknown>);
+          else reject(new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`));
+        });
+      });
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+}
+
+async function timed(count: number, work: (index: number) => Promise<unknown>): Promise<Times> {
+  // The first few open connections and fill caches.
+  for (let i = 0; i < 10; i++) await work(i);
+  const times: number[] = [];
+  for (let i = 10; i < count + 10; i++) {
+    const began = performance.now();
+    await work(i);
+    times.push(performance.now() - began);
+  }
+  times.sort((a, b) => a - b);
+  return { p50: times[Math.floor(count / 2)] ?? 0, p99: times[Math.min(count - 1, Math.floor(count * 0.99))] ?? 0 };
+}
+
+const once = async (work: () => Promise<unknown>): Promise<number> => {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+};
+
+async function reads(call: Call): Promise<void> {
+  const front = await timed(requests, () => call('GET', '/health'));
+  const shown = ({ p50, p99 }: Times): string => `p50 ${ms(p50)}  p99 ${ms(p99)}`;
+  say('GET /health: the front alone', shown(front));
+  const authenticated = await timed(requests, () => call('GET', '/api/v1/auth/me'));
+  say(
+    'authentication and authorization',
+    `${ms(authenticated.p50 - front.p50)} more, p99 ${ms(authenticated.p99 - front.p99)}`,
+    'at most 1 ms, p99',
+  );
+  const id = (i: number): string => `mc-${(1 + ((i * 7919) % certificates)).toString(16).padStart(28, '0')}`;
+  say('one certificate', shown(await timed(requests, (i) => call('GET', `/api/v1/certificates/${id(i)}`))), 'p99 < 5 ms');
+  const lists = [
+    'certificates?limit=100',
+    'certificates?limit=100&sort=not_after',
+    'certificates?limit=100&state=revoked',
+    'certificates?limit=100&owner=o-7',
+    'certificates?limit=100&environment=test',
+    'audit?limit=100',
+    'audit?limit=100&category=auth',
+    'audit?limit=100&actor=ak-7',
+    'jobs?limit=100&status=failed',
+    'notifications?limit=100',
+    'agents?limit=100&sort=name',
+    'targets?limit=100&type=nginx',
+    'deployments?limit=100',
+  ];
+  for (const path of lists) say(path, shown(await timed(requests, () => call('GET', `/api/v1/${path}`))), 'p99 < 20 ms');
+  let cursor = '';
+  const walked = await once(async () => {
+    for (let page = 0; page < 10; page++) {
+      const { next_cursor: next } = await call('GET', `/api/v1/certificates?limit=100${cursor}`);
+      cursor = `&cursor=${String(next)}`;
+    }
+  });
+  say('walk of 1,000 certificates', ms(walked), '< 300 ms');
+  let deep = '&limit=500';
+  for (let seen = 0; seen < certificates * 0.9 - 500; seen += 500) {
+    const { next_cursor: next } = await call('GET', `/api/v1/certificates?sort=-created_at${deep}`);
+    deep = `&limit=500&cursor=${String(next)}`;
+  }
+  const last = `/api/v1/certificates?sort=-created_at${deep.replace('limit=500', 'limit=100')}`;
+  say('a page of certificates nine tenths down', shown(await timed(requests, () => call('GET', last))), 'as the first');
+}
+
+async function writes(call: Call, database: pg.Client): Promise<void> {
+  const { csr } = makeCsr(['bench.example.com']);
+  const ordered = await timed(requests, (i) => call('POST', '/api/v1/certificates', { name: `bench-${i}`, csr }));
+  say('a certificate ordered', `p50 ${ms(ordered.p50)}  p99 ${ms(ordered.p99)}`, 'p99 < 15 ms');
+  const count = Math.min(1000, Math.floor(certificates / 4));
+  await database.query(`INSERT INTO owners (id, name, email) VALUES ('o-bulk', 'Bulk', 'bulk@example.com')`);
+  await database.query(
+    `UPDATE managed_certificates SET owner_id = 'o-bulk' WHERE id IN (SELECT id FROM managed_certificates WHERE state = 'active' AND name LIKE 'host-%' ORDER BY id LIMIT $1)`,
+    [count],
+  );
+  let done = 0;
+  const took = await once(async () => {
+    done = Number((await call('POST', '/api/v1/certificates/bulk-revoke', { owner: 'o-bulk', reason: 'superseded' }))['done']);
+  });
+  say(`bulk revocation of ${done}`, ms(took), '1,000 in < 3 s');
+}
+
+/** A database of one client. */
+function databaseOf(client: pg.Client): Database {
+  const query: Database['query'] = async ({ name, text }, values) =>
+    (await client.query<never>({ name: name === '' ? undefined : name, text, values: values as unknown[] })).rows;
+  return {
+    query,
+    async transaction(work) {
+      await client.query('BEGIN');
+      try {
+        const result = await work({ query });
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        throw error;
+      }
+    },
+    wake: () => undefined,
+    close: () => client.end(),
+  };
+}
+
+async function chain(client: pg.Client): Promise<void> {
+  const trail = auditTrail(databaseOf(client));
+  let sealed = 0;
+  const sealing = await once(async () => {
+    for (let page = -1; page !== 0; sealed += page) page = await trail.seal(20_000);
+  });
+  say('audit rows sealed', `${Math.round((sealed / sealing) * 1000)} rows/s of ${sealed}`);
+  const { seq } = (await trail.head()).head;
+  const noAnchor = { latest: () => Promise.resolve(undefined) };
+  const verifying = await once(async () => {
+    const { broken, whole } = await walk(trail, noAnchor, { seq: 0, hash: genesis }, () => true);
+    if (broken !== undefined || !whole) throw new Error(`the chain is broken: ${JSON.stringify(broken)}`);
+  });
+  say('audit rows verified', `${Math.round((seq / verifying) * 1000)} rows/s of ${seq}`, '200,000 rows/s');
+}
+
+async function exported(call: Call, platform: Platform): Promise<void> {
+  const copies = childrenOf(platform.instance.pid).filter((pid) => pid !== platform.instance.postgres);
+  const peak = (): number =>
+    Math.max(...copies.map((pid) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024));
+  const before = peak();
+  let rows = 0;
+  const took = await once(async () => {
+    let cursor: object = {};
+    for (;;) {
+      const answer = await call('POST', '/api/v1/audit/exports', cursor);
+      rows += Number(answer['rows']);
+      if (answer['next_cursor'] === null) return;
+      cursor = { cursor: answer['next_cursor'] };
+    }
+  });
+  say(`export of ${rows} audit rows`, `${(took / 1000).toFixed(1)} s, peak ${before.toFixed(0)} to ${peak().toFixed(0)} MB`, '150 MB');
+}
+
+/** Commits a second by eight writers, each of one audit row. */
+async function commits(platform: Platform, sealing: boolean): Promise<number> {
+  const clients = await Promise.all(Array.from({ length: 9 }, () => platform.database()));
+  try {
+    const end = performance.now() + 5000;
+    const goesOn = (): boolean => performance.now() < end;
+    let count = 0;
+    const [sealer, ...writers] = clients;
+    const trail = auditTrail(databaseOf(sealer!));
+    await Promise.all([
+      ...writers.map(async (client) => {
+        for (; goesOn(); count++)
+          await client.query({
+            name: 'bench-audit',
+            text: `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+                   VALUES ('bench', 'System', 'bench', 'bench', 'bench', '{}', 'config')`,
+          });
+      }),
+      (async () => {
+        while (sealing && goesOn()) await trail.seal(2000);
+      })(),
+    ]);
+    return count / 5;
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
+}
+
+const platform = await startPlatform({
+  env: { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' },
+});
+const database = await platform.database();
+try {
+  const call = caller(platform);
+  say('rows made', ms(await once(() => fillControlPlane(database, { certificates, auditEvents: events }))));
+  await chain(database);
+  await database.query('VACUUM ANALYZE audit_events, audit_seals');
+  await reads(call);
+  await writes(call, database);
+  await exported(call, platform);
+  const plain = await commits(platform, false);
+  const sealed = await commits(platform, true);
+  say('audit rows written without a sealer', `${Math.round(plain)}/s`);
+  say('audit rows written while one seals', `${Math.round(sealed)}/s`);
+} finally {
+  await database.end();
+  await platform.stop();
+}
