@@ -75,7 +75,8 @@ export const retryJob = route({
   command: 'jobs retry',
   method: 'POST',
   path: '/api/v1/jobs/{id}/retry',
-  summary: 'Tries an issuance or renewal that has failed again, with all its attempts; one that lacks an approval is renewed instead',
+  summary:
+    'Tries an issuance, a renewal or the word of a revocation to a CA elsewhere that has failed again, with all its attempts; one that lacks an approval is renewed instead',
   permission: 'job.cancel',
   params: z.strictObject({ id }),
   query: nothing,

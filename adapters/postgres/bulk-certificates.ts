@@ -44,7 +44,9 @@ export interface BulkCertificates {
 }
 
 const columns = `m.id, m.state, m.key_source, m.owner_id, m.team_id,
-  (SELECT r.reason FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.managed_id = m.id ORDER BY c.not_before DESC, c.id DESC LIMIT 1) AS reason,
+  (SELECT coalesce(r.reason, u.reason) FROM certificates c LEFT JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial
+     LEFT JOIN upstream_revocations u ON u.certificate_id = c.id
+   WHERE c.managed_id = m.id AND coalesce(r.reason, u.reason) IS NOT NULL ORDER BY c.not_before DESC, c.id DESC LIMIT 1) AS reason,
   EXISTS (SELECT FROM certificates c WHERE c.managed_id = m.id AND c.ca_id IS NOT NULL AND c.not_after > now()
           AND NOT EXISTS (SELECT FROM revocations r WHERE r.ca_id = c.ca_id AND r.serial = c.serial)) AS live,
   EXISTS (SELECT FROM certificates c WHERE c.managed_id = m.id AND c.ca_id IS NULL AND c.not_after > now()) AS foreign_version,
@@ -66,11 +68,19 @@ const revoke = {
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256 FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
     ${revokingFrom('v', '$2::int', '$3::text')},
     n AS (${revokedNotices}),
+    f AS (INSERT INTO upstream_revocations (certificate_id, issuer_id, reason, revoked_by)
+          SELECT c.id, c.issuer_id, $2::int, $3 FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NULL AND $2::int <> ${certificateHold}
+          ON CONFLICT (certificate_id) DO NOTHING RETURNING certificate_id, reason),
+    fj AS (INSERT INTO jobs (id, type, subject_id, max_attempts, requested_by)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'revocation', certificate_id, 10, $3 FROM f RETURNING id),
+    fx AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM fj),
+    fb AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT c.spki_sha256, 'keyCompromise' FROM f JOIN certificates c ON c.id = f.certificate_id
+          WHERE f.reason = 1 AND c.spki_sha256 NOT IN (SELECT spki_sha256 FROM v) ON CONFLICT DO NOTHING),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'APIKey', 'revokeCertificate', 'managed_certificate', t.id,
                  jsonb_build_object('reason', $2::int, 'serials', coalesce((SELECT jsonb_agg(r.serial) FROM r JOIN certificates c ON c.id = r.certificate_id WHERE c.managed_id = t.id), '[]')), 'cert_lifecycle'
           FROM t WHERE EXISTS (SELECT FROM m WHERE m.id = t.id) OR EXISTS (SELECT FROM r JOIN certificates c ON c.id = r.certificate_id WHERE c.managed_id = t.id))
-  SELECT ARRAY(SELECT id FROM t ORDER BY id) AS ids, ARRAY(SELECT id FROM j) AS jobs, ARRAY(SELECT id FROM n) AS notifications`,
+  SELECT ARRAY(SELECT id FROM t ORDER BY id) AS ids, ARRAY(SELECT id FROM j UNION ALL SELECT id FROM fj) AS jobs, ARRAY(SELECT id FROM n) AS notifications`,
 };
 // Held versions leave the list, and what is due is due by the policy again.
 const release = {

@@ -63,8 +63,8 @@ const cancel = {
 const retry = {
   name: 'jobs-retry-by-hand',
   text: `WITH j AS (UPDATE jobs SET status = 'pending', retryable = false, attempts = 0, run_at = now(), completed_at = NULL, state_entered_at = now(), hinted_at = NULL
-                    WHERE id = $1 AND type IN ('issuance', 'renewal') AND status = 'failed'
-                      AND EXISTS (SELECT FROM managed_certificates m WHERE m.id = subject_id AND m.state IN ('pending', 'active')) RETURNING id, subject_id),
+                    WHERE id = $1 AND status = 'failed' AND (type = 'revocation' OR (type IN ('issuance', 'renewal')
+                      AND EXISTS (SELECT FROM managed_certificates m WHERE m.id = subject_id AND m.state IN ('pending', 'active')))) RETURNING id, subject_id),
     m AS (UPDATE managed_certificates SET renew_at = NULL, updated_at = now() FROM j WHERE managed_certificates.id = j.subject_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)

@@ -135,7 +135,8 @@ const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'run
 /** Whether a job is about a certificate: itself, or the share of an agent in it. */
 const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
 const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, (SELECT c.serial FROM certificates c WHERE c.id = m.current_id) AS serial,
-  EXISTS (SELECT FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id) AS current_revoked, m.not_before, m.not_after,
+  EXISTS (SELECT FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id)
+    OR EXISTS (SELECT FROM upstream_revocations u WHERE u.certificate_id = m.current_id) AS current_revoked, m.not_before, m.not_after,
   coalesce(m.renew_at, (SELECT min(h.renew_at) FROM certificate_holders h WHERE h.certificate_id = m.id)) AS renew_at, m.key_source, m.key_algorithm,
   ARRAY(SELECT t.target_id FROM certificate_targets t WHERE t.certificate_id = m.id ORDER BY t.target_id) AS targets,
   (SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_or(t.last_error IS NOT NULL) THEN 'failed' WHEN bool_and(coalesce(t.deployed_id = h.current_id, false)) THEN 'verified' ELSE 'pending' END

@@ -26,6 +26,14 @@ export const connectorCall = z.discriminatedUnion('kind', [
     token: z.string().regex(/^[A-Za-z0-9_-]{1,36}$/),
   }),
   z.strictObject({ kind: z.literal('collect'), issuer, orderRef: z.string().max(500) }),
+  z.strictObject({
+    kind: z.literal('revoke'),
+    issuer,
+    /** Canonical hex. */
+    serial: z.string().regex(/^[0-9a-f]{1,40}$/),
+    /** CRLReason (RFC 5280 §5.3.1). */
+    reason: z.number().int().min(0).max(10),
+  }),
 ]);
 export type ConnectorCall = z.infer<typeof connectorCall>;
 

@@ -145,7 +145,7 @@ const doneAlready = 'it is revoked for this reason already';
 function unrevocable({ state, reason: before, live, foreign }: Candidate, reason: (typeof reasons)[number]): string | undefined {
   const step = revocationStep(state, before, reasonCode[reason]);
   if (typeof step === 'object') return step.refused;
-  if (foreign) return 'a CA elsewhere signed it: revoke it there';
+  if (foreign && reason === 'certificateHold') return 'a CA elsewhere signed it, which holds nothing';
   // What was signed while it was being revoked is revoked the second time.
   return step === 'done already' && !live ? doneAlready : undefined;
 }

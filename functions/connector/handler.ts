@@ -51,10 +51,14 @@ async function speak(call: ConnectorCall): Promise<ConnectorAnswer> {
       const collected = await privateCa.collect(configOf(call), call.orderRef);
       return collected === undefined ? { ok: true, pending: true } : { ok: true, ...collected };
     }
+    case 'revoke': {
+      await privateCa.revoke(configOf(call), call.serial, call.reason);
+      return { ok: true };
+    }
   }
 }
 
-function configOf(call: ConnectorCall & { readonly kind: 'order' | 'collect' }): z.output<typeof awsPrivateCaConfig> {
+function configOf(call: ConnectorCall & { readonly kind: 'order' | 'collect' | 'revoke' }): z.output<typeof awsPrivateCaConfig> {
   const config = awsPrivateCaConfig.safeParse(call.issuer.config);
   if (config.success) return config.data;
   throw new IssuerError(`the issuer's configuration is not valid: ${config.error.issues[0]?.message ?? ''}`, { final: true });

@@ -17,6 +17,7 @@ import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { crlStore } from '#adapters/postgres/revocations.ts';
+import { upstreamRevocations } from '#adapters/postgres/upstream-revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
@@ -24,6 +25,7 @@ import { compromise } from '#domain/job/compromise.ts';
 import { crl } from '#domain/job/crl.ts';
 import { finalize } from '#domain/job/finalize.ts';
 import type { JobType } from '#domain/job/job.ts';
+import { revocation } from '#domain/job/revocation.ts';
 import type { Runner } from '#domain/job/outcome.ts';
 import { attempt } from '#domain/job/run.ts';
 import { validation } from '#domain/job/validation.ts';
@@ -106,6 +108,7 @@ const runners: Readonly<Record<JobType, Runner>> = {
   renewal: managed,
   csr: managed,
   deployment: nobody,
+  revocation: revocation({ jobs, store: upstreamRevocations(database), ask }),
   compromise: compromise({
     jobs,
     work: compromiseStore(database),
@@ -124,6 +127,7 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   csr: managedMakesDue,
   deployment: [],
   compromise: ['jobProcessor', 'jobTimeout', 'renewalCheck'],
+  revocation: ['jobProcessor', 'jobTimeout', 'notificationProcess'],
 };
 
 const hint = z.union([

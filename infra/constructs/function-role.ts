@@ -56,7 +56,7 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
   }
   if (spec.signs === true && props.config.caKeyArns.length > 0) allow(['kms:GetPublicKey', 'kms:Sign'], props.config.caKeyArns);
   if (spec.name === connectorName && props.config.privateCaArns.length > 0)
-    allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate'], props.config.privateCaArns);
+    allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate', 'acm-pca:RevokeCertificate'], props.config.privateCaArns);
   if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
   // The event source's own grant lacks this one: a job that must wait makes its message wait.
   if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);

@@ -22,6 +22,8 @@ export interface PrivateCa {
   /** Everything that it signed, in order. */
   readonly log: readonly Issuance[];
   readonly requests: Readonly<Record<string, number>>;
+  /** Reason by serial of what was revoked. */
+  readonly revoked: ReadonlyMap<string, string>;
   stop(): Promise<void>;
 }
 
@@ -33,6 +35,10 @@ export interface Behaviour {
   busy?: (() => boolean) | undefined;
   /** Every request fails as a broken service does. */
   down?: boolean | undefined;
+  /** Revocations are refused, as a CA without a CRL configuration or permission does. */
+  refusesRevocation?: boolean | undefined;
+  /** Awaited after a revocation is noted, before the answer leaves. */
+  beforeRevocationAnswer?: (() => Promise<void>) | undefined;
   /** GetCertificate says "in progress" so often for each certificate. */
   inProgress?: number | undefined;
   /** Awaited before anything else; how the CA makes callers wait. */
@@ -40,10 +46,20 @@ export interface Behaviour {
 }
 
 const tokenLifeMs = 300_000;
+const revocationReasons = [
+  'UNSPECIFIED',
+  'KEY_COMPROMISE',
+  'CERTIFICATE_AUTHORITY_COMPROMISE',
+  'AFFILIATION_CHANGED',
+  'SUPERSEDED',
+  'CESSATION_OF_OPERATION',
+  'PRIVILEGE_WITHDRAWN',
+  'A_A_COMPROMISE',
+];
 const algorithms = ['SHA256WITHECDSA', 'SHA384WITHECDSA', 'SHA512WITHECDSA', 'SHA256WITHRSA', 'SHA384WITHRSA', 'SHA512WITHRSA'];
 
 /**
- * AWS Private CA's two operations as the service's documents describe them, strict: it refuses what the service refuses, gives the same
+ * Three operations of AWS Private CA as the service's documents describe them, strict: it refuses what the service refuses, gives the same
  * certificate for the same idempotency token within five minutes, and forgets the token after.
  */
 export async function startPrivateCa(behaviour: Behaviour = {}): Promise<PrivateCa> {
@@ -66,6 +82,7 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
   const log: Issuance[] = [];
   const asked = new Map<string, number>();
   const requests: Record<string, number> = {};
+  const revoked = new Map<string, string>();
 
   const issue = async (input: Record<string, unknown>): Promise<object> => {
     if (input['CertificateAuthorityArn'] !== arn) throw new Refusal('ResourceNotFoundException', 'Could not find certificate authority');
@@ -125,6 +142,21 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
     return { Certificate: found.certificate, CertificateChain: root.toString('pem') };
   };
 
+  const revoke = async (input: Record<string, unknown>): Promise<object> => {
+    if (input['CertificateAuthorityArn'] !== arn) throw new Refusal('ResourceNotFoundException', 'Could not find certificate authority');
+    if (!revocationReasons.includes(String(input['RevocationReason']))) throw new Refusal('ValidationException', 'RevocationReason');
+    const serial = String(input['CertificateSerial']);
+    if (!/^[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})*$/.test(serial)) throw new Refusal('ValidationException', 'CertificateSerial');
+    const found = log.find((entry) => entry.serial.padStart(32, '0') === serial.replaceAll(':', '').toLowerCase().padStart(32, '0'));
+    if (found === undefined) throw new Refusal('ResourceNotFoundException', 'Could not find certificate');
+    if (behaviour.refusesRevocation === true)
+      throw new Refusal('InvalidStateException', 'The certificate authority is not in a valid state');
+    if (revoked.has(found.serial)) throw new Refusal('RequestAlreadyProcessedException', 'Certificate has already been revoked');
+    revoked.set(found.serial, String(input['RevocationReason']));
+    await behaviour.beforeRevocationAnswer?.();
+    return {};
+  };
+
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -140,6 +172,7 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
         const input = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
         if (operation === 'IssueCertificate') return issue(input);
         if (operation === 'GetCertificate') return get(input);
+        if (operation === 'RevokeCertificate') return revoke(input);
         throw new Refusal('UnknownOperationException', operation);
       };
       answer().then(
@@ -157,6 +190,7 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     log,
     requests,
+    revoked,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
