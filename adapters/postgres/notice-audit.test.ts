@@ -21,6 +21,7 @@ function watched(commits = true): { database: Database; log: string[] } {
       return result;
     },
     wake: () => undefined,
+    opened: () => 1,
     close: () => Promise.resolve(),
   };
   return { database: noticingAudit(plain, () => log.push('noticed')), log };

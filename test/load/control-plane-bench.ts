@@ -157,6 +157,7 @@ function databaseOf(client: pg.Client): Database {
       }
     },
     wake: () => undefined,
+    opened: () => 1,
     close: () => client.end(),
   };
 }
