@@ -197,6 +197,33 @@ export const reactivateIntermediate = route({
   answer: intermediate,
 });
 
+export const rekeyIntermediate = route({
+  ...one,
+  operation: 'rekeyIntermediate',
+  command: 'cas rekey',
+  method: 'POST',
+  path: '/api/v1/intermediates/{ca_id}/rekey',
+  summary: 'A new CA of the same subject and limits with a new key signs from now on; the old one drains, and keeps its CRL and OCSP',
+  permission: 'ca.hierarchy.manage',
+  body: z.strictObject({
+    /** Of the new CA; the old one keeps its own. */
+    name: z.string().min(1).max(128),
+    /** Left out: as before. */
+    algorithm: z.enum(caKeyAlgorithms).optional(),
+    /** Left out: as long as before; never beyond the CA above. */
+    ttl_days: z.number().int().min(1).max(36_500).optional(),
+  }),
+  answer: z.strictObject({
+    ...intermediate.shape,
+    warnings: z.array(z.string()),
+    predecessor: z.string(),
+    /** Ids of those whose certificates it signs from now on. */
+    profiles: z.array(z.string()),
+    issuers: z.array(z.string()),
+  }),
+  status: 201,
+});
+
 export const revokeIntermediate = route({
   ...one,
   operation: 'revokeIntermediate',

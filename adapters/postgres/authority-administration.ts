@@ -199,13 +199,15 @@ export function authorityAdministration(database: Database): AuthorityAdministra
   };
 }
 
-async function locked(session: Session, id: string): Promise<AuthorityRow> {
+/** @internal for the succession of CAs */
+export async function locked(session: Session, id: string): Promise<AuthorityRow> {
   const [row] = await session.query<AuthorityRow>(lock, [id]);
   if (row === undefined) throw new CaError('notFound', 'no such certificate authority');
   return row;
 }
 
-async function lockedParent(session: Session, id: string): Promise<void> {
+/** @internal */
+export async function lockedParent(session: Session, id: string): Promise<void> {
   const parent = await locked(session, id);
   if (parent.state !== 'active') throw new CaError('conflict', `the CA above is ${parent.state}`);
   const [row] = await session.query<{ depth: number }>(depth, [id]);
@@ -220,7 +222,8 @@ async function assertUnneeded(session: Session, id: string): Promise<void> {
   if (row !== undefined) throw new CaError('conflict', `the CA is still chosen by ${row.by}`);
 }
 
-async function added(session: Session, authority: NewAuthority, action: string, actor: string): Promise<AuthorityRecord> {
+/** @internal */
+export async function added(session: Session, authority: NewAuthority, action: string, actor: string): Promise<AuthorityRecord> {
   if (authority.keyId !== undefined) {
     const [key] = await session.query(takeKey, [authority.keyId]);
     if (key === undefined) throw new CaError('conflict', 'the key belongs to a CA already');
@@ -236,7 +239,8 @@ async function added(session: Session, authority: NewAuthority, action: string, 
   return record;
 }
 
-async function changed(
+/** @internal */
+export async function changed(
   session: Session,
   before: AuthorityRow,
   values: readonly [state: AuthorityState, signsLeaves: boolean, note: string | null, drainUntil: Date | null],
@@ -281,7 +285,8 @@ function details(record: AuthorityRecord): object {
   };
 }
 
-async function unlessTaken<T>(work: () => Promise<T>): Promise<T> {
+/** @internal */
+export async function unlessTaken<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -33,6 +33,7 @@ const withheld = new Set([
   'revokeIntermediate',
   'compromiseIntermediate',
   'reactivateIntermediate',
+  'rekeyIntermediate',
   'setIssuingCa',
   'addSignerKey',
   'createCrossCertificate',

@@ -13,6 +13,7 @@ import { agentGroups } from '#adapters/postgres/agent-groups.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
+import { authoritySuccession } from '#adapters/postgres/authority-succession.ts';
 import { authorityAdministration } from '#adapters/postgres/authority-administration.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { compromiseStore } from '#adapters/postgres/compromise.ts';
@@ -185,6 +186,13 @@ const route = router(
       pkiBaseUrl: settings.PKI_BASE_URL,
       wake,
       hint: (jobId) => hint({ jobId }),
+      succession: authoritySuccession(database),
+      moved: async (ids) => {
+        for (const id of ids) {
+          const profile = await profiles.profile(id);
+          if (profile !== undefined) await mirrorProfile({ store: profiles, mirror }, profile);
+        }
+      },
     }),
     ...signerKeyOperations({ keys: signerKeyStore(database), envelope: sealed, newId }),
     ...eabKeyOperations({ store: eabKeyAdministration(database), envelope: sealed, chance }),

@@ -6,7 +6,7 @@ import { createSigner, openSigner, resealSigner } from '#adapters/kms/sealed-sig
 import type { SignerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
-import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
+import type { AuthorityAdministration, AuthorityRecord, NewAuthority } from '#domain/issuance/authority-administration.ts';
 import { prepareSubordinate } from '#domain/issuance/issue-authority.ts';
 import type { SigningAuthority } from '#domain/issuance/issue.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';
@@ -16,6 +16,7 @@ import { subordinateTerms, type SubordinateRequest } from '#domain/issuance/subo
 import { parseCertificate } from '#domain/x509/certificate.ts';
 import { makeCertificationRequest } from '#domain/x509/certification-request.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
+import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { signCertificate } from '#domain/x509/leaf.ts';
 import { writeAuthorityName, type AuthorityName } from '#domain/x509/name.ts';
 import { readPathCertificate } from '#domain/x509/path/certificate.ts';
@@ -85,48 +86,62 @@ export async function createChild(ports: HierarchyPorts, issuerId: string, body:
   const parent = await ports.store.find(body.parent_ca_id ?? '');
   if (parent?.issuerId !== issuerId) throw new CaError('notFound', 'the issuer has no such CA to be the parent');
   if (parent.state !== 'active') throw new CaError('conflict', `the CA above is ${parent.state}`);
-  const name = nameOf(body);
-  const request = requestOf(body);
-  const above = await ports.authority(parent.id);
+  const { name, algorithm, metadata } = body;
+  const wanted = { name, subject: nameOf(body), algorithm, metadata, request: requestOf(body) };
+  const { authority, warnings } = await signBelow(ports, issuerId, parent.id, wanted);
+  return { record: await ports.store.create(authority, 'child', actor), warnings };
+}
+
+/** A CA that is to be below another. */
+export interface WantedAuthority extends Pick<NewAuthority, 'name' | 'metadata'> {
+  readonly subject: AuthorityName;
+  readonly algorithm: CaKeyAlgorithm;
+  readonly request: SubordinateRequest;
+}
+
+/** Makes a key and lets the parent sign a CA certificate for it; nothing is kept yet but the serial. @throws {CaError} */
+export async function signBelow(
+  ports: HierarchyPorts,
+  issuerId: string,
+  parentId: string,
+  { name, subject, algorithm, metadata, request }: WantedAuthority,
+): Promise<{ readonly authority: NewAuthority; readonly warnings: readonly string[] }> {
+  const above = await ports.authority(parentId);
   const now = ports.chance.now();
   // Before a key is made for a CA that may not be.
   subordinateTerms(issuingState(above.path, now), request, now);
   const id = ports.newId('ica');
-  const { signer, sealed } = await createSigner(ports.envelope, caKeyContext(id), body.algorithm);
+  const { signer, sealed } = await createSigner(ports.envelope, caKeyContext(id), algorithm);
   const serial = newSerial(ports.chance.random(16));
   const { tbs, terms } = prepareSubordinate({
     parent: { id: above.id, issuer: above.issuer, path: above.path, algorithm: above.signer.algorithm },
-    name,
+    name: subject,
     spki: signer.publicKeySpki,
     serial,
     request,
     now,
     pkiBaseUrl: ports.pkiBaseUrl,
   });
-  await ports.store.reserve({ idempotencyKey: id, caId: parent.id, serial, tbs });
+  await ports.store.reserve({ idempotencyKey: id, caId: parentId, serial, tbs });
   const certificate = await signCertificate(above.signer, tbs);
   const parsed = parseCertificate(certificate);
   refusing(() => assertSigned(above.issuer.spki, parsed.signature, parsed.tbs, parsed.signatureValue), 'internal');
-  const record = await ports.store.create(
-    {
-      id,
-      issuerId,
-      parentId: parent.id,
-      name: body.name,
-      subject: name,
-      algorithm: body.algorithm,
-      certificate,
-      serial,
-      chainAbove: [],
-      keyId: undefined,
-      sealedKey: sealed,
-      ...facts(certificate),
-      metadata: body.metadata,
-    },
-    'child',
-    actor,
-  );
-  return { record, warnings: terms.warnings };
+  const authority = {
+    id,
+    issuerId,
+    parentId,
+    name,
+    subject,
+    algorithm,
+    certificate,
+    serial,
+    chainAbove: [],
+    keyId: undefined,
+    sealedKey: sealed,
+    ...facts(certificate),
+    metadata,
+  };
+  return { authority, warnings: terms.warnings };
 }
 
 /** Makes a key and a CSR for a CA that somebody else will sign. @throws {CaError} */

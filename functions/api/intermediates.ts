@@ -9,12 +9,14 @@ import {
   listIntermediateChildren,
   listIntermediates,
   reactivateIntermediate,
+  rekeyIntermediate,
   retireIntermediate,
   revokeIntermediate,
   setIssuingCa,
   type IntermediateBody,
   type ListedIntermediate,
 } from '#contract/intermediates.ts';
+import type { AuthoritySuccession } from '#adapters/postgres/authority-succession.ts';
 import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';
@@ -24,11 +26,15 @@ import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Wake } from '../shared/wake.ts';
 import type { HierarchyPorts } from './hierarchy.ts';
 import { certifyExternal, createChild, createRoot, requestExternal, type Made } from './hierarchy.ts';
+import { rekeyAuthority } from './rekey.ts';
 import { serve, type Served } from './router.ts';
 
 export interface IntermediatePorts extends HierarchyPorts {
   readonly compromises: CompromiseStore;
   readonly wake: Wake;
+  readonly succession: AuthoritySuccession;
+  /** Tells where profiles are read that they have another CA. */
+  readonly moved: (profileIds: readonly string[]) => Promise<void>;
   readonly hint: (jobId: string) => Promise<void>;
 }
 
@@ -92,6 +98,18 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
     serve(reactivateIntermediate, async ({ params, caller }) =>
       show(await store.reactivate((await certified(params.ca_id)).id, caller?.id ?? '')),
     ),
+    serve(rekeyIntermediate, async ({ params, body, caller }) => {
+      const made = await rekeyAuthority(ports, await certified(params.ca_id), body, caller?.id ?? '');
+      await ports.moved(made.profiles);
+      const { successor, predecessor, profiles, issuers, warnings } = made;
+      return {
+        ...show(successor),
+        warnings: [...warnings],
+        predecessor: predecessor.id,
+        profiles: [...profiles],
+        issuers: [...issuers],
+      };
+    }),
     serve(revokeIntermediate, async ({ params, body, caller }) => {
       const { id } = await certified(params.ca_id);
       await ports.wake('jobProcessor');

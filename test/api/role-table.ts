@@ -69,6 +69,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'GET /api/v1/intermediates/{ca_id}/csr': 'a',
   'POST /api/v1/intermediates/{ca_id}/certificate': 'a',
   'POST /api/v1/intermediates/{ca_id}/reactivate': 'a',
+  'POST /api/v1/intermediates/{ca_id}/rekey': 'a',
   'POST /api/v1/intermediates/{ca_id}/retire': 'a',
   'POST /api/v1/intermediates/{ca_id}/revoke': 'a',
   'POST /api/v1/intermediates/{ca_id}/compromise': 'a',
