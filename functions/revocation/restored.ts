@@ -57,7 +57,7 @@ export function unlessRestored(ports: {
   };
   const isTrusted = (caId: string): boolean => {
     const trust = trusted.get(caId);
-    return trust !== undefined && trust.opened === ports.opened() && ports.now() < trust.until;
+    return trust?.opened === ports.opened() && ports.now() < trust.until;
   };
   return async (caId, work) => {
     for (let tries = 0; tries < maxTries; tries++) {
