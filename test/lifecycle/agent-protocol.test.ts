@@ -414,6 +414,31 @@ test('given an agent that lost its key, a new key and version become due at once
   expect(await workSoon(agent)).toMatchObject([{ type: 'csr', certificate_id: id }]);
 });
 
+test('given a deployment that waits for its agent, no worker takes it, and of two looks at once one gets it (loops, case 9)', async () => {
+  const agent = await enrolledAgent(platform, 'owner');
+  await ordered('owned', [await target(agent, 'owned')]);
+  const [asked] = await workSoon(agent);
+  const csr = makeCsr(['owned.example.com']).csr;
+  await agent.send('POST', `jobs/${asked!.job_id}/csr`, { lease_token: asked!.lease_token, csr });
+  const waiting = async (): Promise<{ id: string; status: string; attempts: number } | undefined> =>
+    (
+      await database.query<{ id: string; status: string; attempts: number }>(
+        `SELECT id, status, attempts FROM jobs WHERE type = 'deployment' AND agent_id = $1`,
+        [agent.id],
+      )
+    ).rows[0];
+  const job = (await until('the certificate is issued', waiting))!;
+  await run('loop-job-processor', 'jobProcessor');
+  const { answer } = await invoke(platform, 'worker', {
+    Records: [{ messageId: 'm-1', receiptHandle: 'r-1', body: JSON.stringify({ jobId: job.id }), attributes: {}, eventSource: 'aws:sqs' }],
+  });
+  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(await waiting()).toEqual({ id: job.id, status: 'pending', attempts: 0 });
+  const looks = await Promise.all([work(agent), work(agent)]);
+  expect(looks.flat().map((item) => item.job_id)).toEqual([job.id]);
+  expect(await work(agent)).toEqual([]);
+});
+
 test('given an agent that died while deploying, its job comes again when the lease ends, and the dead one’s report is refused', async () => {
   const agent = await enrolledAgent(platform, 'dying');
   await ordered('dying', [await target(agent, 'dying')]);
