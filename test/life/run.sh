@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A whole life: certificates of six minutes that renew themselves on nginx and HAProxy for twenty. LIFE_RENEWALS=1 for a short look.
+# A whole life: certificates of six minutes that renew themselves on nginx and HAProxy for fifteen. LIFE_RENEWALS=1 for a short look.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
