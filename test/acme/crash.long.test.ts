@@ -31,7 +31,7 @@ async function issueUntilGone(platform: Platform, responder: Responder, acknowle
 
 test(
   'killed twenty times in the middle of an order, the platform loses no acknowledged certificate, signs nothing twice, and every order ends',
-  { timeout: 420_000 },
+  { timeout: 720_000 },
   async () => {
     const responder = await startResponder();
     const home = join(folder, 'home');
@@ -84,7 +84,8 @@ test(
           const { rows } = await database.query<{ n: string }>(`SELECT count(*) AS n FROM jobs WHERE status IN ('pending', 'running')`);
           return rows[0]?.n === '0' || undefined;
         },
-        150,
+        // And what died with its worker is looked at by one loop, tried up to four times, and hinted by another.
+        300,
       );
       // The oracle: what the CA was about to sign, written before it signed.
       const log = await database.query<{ fingerprint: string | null; serial: string; status: string; stored: string | null }>(
