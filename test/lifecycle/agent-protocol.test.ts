@@ -427,7 +427,7 @@ test('given a deployment that waits for its agent, no worker takes it, and of tw
         [agent.id],
       )
     ).rows[0];
-  const job = (await until('the certificate is issued', waiting))!;
+  const job = await until('the certificate is issued', waiting);
   await run('loop-job-processor', 'jobProcessor');
   const { answer } = await invoke(platform, 'worker', {
     Records: [{ messageId: 'm-1', receiptHandle: 'r-1', body: JSON.stringify({ jobId: job.id }), attributes: {}, eventSource: 'aws:sqs' }],
