@@ -72,9 +72,9 @@ export const shakeSchemas: Plugin = {
  * Leaves what `import()` asks for out of a bundle, for bundles of its own: inside, esbuild would wrap each module that both need, and V8 read
  * those twice.
  *
- * @param found takes each module's path; its bundle is called by the file's name
+ * @param found takes each module's path by the name of its bundle, which is the file's
  */
-export function setAside(found: Set<string>): Plugin {
+export function setAside(found: Map<string, string>): Plugin {
   return {
     name: 'set-aside',
     setup(build) {
@@ -82,14 +82,12 @@ export function setAside(found: Set<string>): Plugin {
         if (kind !== 'dynamic-import') return undefined;
         const resolved = await build.resolve(path, { kind: 'import-statement', importer, resolveDir });
         if (resolved.errors.length > 0) return { errors: resolved.errors };
-        found.add(resolved.path);
-        return { path: `./${laterFolder}/${laterName(resolved.path)}.js`, external: true };
+        const name = basename(resolved.path).replace(/\.[^.]*$/, '');
+        const known = found.get(name) ?? resolved.path;
+        if (known !== resolved.path) return { errors: [{ text: `${known} and ${resolved.path} would have one bundle: ${name}` }] };
+        found.set(name, resolved.path);
+        return { path: `./${laterFolder}/${name}.js`, external: true };
       });
     },
   };
-}
-
-/** @returns the bundle's name for a module that is set aside */
-export function laterName(path: string): string {
-  return basename(path).replace(/\.[^.]*$/, '');
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { BuildOptions, Metafile } from 'esbuild';
-import { laterFolder, laterName, leaveOut, setAside, shakeSchemas } from './bundle-plugins.ts';
+import { laterFolder, leaveOut, setAside, shakeSchemas } from './bundle-plugins.ts';
 
 export interface Bundles {
   /** Folder with one folder per asset. */
@@ -67,37 +67,20 @@ export async function bundleFunctions(root: string): Promise<Bundles> {
     ...others.map((name) => [`${name}/index`, entry(root, name)] as const),
     ...loops.map((name) => [`loops/${name}`, entry(root, name)] as const),
   ];
-  const aside = new Map<string, ReadonlySet<string>>();
-  const reports = await Promise.all(
-    files.map(async ([file, source]) => {
-      const later = new Set<string>();
-      const { metafile } = await build({ ...options(root, draft, { [file]: source }, later), metafile: true });
-      moveMap(draft, file);
-      const folderOf = dirname(file);
-      aside.set(folderOf, new Set([...(aside.get(folderOf) ?? []), ...later]));
-      return { metafile, later };
-    }),
-  );
-  // What several functions of a folder set aside is one file there, and may set nothing aside itself.
-  const parts = new Map<string, Metafile>();
-  for (const [folderOf, paths] of aside)
-    for (const path of [...paths].sort()) {
-      const file = `${folderOf}/${laterFolder}/${laterName(path)}`;
-      const { metafile } = await build({ ...options(root, draft, { [file]: path }), metafile: true });
-      moveMap(draft, file);
-      parts.set(path, metafile);
-    }
-  writeFileSync(
-    join(draft, 'report.json'),
-    JSON.stringify(
-      reports.map(({ metafile, later }) =>
-        reportOf(
-          metafile,
-          [...later].flatMap((path) => parts.get(path) ?? []),
-        ),
-      ),
-    ),
-  );
+  const aside = new Map<string, string>();
+  const first = await build({ ...options(root, draft, Object.fromEntries(files), aside), metafile: true });
+  // May set nothing aside itself.
+  const laterFiles = [...aside].map(([name, path]) => [`${laterFolder}/${name}`, path] as const);
+  const later = await build({ ...options(root, draft, Object.fromEntries(laterFiles)), metafile: true });
+  for (const [file] of [...files, ...laterFiles]) moveMap(draft, file);
+  const partsAside = bundlesOf(later.metafile);
+  const reports = bundlesOf(first.metafile).map((started) => {
+    const wanted = started.imports.flatMap(({ path }) => partsAside.filter((part) => `./${part.file}` === path));
+    for (const { file } of wanted) cpSync(join(draft, file), join(draft, dirname(started.file), file));
+    return reportOf(started, wanted);
+  });
+  rmSync(join(draft, laterFolder), { recursive: true, force: true });
+  writeFileSync(join(draft, 'report.json'), JSON.stringify(reports));
   cpSync(join(root, 'migrations'), join(draft, 'migrate', 'schema'), { recursive: true });
   writeFileSync(join(draft, 'complete'), `${digest}\n`);
   try {
@@ -117,7 +100,7 @@ export function bundleReports(bundles: Bundles): readonly BundleReport[] {
 }
 
 /** What esbuild makes of a handler: CommonJS, which Lambda starts fastest, with nothing external. */
-function options(root: string, outdir: string, entryPoints: Record<string, string>, later?: Set<string>): BuildOptions {
+function options(root: string, outdir: string, entryPoints: Record<string, string>, aside?: Map<string, string>): BuildOptions {
   return {
     absWorkingDir: root,
     // A module is called by where it is asked for, not by where a link leads: the same bytes everywhere.
@@ -138,7 +121,7 @@ function options(root: string, outdir: string, entryPoints: Record<string, strin
     legalComments: 'none',
     logLevel: 'error',
     external: ['pg-native'],
-    plugins: [leaveOut, shakeSchemas, ...(later === undefined ? [] : [setAside(later)])],
+    plugins: [leaveOut, shakeSchemas, ...(aside === undefined ? [] : [setAside(aside)])],
     // `require` in its place, of which the local platform has one of its own.
     supported: { 'dynamic-import': false },
   };
@@ -150,22 +133,33 @@ function moveMap(draft: string, file: string): void {
   renameSync(join(draft, `${file}.js.map`), to);
 }
 
-function reportOf(started: Metafile, later: readonly Metafile[]): BundleReport {
-  const [output] = Object.values(started.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+type Bundle = Metafile['outputs'][string] & {
+  /** Below the folder that is written to. */
+  readonly file: string;
+  readonly entryPoint: string;
+};
+
+function bundlesOf({ outputs }: Metafile): readonly Bundle[] {
+  return Object.entries(outputs).flatMap(([path, output]) => {
+    const { entryPoint } = output;
+    return entryPoint === undefined ? [] : [{ ...output, entryPoint, file: path.split('/').slice(-2).join('/') }];
+  });
+}
+
+function reportOf(started: Bundle, later: readonly Bundle[]): BundleReport {
   return {
-    function: output?.entryPoint?.split('/')[1] ?? '',
-    bytes: output?.bytes ?? 0,
+    function: started.entryPoint.split('/')[1] ?? '',
+    bytes: started.bytes,
     atStart: partsOf([started]),
     onDemand: partsOf(later),
   };
 }
 
-function partsOf(bundles: readonly Metafile[]): Readonly<Record<string, number>> {
+function partsOf(bundles: readonly Bundle[]): Readonly<Record<string, number>> {
   const parts: Record<string, number> = {};
-  for (const { outputs } of bundles)
-    for (const { inputs, entryPoint } of Object.values(outputs))
-      for (const [path, { bytesInOutput }] of entryPoint === undefined ? [] : Object.entries(inputs))
-        if (bytesInOutput > 0) parts[partOf(path)] = (parts[partOf(path)] ?? 0) + bytesInOutput;
+  for (const { inputs } of bundles)
+    for (const [path, { bytesInOutput }] of Object.entries(inputs))
+      if (bytesInOutput > 0) parts[partOf(path)] = (parts[partOf(path)] ?? 0) + bytesInOutput;
   return parts;
 }
 
