@@ -4,23 +4,10 @@
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. test/debian.sh
 missing=()
 for tool in certbot lego caddy pebble openssl certtool; do command -v "$tool" >/dev/null || missing+=("${tool/certtool/gnutls-bin}"); done
-if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  # Caddy's own service has nothing to do with the tests and must not take the ports.
-  started=/usr/sbin/policy-rc.d
-  ours=
-  if [ ! -e $started ]; then
-    printf '#!/bin/sh\nexit 101\n' >$started
-    chmod +x $started
-    ours=$started
-  fi
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  rm -f $ours
-fi
+if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
 if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
   echo 'installing schemathesis'

@@ -1,0 +1,23 @@
+# Sourced by the scripts that install what their tests need from Debian's packages.
+
+may_install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
+}
+
+# Installs packages. Their own services have nothing to do with the tests and must not take the ports.
+install_debian() {
+  local policy=/usr/sbin/policy-rc.d ours=
+  echo "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+    ours=$policy
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  [ -z "$ours" ] && return
+  rm -f "$ours"
+  trap - EXIT
+}
