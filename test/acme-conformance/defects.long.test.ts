@@ -18,6 +18,7 @@ import { line, summary } from './report.ts';
 import { runSuite } from './run.ts';
 import { sections } from './sections.ts';
 import { openSession, startResponders, type Responders, type Session } from './session.ts';
+import type { Shared } from './subject.ts';
 
 const defects: readonly Defect[] = [
   ...requestDefects,
@@ -58,16 +59,20 @@ beforeAll(async () => {
     hmac: String(key['hmac_key']),
   });
   whole = await openSession(options, responders, interposer);
-  // What the cases share is made by a server that is whole.
-  const { subject } = whole;
-  interposer.owner = (await account(subject)).kid;
-  await Promise.all([stranger(subject), certificate(subject), readyOrder(subject), pendingOrder(subject)]);
+  interposer.owner = (await account(whole.subject)).kid;
 });
 afterAll(async () => {
   whole.close();
   await platform.stop();
   await responders.close();
 });
+
+/** What the cases share is made by a server that is whole, and anew when a defect has spent it. */
+async function prepared(): Promise<Shared> {
+  const { subject } = whole;
+  await Promise.all([stranger(subject), certificate(subject), readyOrder(subject), pendingOrder(subject)]);
+  return { ...subject.shared };
+}
 
 const sectionsOf = ({ caught }: Defect): typeof sections =>
   sections.filter(({ cases }) => cases.some((one) => caught.includes(nameOf(one))));
@@ -107,11 +112,12 @@ test('each defect names cases that exist, and has a name of its own', () => {
 });
 
 test.each(defects.map((defect) => [defect.what, defect] as const))('%s: caught by the cases of its clause alone', async (_, defect) => {
+  const shared = await prepared();
   interposer.defect = defect.serve;
   interposer.subject = whole.subject;
   try {
     const session = await openSession(options, responders, interposer);
-    const subject = { ...session.subject, shared: whole.subject.shared };
+    const subject = { ...session.subject, shared };
     interposer.subject = subject;
     const results = await runSuite(subject, tried(defect), { only: [], mustOnly: false });
     session.close();
