@@ -6,8 +6,10 @@ export type Hint = { readonly jobId: string } | { readonly notificationId: strin
 /** Hints for the worker: losing one costs time, never work. */
 export interface JobQueue {
   send(jobId: string): Promise<void>;
-  /** Any number of hints. @returns how many could not be sent */
+  /** Any number of hints; many go several to a message. @returns how many could not be sent */
   sendAll(hints: readonly Hint[]): Promise<number>;
+  /** What came with others goes on by itself. @param delaySeconds what is beyond 900 waits 900 */
+  sendOn(hints: readonly Hint[], delaySeconds: number): Promise<void>;
   /** Asks for the audit trail to be sealed. @param delaySeconds 0 to 900 */
   askSeal(delaySeconds: number): Promise<void>;
   /** Shows a received message again after a delay. @param seconds 0 to 43200 */
@@ -18,6 +20,19 @@ export interface JobQueue {
 const sealRequest = JSON.stringify({ seal: true });
 const batchSize = 10;
 const atOnce = 8;
+const longestDelay = 900;
+/** A worker does the hints of a message one after another; so few never go together that others would stand idle meanwhile. */
+const hintsOfMessage = 5;
+const apart = 100;
+
+function messagesOf(hints: readonly Hint[]): readonly (readonly Hint[])[] {
+  const size = Math.min(hintsOfMessage, Math.max(1, Math.ceil(hints.length / apart)));
+  return Array.from({ length: Math.ceil(hints.length / size) }, (_, index) => hints.slice(index * size, (index + 1) * size));
+}
+
+function bodyOf(hints: readonly Hint[]): string {
+  return JSON.stringify(hints.length === 1 ? hints[0] : { hints });
+}
 
 export function jobQueue(url: string): JobQueue {
   // The host in a queue's address has no IPv6; the client's own endpoint has it where the subnet has nothing else.
@@ -27,22 +42,29 @@ export function jobQueue(url: string): JobQueue {
       await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: JSON.stringify({ jobId }) }));
     },
     async sendAll(hints) {
-      const batches = Array.from({ length: Math.ceil(hints.length / batchSize) }, (_, index) =>
-        hints.slice(index * batchSize, (index + 1) * batchSize),
+      const messages = messagesOf(hints);
+      const batches = Array.from({ length: Math.ceil(messages.length / batchSize) }, (_, index) =>
+        messages.slice(index * batchSize, (index + 1) * batchSize),
       );
       let lost = 0;
       const send = async (): Promise<void> => {
         for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
-          const entries = batch.map((hint, index) => ({ Id: String(index), MessageBody: JSON.stringify(hint) }));
+          const entries = batch.map((message, index) => ({ Id: String(index), MessageBody: bodyOf(message) }));
+          let failed = entries.map(({ Id }): { readonly Id: string | undefined } => ({ Id }));
           try {
-            lost += (await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))).Failed?.length ?? 0;
+            failed = (await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries: entries }))).Failed ?? [];
           } catch {
-            lost += batch.length;
+            // All of them are lost.
           }
+          for (const { Id } of failed) lost += batch[Number(Id)]?.length ?? 0;
         }
       };
       await Promise.all(Array.from({ length: Math.min(atOnce, batches.length) }, send));
       return lost;
+    },
+    async sendOn(hints, delaySeconds) {
+      const DelaySeconds = Math.min(longestDelay, delaySeconds);
+      await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: bodyOf(hints), DelaySeconds }));
     },
     async askSeal(delaySeconds) {
       await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: sealRequest, DelaySeconds: delaySeconds }));

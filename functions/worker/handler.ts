@@ -20,7 +20,7 @@ import { crlStore } from '#adapters/postgres/revocations.ts';
 import { upstreamRevocations } from '#adapters/postgres/upstream-revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
-import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import { jobQueue, type Hint } from '#adapters/sqs/job-queue.ts';
 import { compromise } from '#domain/job/compromise.ts';
 import { crl } from '#domain/job/crl.ts';
 import { finalize } from '#domain/job/finalize.ts';
@@ -133,43 +133,72 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
 const hint = z.union([
   z.strictObject({ jobId: z.string().min(1).max(128) }),
   z.strictObject({ notificationId: z.string().min(1).max(128) }),
+]);
+const message = z.union([
+  hint,
+  z.strictObject({ hints: z.array(hint).min(1).max(10) }),
   // After each batch the trail is sealed, whatever was in it.
   z.strictObject({ seal: z.literal(true) }),
 ]);
+/** What the longest job, or the connector, may take: with less time left nothing is begun. */
+const longestMs = 51_000;
 
 /** Hints from the queue; each names a row, and the row is the truth. One bad message never returns its siblings. */
-export async function handler(event: SQSEvent | { readonly warmup: true }, _context: Context): Promise<SQSBatchResponse> {
+export async function handler(event: SQSEvent | { readonly warmup: true }, context: Context): Promise<SQSBatchResponse> {
   if (!('Records' in event)) return { batchItemFailures: [] };
   database.wake(chance.now());
   const failures = await Promise.all(
-    event.Records.map(async (record) => ((await isDone(record)) ? [] : [{ itemIdentifier: record.messageId }])),
+    event.Records.map(async (record) => ((await isDone(record, context)) ? [] : [{ itemIdentifier: record.messageId }])),
   );
   // What cannot be sealed now is sealed by its loop, which was woken.
   await trail.sealNow().catch((error: unknown) => log.warn('the audit trail was not sealed at once', { error: String(error) }));
   return { batchItemFailures: failures.flat() };
 }
 
-async function isDone(record: SQSRecord): Promise<boolean> {
+async function isDone(record: SQSRecord, context: Context): Promise<boolean> {
   try {
-    const named = hint.parse(JSON.parse(record.body));
+    const named = message.parse(JSON.parse(record.body));
     if ('seal' in named) return true;
-    if ('notificationId' in named) {
-      await workOnNotification(named.notificationId);
+    if ('hints' in named) {
+      await workOnAll(named.hints, context);
       return true;
     }
-    const { again, error } = await workOnJob(named.jobId);
+    const { again, error } = await workOn(named);
     if (again !== undefined) await queue.postpone(record.receiptHandle, again);
-    if (error !== undefined) log.error('a job met an error that nobody expected', { jobId: named.jobId, error: error as Error });
     // A message whose job failed unexpectedly comes back until the queue has had enough of it: then it lies with the dead.
-    else if (again === undefined) return true;
+    else if (error === undefined) return true;
   } catch (error) {
     log.error('a message was not done', { messageId: record.messageId, error: error as Error });
   }
   return false;
 }
 
-/** Seconds after which the message shall come back, and what nobody expected. */
-async function workOnJob(jobId: string): Promise<{ readonly again?: number; readonly error?: unknown }> {
+/** Seconds after which the hint shall come back, and what nobody expected. */
+interface Left {
+  readonly again?: number;
+  readonly error?: unknown;
+}
+
+/** One after another. What has to come back, or has no time left, goes on in a message of its own. */
+async function workOnAll(hints: readonly Hint[], context: Context): Promise<void> {
+  for (const [index, each] of hints.entries()) {
+    if (index > 0 && context.getRemainingTimeInMillis() < longestMs) return queue.sendOn(hints.slice(index), 0);
+    const { again, error } = await workOn(each);
+    if (again !== undefined || error !== undefined) await queue.sendOn([each], again ?? 0);
+  }
+}
+
+async function workOn(named: Hint): Promise<Left> {
+  if ('notificationId' in named) {
+    await workOnNotification(named.notificationId);
+    return {};
+  }
+  const left = await workOnJob(named.jobId);
+  if (left.error !== undefined) log.error('a job met an error that nobody expected', { jobId: named.jobId, error: left.error as Error });
+  return left;
+}
+
+async function workOnJob(jobId: string): Promise<Left> {
   const claim = await jobs.claim(jobId, newId('lease'), leaseSeconds);
   if (claim === 'done') return {};
   if ('notBefore' in claim) return { again: Math.max(0, Math.ceil((claim.notBefore.getTime() - chance.now()) / 1000)) };

@@ -164,6 +164,25 @@ test('messages that are not JSON, name nothing, or name an unknown job never ret
   expect(dead.Body).toBe('not json either');
 });
 
+test('a message of several hints: what can be done is done, what fails goes on by itself, and the message is over (case 7)', async () => {
+  const made = await api(platform, 'POST', '/api/v1/certificates', { name: 'in-company', csr: makeCsr(['in-company.example.com']).csr });
+  const { job: id } = made.json() as { job: string };
+  await database.query(
+    `INSERT INTO jobs (id, type, subject_id, payload, max_attempts) VALUES ('job-bad-company', 'validation', 'chall-y', '{"type": "nonsense"}', 5)`,
+  );
+  const hints = [{ jobId: 'job-nobody-knows' }, { jobId: 'job-bad-company' }, { jobId: id }];
+  const records = [
+    { messageId: 'several', receiptHandle: 'r1', body: JSON.stringify({ hints }) },
+    { messageId: 'none', receiptHandle: 'r2', body: JSON.stringify({ hints: [] }) },
+  ];
+  const { answer } = await invoke(platform, 'worker', { Records: records });
+  expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'none' }] });
+  await until('its sibling is done', async () => ((await job(id)).status === 'completed' ? true : undefined));
+  // The bad one comes back in a message of its own, when its backoff is over.
+  await until('the bad one is tried again', async () => ((await job('job-bad-company')).attempts >= 2 ? true : undefined), 60);
+  await database.query(`UPDATE jobs SET status = 'cancelled', completed_at = now() WHERE id = 'job-bad-company'`);
+});
+
 test('a job whose contents make no sense: its message comes back each time, and after the fifth the job is failed, with the reason in its row (case 7)', async () => {
   await database.query(
     `INSERT INTO jobs (id, type, subject_id, payload, max_attempts) VALUES ('job-poison', 'validation', 'chall-x', '{"type": "nonsense"}', 5)`,
