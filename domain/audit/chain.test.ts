@@ -1,6 +1,7 @@
+import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { endsAt, follow, genesis, seal, type Link, type SealedRow } from './chain.ts';
+import { canonicalRow, endsAt, follow, genesis, seal, type Link, type SealedRow } from './chain.ts';
 import type { AuditEvent } from './event.ts';
 
 const start: Link = { seq: 0, hash: genesis };
@@ -20,6 +21,14 @@ const verdict = (rows: readonly SealedRow[], head: Link): string | undefined => 
   const { to, broken } = follow(start, rows);
   return (broken ?? endsAt(to, head))?.kind;
 };
+
+test('a row is in canonical JSON, whatever is in it', () => {
+  fc.assert(
+    fc.property(event, fc.nat(), (any, seq) => {
+      expect(canonicalRow(seq, any)).toBe(canonicalize({ seq, ...any }));
+    }),
+  );
+});
 
 test('a chain that nobody touched holds, in one piece and in two', () => {
   fc.assert(

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { AuditEvent } from './event.ts';
 
@@ -23,21 +23,32 @@ export interface Break {
   readonly kind: 'gap' | 'deleted' | 'altered' | 'truncated' | 'rewritten';
 }
 
-/** Hash of a row: SHA-256 over the hash before it and the event with its sequence in canonical JSON (RFC 8785). */
+/**
+ * A row in canonical JSON (RFC 8785). Its own members are put in order here, which takes a third of the time: a verification does this for every
+ * row there is.
+ */
+export function canonicalRow(seq: number, event: AuditEvent): string {
+  const text = JSON.stringify;
+  return (
+    `{"action":${text(event.action)},"actor":${text(event.actor)},"actorType":${text(event.actorType)},"at":${text(event.at)},` +
+    `"category":${text(event.category)},"details":${canonicalize(event.details) ?? ''},"id":${text(event.id)},` +
+    `"resourceId":${text(event.resourceId)},"resourceType":${text(event.resourceType)},"seq":${seq}}`
+  );
+}
+
+/** Hash of a row: SHA-256 over the hash before it and the event with its sequence in canonical JSON. */
 export function rowHash(before: Uint8Array, seq: number, event: AuditEvent): Buffer {
-  return createHash('sha256')
-    .update(before)
-    .update(canonicalize({ seq, ...event }) ?? '', 'utf8')
-    .digest();
+  const row = Buffer.from(canonicalRow(seq, event), 'utf8');
+  return hash('sha256', Buffer.concat([before, row]), 'buffer');
 }
 
 /** Seals events in the order given, from where the chain is. */
 export function seal(head: Link, events: readonly AuditEvent[]): readonly (Link & { readonly event: AuditEvent })[] {
-  let { seq, hash } = head;
+  let { seq, hash: before } = head;
   return events.map((event) => {
     seq += 1;
-    hash = rowHash(hash, seq, event);
-    return { seq, hash, event };
+    before = rowHash(before, seq, event);
+    return { seq, hash: before, event };
   });
 }
 

@@ -26,7 +26,7 @@ const page = 5000;
 /**
  * Walks the chain from a link that held, page by page, up to its head as it is now, and holds it against the newest anchor.
  *
- * @param goOn asked before each page; false ends the walk where it is
+ * @param goOn asked before each further page; false ends the walk where it is
  */
 export async function walk(reader: ChainReader, anchors: Anchors, from: Link, goOn: () => boolean): Promise<Walked> {
   const { head } = await reader.head();
@@ -38,13 +38,21 @@ export async function walk(reader: ChainReader, anchors: Anchors, from: Link, go
   const contradicted = anchor && contradicts(anchor, await reader.linkAt(anchor.seq));
   if (contradicted !== undefined) return ended(from, contradicted);
   let to = start;
-  while (to.seq < head.seq) {
-    if (!goOn()) return ended(to, undefined);
-    const rows = await reader.rows(to.seq, Math.min(page, head.seq - to.seq));
-    if (rows.length === 0) break;
+  const pageAfter = (seq: number): Promise<readonly SealedRow[]> => reader.rows(seq, Math.min(page, head.seq - seq));
+  let reading = to.seq < head.seq ? pageAfter(to.seq) : undefined;
+  while (reading !== undefined) {
+    const rows = await reading;
+    const last = rows.at(-1)?.seq ?? head.seq;
+    const more = last < head.seq && goOn();
+    // The database finds the next page while this one is followed.
+    reading = more ? pageAfter(last) : undefined;
     const next = follow(to, rows);
     to = next.to;
-    if (next.broken !== undefined) return ended(to, next.broken);
+    if (next.broken !== undefined) {
+      await reading;
+      return ended(to, next.broken);
+    }
+    if (last < head.seq && !more) return ended(to, undefined);
   }
   const broken = endsAt(to, head);
   return ended(to, broken, broken === undefined);
