@@ -104,3 +104,51 @@ export const listAcmeOrders = route(
     sorts: ['-created_at'],
   }),
 );
+
+const failingNameId = z.string().regex(/^fail-[0-9a-f]{32}$/, 'the id of a failing name');
+
+export const acmeFailingName = z.strictObject({
+  id: failingNameId,
+  account: accountId,
+  profile: z.string(),
+  identifier: z.strictObject({ type: z.string(), value: z.string() }),
+  /** Failed validations since the last good one. */
+  failures: z.number().int(),
+  /** Of the last of them, RFC 8555 §6.7. */
+  error: z.record(z.string(), z.unknown()),
+  last_failed_at: z.string(),
+  /** Set: the account may not order the name until somebody unpauses it. */
+  paused_at: z.string().nullable(),
+});
+export type AcmeFailingNameBody = z.infer<typeof acmeFailingName>;
+
+export const listAcmeFailingNames = route(
+  list({
+    operation: 'listAcmeFailingNames',
+    command: 'acme-failing-names list',
+    path: '/api/v1/acme/failing-names',
+    summary: 'Names whose last validations failed, each with its ACME account, the newest failure first',
+    scope: 'rows',
+    permission: 'acme.account.read',
+    params: nothing,
+    filters: { account: accountId.optional(), profile: z.string().max(63).optional(), paused: z.enum(['true', 'false']).optional() },
+    item: acmeFailingName,
+    sorts: ['-last_failed_at'],
+  }),
+);
+
+export const unpauseAcmeFailingName = route({
+  operation: 'unpauseAcmeFailingName',
+  command: 'acme-failing-names unpause',
+  method: 'POST',
+  path: '/api/v1/acme/failing-names/{id}/unpause',
+  summary: 'Forgets the failures of a name, so that its account may order it again at once',
+  scope: 'rows',
+  permission: 'acme.account.edit',
+  params: z.strictObject({ id: failingNameId }),
+  query: nothing,
+  body: nothing,
+  /** As it was. */
+  answer: acmeFailingName,
+  status: 200,
+});

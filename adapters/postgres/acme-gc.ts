@@ -6,6 +6,8 @@ export interface AcmeGc {
   expireAuthorizations(limit: number): Promise<number>;
   /** Terminal orders without a certificate, with all that hangs on them. @param days that they have been left alone */
   purgeOrders(days: number, limit: number): Promise<number>;
+  /** Failures that nobody asked about for so long; what is paused stays. @param days since the last one */
+  purgeFailures(days: number, limit: number): Promise<number>;
   /** Records of runs. @param days since they began */
   purgeRuns(days: number, limit: number): Promise<number>;
   nextDue(): Promise<Date | undefined>;
@@ -46,6 +48,14 @@ const purgeOrders = {
     o AS (DELETE FROM acme_orders USING d WHERE acme_orders.id = d.id RETURNING acme_orders.id),${audit('acme_orders_purged', 'o')}
   SELECT count(*)::int AS n FROM o`,
 };
+const purgeFailures = {
+  name: 'gc-purge-failures',
+  text: `WITH d AS (
+      SELECT id FROM acme_failing_names WHERE paused_at IS NULL AND last_failed_at <= now() - make_interval(days => $1)
+      ORDER BY last_failed_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+    n AS (DELETE FROM acme_failing_names USING d WHERE acme_failing_names.id = d.id RETURNING acme_failing_names.id),${audit('acme_failing_names_purged', 'n')}
+  SELECT count(*)::int AS n FROM n`,
+};
 const purgeRuns = {
   name: 'gc-purge-runs',
   text: `WITH d AS (SELECT id FROM loop_runs WHERE started_at <= now() - make_interval(days => $1) ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED),
@@ -65,6 +75,7 @@ export function acmeGc(database: Database): AcmeGc {
     expireOrders: (limit) => count(expireOrders, limit),
     expireAuthorizations: (limit) => count(expireAuthorizations, limit),
     purgeOrders: (days, limit) => count(purgeOrders, days, limit),
+    purgeFailures: (days, limit) => count(purgeFailures, days, limit),
     purgeRuns: (days, limit) => count(purgeRuns, days, limit),
     async nextDue() {
       return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;

@@ -29,6 +29,8 @@ function most(declaration: LimitDeclaration): string {
       return `never more than ${count} in any ${period}`;
     case 'failures':
       return `never more than ${count} failures in any ${period}`;
+    case 'counted':
+      return windowSeconds === 0 ? `${count} in a row` : `no order after ${count} failures in an ${period}`;
     case 'open':
       return `never more than ${count} at once`;
   }
@@ -38,7 +40,8 @@ function most(declaration: LimitDeclaration): string {
 export function limitTable(): string {
   const rows = limitNames.map((name) => {
     const declaration = limitOf(name);
-    const shown = declaration.kind === 'failures' || name === 'ocsp-address' || declaration.kind === 'open';
+    const inDatabase = declaration.kind === 'open' || declaration.kind === 'counted';
+    const shown = inDatabase || declaration.kind === 'failures' || name === 'ocsp-address';
     const header = shown ? '–' : `\`q=${policyOf(name, declaration.count).quota};w=${policyOf(name, declaration.count).windowSeconds}\``;
     return [
       `\`${name}\``,
@@ -47,7 +50,7 @@ export function limitTable(): string {
       most(declaration),
       `\`${declaration.setting}\` (\`${variableOf(limits[name].setting)}\`)${declaration.mayBeOff ? ', 0 switches it off' : ''}`,
       declaration.refusal,
-      declaration.kind === 'open' ? `refuses with 503: ${declaration.because}` : `${onError[declaration.onError]}: ${declaration.because}`,
+      inDatabase ? `refuses with 503: ${declaration.because}` : `${onError[declaration.onError]}: ${declaration.because}`,
       header,
     ];
   });

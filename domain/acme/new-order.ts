@@ -2,6 +2,7 @@ import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { AccountRequest } from './authenticate.ts';
+import { assertNotFailing } from './failing-names.ts';
 import { authorizationIdentifier, identifierKey, readIdentifiers, type Identifier } from './identifier.ts';
 import { readPayload } from './jws.ts';
 import { authorizationId, challengeId, offeredChallenges, type Authorization, type Order, type Replaced } from './order.ts';
@@ -25,12 +26,9 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
   const payload = readPayload(request.payload);
   let profile = await chosenProfile(ports, request, payload['profile']);
   // Refused requests spend no token: what can be refused is read first.
-  const replaces = await readReplaced(
-    ports,
-    request,
-    payload['replaces'],
-    readIdentifiers(payload['identifiers'], profile, request.account.allowedNames),
-  );
+  const wanted = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
+  const replaces = await readReplaced(ports, request, payload['replaces'], wanted);
+  if (profile.authMode === 'challenge') await assertNotFailing(ports, request, wanted);
   // Renewals that the server itself suggested are welcome at any rate (RFC 9773 §5).
   if (replaces === undefined) await ports.limiter.take('acme-new-order', request.account.id);
   let mayReuse = true;

@@ -5,7 +5,7 @@ import type { IssuanceStore } from '../issuance/store.ts';
 import type { Limiter } from '../limit/limiter.ts';
 import type { RevocationStore } from '../revocation/store.ts';
 import type { RenewalInfoStore } from './renewal-info.ts';
-import type { AccountStore, OrderStore } from './store.ts';
+import type { AccountStore, FailingNameStore, FailureLimits, OrderStore } from './store.ts';
 
 export interface Nonces {
   /** A fresh nonce, base64url; costs no write. */
@@ -28,6 +28,7 @@ export interface AcmePorts {
   readonly chance: Chance;
   readonly accounts: AccountStore;
   readonly orders: OrderStore;
+  readonly failingNames: FailingNameStore;
   readonly issuance: IssuanceStore;
   readonly revocations: RevocationStore;
   readonly renewals: RenewalInfoStore;
@@ -52,6 +53,7 @@ export interface AcmePorts {
 export interface AcmeSettings {
   /** Pending, ready and processing orders that an account may have at once. */
   readonly openOrders: number;
+  readonly failures: FailureLimits;
   /** Seconds that a pending order lives. */
   readonly orderLifetime: number;
   /** Seconds that a finalize may take before another worker takes it over. */

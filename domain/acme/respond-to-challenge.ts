@@ -32,6 +32,7 @@ export async function respondToChallenge(
     keyAuthorization: `${challenge.token}.${request.who.thumbprint}`,
     identifier: authorization.identifier,
     allowedCidrs: profile.allowedCidrs,
+    failures: ports.settings.failures,
     ...(profile.caaIdentities.length > 0 && {
       caa: {
         identities: profile.caaIdentities,

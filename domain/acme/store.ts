@@ -101,6 +101,34 @@ export interface OrderStore {
   certificate(who: Principal, id: string): Promise<{ readonly certificate: Uint8Array; readonly caId: string } | undefined>;
 }
 
+/** How often a name of an account may fail. */
+export interface FailureLimits {
+  /** Failed validations within an hour; more orders are refused until one of them is an hour old. */
+  readonly perHour: number;
+  /** Failed validations in a row after which the name is paused; 0: never. */
+  readonly beforePause: number;
+}
+
+/** A name that its account may not order now. */
+export interface RefusedName {
+  readonly identifier: Identifier;
+  /** Failed validations since the last good one. */
+  readonly failures: number;
+  /** Opens the page that lets the account's names go on; undefined: the name waits for an hour to pass, not for a person. */
+  readonly unpauseToken: string | undefined;
+  /** Whole seconds until the hour's limit admits it again; 0 for a paused one. */
+  readonly retryAfter: number;
+}
+
+export interface FailingNameStore {
+  /** Those of the identifiers that the account may not order now. @param identifiers as authorizations have them */
+  refused(who: Principal, identifiers: readonly Identifier[], limits: FailureLimits): Promise<readonly RefusedName[]>;
+  /** The paused names of the account whose page the token opens; none: the token is unknown or was used. */
+  paused(token: string): Promise<readonly Identifier[]>;
+  /** Lets all paused names of the token's account go on, with an audit row in the same commit; which they were. */
+  unpause(token: string): Promise<readonly Identifier[]>;
+}
+
 export interface ProfileStore {
   /** From PostgreSQL; undefined when it does not exist. */
   profile(id: string): Promise<Profile | undefined>;

@@ -17,6 +17,8 @@ export interface AcmeUrls {
   certificate(id: string): string;
   /** @param number from 1 */
   alternate(certificateId: string, number: number): string;
+  /** A page for a person. */
+  unpause(token: string): string;
 }
 
 /**
@@ -42,6 +44,7 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
     challenge: (id) => `${base}/challenge/${id}`,
     certificate: (id) => `${base}/cert/${id}`,
     alternate: (certificateId, number) => `${base}/cert/${certificateId}/${number}`,
+    unpause: (token) => `${base}/unpause/${token}`,
   };
 }
 

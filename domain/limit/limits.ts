@@ -6,16 +6,17 @@ export type LimitedFunction = 'acme' | 'api' | 'revocation';
  * - `bounded`: GCRA sized so that no window of that length ever sees more than the count.
  * - `strict`: slot leases; no window ever sees more than the count.
  * - `failures`: slot leases taken before the comparison and given back on success; no window sees more than the count fail.
+ * - `counted`: what failed, counted in the PostgreSQL transaction that tells so; nobody takes one in advance.
  * - `open`: not a rate: so many at once, counted in the PostgreSQL transaction that opens one.
  */
-export type LimitKind = 'burst' | 'bounded' | 'strict' | 'failures' | 'open';
+export type LimitKind = 'burst' | 'bounded' | 'strict' | 'failures' | 'counted' | 'open';
 
 /** A limiter, declared once: call sites, configuration and the operators' table come from here. */
 export interface LimitDeclaration {
   readonly kind: LimitKind;
   readonly counts: string;
   /** What a bucket belongs to. */
-  readonly per: 'address' | 'account' | 'principal';
+  readonly per: 'address' | 'account' | 'account and name' | 'principal';
   readonly functions: readonly LimitedFunction[];
   /** Key under `limits` in the CDK context; its environment variable is {@link variableOf} it. */
   readonly setting: string;
@@ -190,6 +191,32 @@ export const limits = {
     onError: 'closed',
     refusal: acmeRefusal,
     because: 'the count is part of the transaction that makes the order',
+  },
+  'acme-failed-validation': {
+    kind: 'counted',
+    counts: 'validations that failed, since the last good one',
+    per: 'account and name',
+    functions: ['acme'],
+    setting: 'failedValidationsPerHour',
+    count: 5,
+    mayBeOff: false,
+    windowSeconds: 3600,
+    onError: 'closed',
+    refusal: `${acmeRefusal} at newOrder`,
+    because: 'the count is part of the transaction that ends the validation',
+  },
+  'acme-pause': {
+    kind: 'counted',
+    counts: 'validations that failed in a row, however slowly; then the name is paused',
+    per: 'account and name',
+    functions: ['acme'],
+    setting: 'failuresBeforePause',
+    count: 50,
+    mayBeOff: true,
+    windowSeconds: 0,
+    onError: 'closed',
+    refusal: `${acmeRefusal} at newOrder, until somebody unpauses`,
+    because: 'as above',
   },
   'ocsp-address': {
     kind: 'bounded',

@@ -7,6 +7,7 @@ import { envelope } from '#adapters/kms/envelope.ts';
 import { accountStore } from '#adapters/postgres/accounts.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
+import { failingNameStore } from '#adapters/postgres/failing-names.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { noticingAudit } from '#adapters/postgres/notice-audit.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
@@ -77,6 +78,7 @@ const ports: AcmePorts = {
       return orders.beginValidation(...request);
     },
   },
+  failingNames: failingNameStore(database),
   issuance: {
     ...issuance,
     beginFinalize: async (...request) => {
@@ -112,7 +114,12 @@ const ports: AcmePorts = {
   hint: (jobId) => hint({ jobId }),
   publicBaseUrl: settings.PUBLIC_BASE_URL,
   pkiBaseUrl: settings.PKI_BASE_URL,
-  settings: { openOrders: limits.counts['acme-open-orders'], orderLifetime: 7 * 86_400, finalizeLease: 10 },
+  settings: {
+    openOrders: limits.counts['acme-open-orders'],
+    failures: { perHour: limits.counts['acme-failed-validation'], beforePause: limits.counts['acme-pause'] },
+    orderLifetime: 7 * 86_400,
+    finalizeLease: 10,
+  },
 };
 const serving: Omit<AcmeContext, 'ports'> = {
   cache: { entries: new Map(), size: 10_000 },

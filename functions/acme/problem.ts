@@ -61,7 +61,7 @@ export function problemOf(error: unknown): Problem {
   // Whoever is turned away for a while is told for how long (RFC 9110 §15.6.4).
   const retryAfter = known.retryAfter ?? (known.code === 'unavailable' ? unavailableSeconds : undefined);
   const links = [
-    ...(known.code === 'rateLimited' ? ['<https://www.rfc-editor.org/rfc/rfc8555#section-6.6>;rel="help"'] : []),
+    ...(known.code === 'rateLimited' ? [`<${known.url ?? 'https://www.rfc-editor.org/rfc/rfc8555#section-6.6'}>;rel="help"`] : []),
     ...(known.code === 'userActionRequired' && known.url !== undefined ? [`<${known.url}>;rel="terms-of-service"`] : []),
   ];
   return {

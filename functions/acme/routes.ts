@@ -33,6 +33,7 @@ import type { Profile } from '#domain/issuance/profile.ts';
 import { pemChain } from '#domain/x509/pem.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
 import { addressOf } from '../shared/limiter.ts';
+import { showPaused, unpauseAll } from './unpause-page.ts';
 
 export interface AcmeContext {
   readonly ports: AcmePorts;
@@ -79,6 +80,13 @@ const routes: readonly Route[] = [
   { pattern: /^\/authz\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAuthorization) } },
   { pattern: /^\/challenge\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postChallenge) } },
   { pattern: /^\/cert\/([^/]+)(?:\/([1-9]\d?))?$/, methods: { POST: (call) => asAccount(call, postCertificate) } },
+  {
+    pattern: /^\/unpause\/([0-9a-f-]{36})$/,
+    methods: {
+      GET: (call) => showPaused(call.ports.failingNames, call.ids[0] ?? ''),
+      POST: (call) => unpauseAll(call.ports.failingNames, call.ids[0] ?? ''),
+    },
+  },
 ];
 
 /** Which profile and resource a path names: `/acme/profile/{id}/…`, or `/acme/…` for the default profile. */

@@ -2,17 +2,24 @@ import {
   deactivateAcmeAccount,
   getAcmeAccount,
   listAcmeAccounts,
+  listAcmeFailingNames,
   listAcmeOrders,
+  unpauseAcmeFailingName,
   type AcmeAccountBody,
+  type AcmeFailingNameBody,
   type AcmeOrderBody,
 } from '#contract/acme.ts';
 import type { AcmeAccountRow, AcmeAdministration, AcmeOrderRow } from '#adapters/postgres/acme-administration.ts';
+import type { FailingNameAdministration, FailingNameRow } from '#adapters/postgres/failing-names.ts';
 import { reaches, type Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import { serve, serveList, type Served } from './router.ts';
 
 /** The operations of `contract/acme.ts`. */
-export function acmeOperations(ports: { readonly store: AcmeAdministration }): readonly Served[] {
+export function acmeOperations(ports: {
+  readonly store: AcmeAdministration;
+  readonly failingNames: FailingNameAdministration;
+}): readonly Served[] {
   const existing = async (id: string, reach: Reach): Promise<AcmeAccountRow> => {
     const row = await ports.store.account(id);
     if (row === undefined || !reaches(reach, { profile: row.profile })) throw new CaError('notFound', 'no such account');
@@ -38,6 +45,18 @@ export function acmeOperations(ports: { readonly store: AcmeAdministration }): r
       ({ query: { account, profile, status }, page, reach }) => ports.store.orders(page, { account, profile, status, reach }),
       showOrder,
     ),
+    serveList(
+      listAcmeFailingNames,
+      ({ query: { account, profile, paused }, page, reach }) =>
+        ports.failingNames.list(page, { account, profile, paused: paused === undefined ? undefined : paused === 'true', reach }),
+      showFailingName,
+    ),
+    serve(unpauseAcmeFailingName, async ({ params, caller, reach }) => {
+      const row = await ports.failingNames.find(params.id);
+      const within = row !== undefined && reaches(reach, { profile: row.profile });
+      if (!within || !(await ports.failingNames.forget(row.id, caller?.id ?? ''))) throw new CaError('notFound', 'no such failing name');
+      return showFailingName(row);
+    }),
   ];
 }
 
@@ -69,5 +88,18 @@ function showOrder(row: AcmeOrderRow): AcmeOrderBody {
     expires_at: row.expires_at.toISOString(),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
+  };
+}
+
+function showFailingName(row: FailingNameRow): AcmeFailingNameBody {
+  return {
+    id: row.id,
+    account: row.account,
+    profile: row.profile,
+    identifier: { type: row.identifier.type, value: row.identifier.value },
+    failures: row.failures,
+    error: row.error,
+    last_failed_at: row.last_failed_at.toISOString(),
+    paused_at: row.paused_at?.toISOString() ?? null,
   };
 }

@@ -22,6 +22,7 @@ import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts'
 import { deployments } from '#adapters/postgres/deployments.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
+import { failingNameAdministration } from '#adapters/postgres/failing-names.ts';
 import { idempotent } from '#adapters/postgres/idempotency.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
@@ -171,7 +172,7 @@ const route = router(
     ...peopleOperations({ teams: teamRecords(database), owners: ownerRecords(database), newId }),
     ...renewalPolicyOperations({ store: renewalPolicyRecords(database), newId, wake }),
     ...policyOperations({ store: policyRules(database), newId }),
-    ...acmeOperations({ store: acmeAdministration(database) }),
+    ...acmeOperations({ store: acmeAdministration(database), failingNames: failingNameAdministration(database) }),
     ...revocationOperations({ store: revocationLookUp(database) }),
     ...statisticsOperations({ store: statistics(database) }),
     ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),

@@ -6,11 +6,13 @@ import { loopEnvironment, loopHandler } from '../shared/loop.ts';
 const settings = z.object(loopEnvironment).parse(process.env);
 const page = 1000;
 const keptOrderDays = 90;
+const keptFailureDays = 90;
 const keptRunDays = 30;
 const sweeps: readonly ((gc: AcmeGc) => Promise<number>)[] = [
   (gc) => gc.expireOrders(page),
   (gc) => gc.expireAuthorizations(page),
   (gc) => gc.purgeOrders(keptOrderDays, page),
+  (gc) => gc.purgeFailures(keptFailureDays, page),
   (gc) => gc.purgeRuns(keptRunDays, page),
 ];
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acmeAccountList, acmeOrderList } from '#adapters/postgres/acme-administration.ts';
+import { failingNameList } from '#adapters/postgres/failing-names.ts';
 import { agentList } from '#adapters/postgres/agents.ts';
 import { apiKeyList } from '#adapters/postgres/api-keys.ts';
 import { approvalList } from '#adapters/postgres/approvals.ts';
@@ -106,6 +107,10 @@ const lists: Readonly<Record<string, readonly [Keyset, Readonly<Record<string, r
     { all: [], certificate: [['d.certificate_id = ?', 'x']], target: [['d.target_id = ?', 'x']], agent: [['d.agent_id = ?', 'x']] },
   ],
   'enrolment tokens': [enrolmentTokenList, { all: [], agent: [['agent_id = ?', 'x']] }],
+  'failing ACME names': [
+    failingNameList,
+    { all: [], account: [['n.account_id = ?', 'x']], profile: [['n.profile_id = ?', 'x']], paused: [['n.paused_at IS NOT NULL']] },
+  ],
   'ACME orders': [acmeOrderList, { all: [], account: [['o.account_id = ?', 'x']], invalid: [[`o.status = 'invalid'`]] }],
 };
 const big = new Set([

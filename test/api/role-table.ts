@@ -115,6 +115,8 @@ export const roleTable: Readonly<Record<string, string>> = {
   'GET /api/v1/acme/accounts/{id}': 'aovmc aovmc',
   'POST /api/v1/acme/accounts/{id}/deactivate': 'aomc aomc',
   'GET /api/v1/acme/orders': 'aovmc aovmc',
+  'GET /api/v1/acme/failing-names': 'aovmc aovmc',
+  'POST /api/v1/acme/failing-names/{id}/unpause': 'aomc aomc',
   'GET /api/v1/stats/summary': 'aovmc',
   'GET /api/v1/stats/timeline': 'aovmc',
   'POST /api/v1/jobs/{id}/retry': 'aomc',
