@@ -1,13 +1,14 @@
 import { BlockList, isIP } from 'node:net';
 import { ipOctets } from '../x509/ip-address.ts';
 
+// Made when an address is first judged: a start need not wait for lists that few of its requests look into.
 // Reached by no challenge, whatever a profile says (RFC 6890, RFC 4291).
-const never = blockList([
+const never = madeOnce([
   '0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4', '255.255.255.255/32',
   '::/128', '::1/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128', 'fec0::/10', '100::/64',
 ]); // prettier-ignore
 // Reached only where the profile lists the range.
-const privately = blockList([
+const privately = madeOnce([
   '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '198.18.0.0/15',
   '192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '192.88.99.0/24', 'fc00::/7', '2001:db8::/32', '2001::/23', '3fff::/20',
 ]); // prettier-ignore
@@ -28,9 +29,14 @@ export function judgeAddress(address: string, allowedCidrs: readonly string[]): 
   if (inner.some((ipv4) => judgeAddress(ipv4, allowedCidrs) === 'forbidden')) return 'forbidden';
   if (inner.length > 0) return 'allowed';
   const kind = family === 6 ? 'ipv6' : 'ipv4';
-  if (never.check(address, kind)) return 'forbidden';
-  if (!privately.check(address, kind)) return 'allowed';
+  if (never().check(address, kind)) return 'forbidden';
+  if (!privately().check(address, kind)) return 'allowed';
   return blockList(allowedCidrs).check(address, kind) ? 'allowed' : 'forbidden';
+}
+
+function madeOnce(cidrs: readonly string[]): () => BlockList {
+  let made: BlockList | undefined;
+  return () => (made ??= blockList(cidrs));
 }
 
 function blockList(cidrs: readonly string[]): BlockList {
