@@ -72,6 +72,7 @@ export const auditList: Keyset = {
 const lockHead = { name: 'audit-head-lock', text: `SELECT seq::text AS seq, hash FROM audit_head FOR UPDATE` };
 // No transaction lives as long as a quarter of an hour: what is older and visible is all there is.
 const settledAfter = `interval '15 minutes'`;
+const settled = `greatest(settled_id, coalesce((SELECT max(id) FROM audit_events WHERE id > settled_id AND at < now() - ${settledAfter}), 0))`;
 const unsealedIds = `e.id > (SELECT settled_id FROM audit_head) AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.event_id = e.id)`;
 const unsealed = { name: 'audit-unsealed', text: `SELECT ${fields} FROM audit_events e WHERE ${unsealedIds} ORDER BY e.id LIMIT $1` };
 const unsealedAge = {
@@ -80,13 +81,13 @@ const unsealedAge = {
 };
 const insertSeals = {
   name: 'audit-seal',
-  text: `INSERT INTO audit_seals (seq, event_id, row_hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])`,
+  // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
+  text: `WITH s AS (INSERT INTO audit_seals (seq, event_id, row_hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]))
+         UPDATE audit_head SET seq = $4, hash = $5, settled_id = CASE WHEN $6 THEN settled_id ELSE ${settled} END`,
 };
-const moveHead = { name: 'audit-head-move', text: `UPDATE audit_head SET seq = $1, hash = $2` };
 const settle = {
   name: 'audit-settle',
-  text: `UPDATE audit_head SET settled_id = greatest(settled_id, coalesce(
-           (SELECT max(id) FROM audit_events WHERE id > settled_id AND at < now() - ${settledAfter}), 0))`,
+  text: `UPDATE audit_head SET settled_id = ${settled}`,
 };
 const head = {
   name: 'audit-head',
@@ -158,11 +159,10 @@ async function sealIn(session: Session, limit: number): Promise<number> {
   const sealed = seal({ seq: Number(last.seq), hash: last.hash }, events);
   const end = sealed.at(-1);
   if (end !== undefined) {
-    await session.query(insertSeals, [sealed.map(({ seq }) => seq), sealed.map(({ event }) => event.id), sealed.map(({ hash }) => hash)]);
-    await session.query(moveHead, [end.seq, end.hash]);
-  }
-  // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
-  if (events.length < limit) await session.query(settle, []);
+    const ids = sealed.map(({ event }) => event.id);
+    const hashes = sealed.map(({ hash }) => hash);
+    await session.query(insertSeals, [sealed.map(({ seq }) => seq), ids, hashes, end.seq, end.hash, events.length === limit]);
+  } else await session.query(settle, []);
   return events.length;
 }
 
