@@ -1,12 +1,26 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { parseArgs } from 'node:util';
+import { build, type BuildOptions } from 'esbuild';
+import { buildExecutable } from './executable.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** What Node is started with. */
 export const agentFlags = ['--max-semi-space-size=1', '--v8-pool-size=1'] as const;
 /** Where the launcher looks for it. */
 export const bundleFile = join(root, '.build/agent/certctl-agent.mjs');
+
+const common = {
+  absWorkingDir: root,
+  entryPoints: ['clients/agent/main.ts'],
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  mainFields: ['module', 'main'],
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'error',
+} as const satisfies BuildOptions;
 
 /**
  * Makes the agent one file that any Node from 24 on runs, with nothing beside it. It takes half of the memory of the sources, for nobody strips types while
@@ -15,17 +29,9 @@ export const bundleFile = join(root, '.build/agent/certctl-agent.mjs');
 export async function buildAgent(file = bundleFile): Promise<void> {
   mkdirSync(dirname(file), { recursive: true });
   await build({
-    absWorkingDir: root,
-    entryPoints: ['clients/agent/main.ts'],
+    ...common,
     outfile: file,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
     format: 'esm',
-    mainFields: ['module', 'main'],
-    minify: true,
-    legalComments: 'none',
-    logLevel: 'error',
     banner: {
       // Packages that are CommonJS ask for Node's own modules by require.
       js: `#!/usr/bin/env -S node ${agentFlags.join(' ')}\nimport{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);`,
@@ -34,8 +40,30 @@ export async function buildAgent(file = bundleFile): Promise<void> {
   chmodSync(file, 0o755);
 }
 
+/**
+ * Makes the agent one program that needs no Node on its host.
+ *
+ * @param node the Node that it becomes a part of: the host's kind of machine, and the release that runs this
+ * @throws {Error} when that Node takes no program
+ */
+export async function buildAgentExecutable(file: string, node = process.execPath): Promise<void> {
+  // The program of an executable is CommonJS.
+  const { outputFiles } = await build({ ...common, format: 'cjs', write: false });
+  buildExecutable(outputFiles[0]?.text ?? '', agentFlags, node, file);
+}
+
 if (import.meta.main) {
-  const [file] = process.argv.slice(2);
-  await buildAgent(file === undefined ? undefined : resolve(file));
-  console.log(file ?? bundleFile);
+  const { values, positionals } = parseArgs({
+    options: { executable: { type: 'boolean' }, node: { type: 'string' } },
+    allowPositionals: true,
+  });
+  const [file] = positionals;
+  if (values.executable === true) {
+    const program = resolve(file ?? join(root, '.build/agent/certctl-agent'));
+    await buildAgentExecutable(program, values.node === undefined ? undefined : resolve(values.node));
+    console.log(program);
+  } else {
+    await buildAgent(file === undefined ? undefined : resolve(file));
+    console.log(file ?? bundleFile);
+  }
 }

@@ -108,9 +108,10 @@ function say(text: string): number {
   return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`certctl-agent: ${(error as Error).message}`);
-  process.exitCode = error instanceof UsageError ? 2 : error instanceof ApiProblem && error.status === 0 ? 3 : 1;
-}
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    console.error(`certctl-agent: ${(error as Error).message}`);
+    process.exitCode = error instanceof UsageError ? 2 : error instanceof ApiProblem && error.status === 0 ? 3 : 1;
+  },
+);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { api, until, type Platform } from '../platform.ts';
-import { agentFlags, buildAgent } from '../../clients/agent/build.ts';
+import { agentFlags, buildAgent, buildAgentExecutable } from '../../clients/agent/build.ts';
 import { makeToken } from './signed-agent.ts';
 
 /** A host with a TLS server and the agent program. */
@@ -34,12 +34,15 @@ export interface AgentProcess {
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-export async function agentHost(serverName: string): Promise<AgentHost> {
+/** @param without `node`: the host has none, and the agent is one executable */
+export async function agentHost(serverName: string, without?: 'node'): Promise<AgentHost> {
   const folder = mkdtempSync(join(tmpdir(), 'certctl-agent-'));
   const stateDir = join(folder, 'state');
   // As it is installed: one file.
-  const program = join(folder, 'certctl-agent.mjs');
-  await buildAgent(program);
+  const file = join(folder, without === 'node' ? 'certctl-agent' : 'certctl-agent.mjs');
+  await (without === 'node' ? buildAgentExecutable(file) : buildAgent(file));
+  const [program, ...before] = without === 'node' ? [file] : [process.execPath, ...agentFlags, file];
+  const env = { ...process.env, ...(without === 'node' && { PATH: '/nowhere' }) };
   const files = join(folder, 'tls');
   mkdirSync(files, { mode: 0o755 });
   const [certPath, keyPath] = [join(files, 'server.crt'), join(files, 'server.key')];
@@ -62,7 +65,7 @@ export async function agentHost(serverName: string): Promise<AgentHost> {
     try {
       return {
         code: 0,
-        out: execFileSync(process.execPath, [...agentFlags, program, ...words, '--config', config], { encoding: 'utf8', stdio: 'pipe' }),
+        out: execFileSync(program, [...before, ...words, '--config', config], { env, encoding: 'utf8', stdio: 'pipe' }),
       };
     } catch (error) {
       const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
@@ -112,9 +115,9 @@ export async function agentHost(serverName: string): Promise<AgentHost> {
       if (answer.status !== 201) throw new Error(answer.text);
       return answer.json()['id'] as string;
     },
-    async start(env = {}) {
-      const child = spawn(process.execPath, [...agentFlags, program, 'run', '--config', config], {
-        env: { ...process.env, ...env },
+    async start(more = {}) {
+      const child = spawn(program, [...before, 'run', '--config', config], {
+        env: { ...env, ...more },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       agents.push(child);

@@ -21,10 +21,11 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-export async function makeSite(): Promise<Site> {
+/** @param without what the host lacks */
+export async function makeSite(without?: 'node'): Promise<Site> {
   const name = 'site.example.com';
   const platform = await startPlatform({ args: quick });
-  const [database, host] = await Promise.all([platform.database(), agentHost(name)]);
+  const [database, host] = await Promise.all([platform.database(), agentHost(name, without)]);
   await host.enrol(platform, 'web-1');
   const targets = [await host.target(platform, 'server')];
   const answer = await api(platform, 'POST', '/api/v1/certificates', { name: 'site', names: [name], targets });
