@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { maxCrlShards } from '#domain/revocation/crl-scope.ts';
 import { caKeyAlgorithms } from '#domain/x509/key-algorithm.ts';
 import { dottedOid } from './object-identifier.ts';
 import { nothing, route } from './route.ts';
@@ -28,6 +29,9 @@ const metadata = z
   .record(z.string().regex(/^[a-z0-9_.-]{1,64}$/), z.string().max(512))
   .refine((all) => Object.keys(all).length <= 32, 'at most 32 entries');
 
+const caName = z.string().min(1).max(128);
+const crlShards = z.number().int().min(1).max(maxCrlShards);
+
 export const intermediate = z.strictObject({
   id: z.string(),
   owning_issuer_id: z.string().nullable(),
@@ -50,7 +54,10 @@ export const intermediate = z.strictObject({
   retire_note: z.string().nullable(),
   revoked_at: z.string().nullable(),
   revocation_reason: z.number().int().nullable(),
+  /** How many shards new certificates are spread over; 1: all name the complete CRL. */
+  crl_shards: z.number().int(),
   metadata: z.record(z.string(), z.string()),
+  version: z.number().int(),
   created_at: z.string(),
   updated_at: z.string(),
 });
@@ -70,7 +77,7 @@ export const createIntermediate = route({
   params: issuerParams,
   query: nothing,
   body: z.strictObject({
-    name: z.string().min(1).max(128),
+    name: caName,
     /** A root: its certificate, and the key registered for it. */
     root_cert_pem: pem.optional(),
     key_driver_id: z
@@ -89,6 +96,8 @@ export const createIntermediate = route({
     name_constraints: nameConstraints.default([]),
     extended_key_usages: z.array(dottedOid).min(1).max(20).optional(),
     policies: z.array(dottedOid).min(1).max(20).optional(),
+    /** Shards that its CRL is cut into; they can be made more and never fewer. */
+    crl_shards: crlShards.default(1),
     metadata: metadata.default({}),
   }),
   answer: z.strictObject({ ...intermediate.shape, warnings: z.array(z.string()) }),
@@ -120,6 +129,28 @@ export const getIntermediate = route({
   summary: 'One CA',
   permission: 'ca.hierarchy.read',
   answer: intermediate,
+  versioned: true,
+});
+
+export const updateIntermediate = route({
+  ...one,
+  operation: 'updateIntermediate',
+  command: 'cas update',
+  method: 'PATCH',
+  path: '/api/v1/intermediates/{ca_id}',
+  summary: 'Renames a CA, replaces what is noted of it, or cuts its CRL into more shards; what its certificate says cannot change',
+  permission: 'ca.hierarchy.manage',
+  body: z
+    .strictObject({
+      name: caName.optional(),
+      /** Instead of all that was noted before. */
+      metadata: metadata.optional(),
+      /** At least as many as there are: a certificate names its shard for life. */
+      crl_shards: crlShards.optional(),
+    })
+    .refine((body) => Object.keys(body).length > 0, 'nothing to change'),
+  answer: intermediate,
+  versioned: true,
 });
 
 export const listIntermediateChildren = route({
@@ -207,7 +238,7 @@ export const rekeyIntermediate = route({
   permission: 'ca.hierarchy.manage',
   body: z.strictObject({
     /** Of the new CA; the old one keeps its own. */
-    name: z.string().min(1).max(128),
+    name: caName,
     /** Left out: as before. */
     algorithm: z.enum(caKeyAlgorithms).optional(),
     /** Left out: as long as before; never beyond the CA above. */

@@ -12,7 +12,7 @@ export interface Route<
   readonly operation: string;
   /** How the command line calls it: a noun and a verb. None: agents alone call it, who sign what they send. */
   readonly command?: string;
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With `{name}` parameters. */
   readonly path: string;
   readonly summary: string;
@@ -47,7 +47,7 @@ export interface Route<
 
 /** Whether a change must name the version that it is made to. */
 export function isConditional({ method, versioned }: Route): boolean {
-  return versioned === true && (method === 'PUT' || method === 'DELETE');
+  return versioned === true && (method === 'PUT' || method === 'PATCH' || method === 'DELETE');
 }
 
 /** Gives a declaration its exact type. */

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord, NewAuthority } from '#domain/issuance/authority-administration.ts';
 import { nextState, retireEvent, type AuthorityState } from '#domain/issuance/authority-lifecycle.ts';
+import { crlUrlBase } from '#domain/revocation/crl-scope.ts';
 import { parseCertificate } from '#domain/x509/certificate.ts';
 import { authorityColumns, authorityOf, requestColumns, requestOf, type AuthorityRow, type RequestRow } from './authority-rows.ts';
+import { makeShards } from './crl-shards.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 
 const issuer = { name: 'authority-issuer', text: `SELECT type FROM issuers WHERE id = $1` };
@@ -37,8 +39,8 @@ const reserve = {
 const insert = {
   name: 'authority-create',
   text: `INSERT INTO certificate_authorities (id, issuer_id, parent_id, name, subject, algorithm, certificate, serial, chain_above, key_id, sealed_key,
-           not_before, not_after, path_length, name_constraints, metadata, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::bytea[], $10, $11, $12, $13, $14, $15, $16, $17) RETURNING ${authorityColumns}`,
+           not_before, not_after, path_length, name_constraints, crl_shards, metadata, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::bytea[], $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING ${authorityColumns}`,
 };
 const takeKey = {
   name: 'signer-key-take',
@@ -46,8 +48,8 @@ const takeKey = {
 };
 const insertRequest = {
   name: 'authority-request-create',
-  text: `INSERT INTO authority_requests (id, issuer_id, name, subject, algorithm, csr, spki_sha256, sealed_key, metadata, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${requestColumns}`,
+  text: `INSERT INTO authority_requests (id, issuer_id, name, subject, algorithm, csr, spki_sha256, sealed_key, crl_shards, metadata, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING ${requestColumns}`,
 };
 const requestedKey = { name: 'authority-request-key', text: `SELECT sealed_key FROM authority_requests WHERE id = $1` };
 const endRequest = { name: 'authority-request-end', text: `DELETE FROM authority_requests WHERE id = $1 RETURNING id` };
@@ -62,7 +64,7 @@ const chosen = {
 const change = {
   name: 'authority-change',
   text: `UPDATE certificate_authorities SET state = $2, signs_leaves = $3, retire_note = coalesce($4, retire_note), drain_until = $5,
-           retired_at = CASE WHEN $2 = 'retired' THEN now() ELSE retired_at END, updated_at = now()
+           retired_at = CASE WHEN $2 = 'retired' THEN now() ELSE retired_at END, version = version + 1, updated_at = now()
          WHERE id = $1 RETURNING ${authorityColumns}`,
 };
 const revokeRow = {
@@ -70,8 +72,8 @@ const revokeRow = {
   text: `WITH RECURSIVE below AS (
       SELECT id, 0 AS depth FROM certificate_authorities WHERE id = $1
       UNION ALL SELECT c.id, b.depth + 1 FROM certificate_authorities c JOIN below b ON c.parent_id = b.id WHERE b.depth < 20),
-    d AS (UPDATE certificate_authorities SET signs_leaves = false, updated_at = now() WHERE id IN (SELECT id FROM below) AND id <> $1)
-    UPDATE certificate_authorities SET state = 'revoked', signs_leaves = false, revoked_at = now(), revocation_reason = $2, updated_at = now()
+    d AS (UPDATE certificate_authorities SET signs_leaves = false, version = version + 1, updated_at = now() WHERE id IN (SELECT id FROM below) AND id <> $1)
+    UPDATE certificate_authorities SET state = 'revoked', signs_leaves = false, revoked_at = now(), revocation_reason = $2, version = version + 1, updated_at = now()
     WHERE id = $1 RETURNING ${authorityColumns}`,
 };
 const onCrl = {
@@ -93,7 +95,7 @@ const audit = {
 };
 
 /** CAs as a resource: every change holds the row's lock and writes its audit row in the same commit. */
-export function authorityAdministration(database: Database): AuthorityAdministration {
+export function authorityAdministration(database: Database, pkiBaseUrl: string): Omit<AuthorityAdministration, 'update'> {
   const one = async (statement: { name: string; text: string }, id: string): Promise<AuthorityRecord | undefined> => {
     const [row] = await database.query<AuthorityRow>(statement, [id]);
     return row && authorityOf(row);
@@ -123,7 +125,7 @@ export function authorityAdministration(database: Database): AuthorityAdministra
       unlessTaken(() =>
         database.transaction(async (session) => {
           if (authority.parentId !== undefined) await lockedParent(session, authority.parentId);
-          return added(session, authority, `intermediate_ca_${kind}_created`, actor);
+          return added(session, authority, `intermediate_ca_${kind}_created`, actor, pkiBaseUrl);
         }),
       ),
     request: (request, actor) =>
@@ -131,7 +133,7 @@ export function authorityAdministration(database: Database): AuthorityAdministra
         database.transaction(async (session) => {
           const [row] = await session.query<RequestRow>(insertRequest, [
             request.id, request.issuerId, request.name, JSON.stringify(request.subject), request.algorithm, request.csr, request.spkiSha256,
-            request.sealedKey, JSON.stringify(request.metadata), actor,
+            request.sealedKey, request.crlShards, JSON.stringify(request.metadata), actor,
           ]); // prettier-ignore
           if (row === undefined) throw new Error('no row');
           await session.query(audit, [
@@ -152,7 +154,7 @@ export function authorityAdministration(database: Database): AuthorityAdministra
         database.transaction(async (session) => {
           const [ended] = await session.query(endRequest, [authority.id]);
           if (ended === undefined) throw new CaError('conflict', 'the CA waits for no certificate');
-          return added(session, authority, 'intermediate_ca_certified', actor);
+          return added(session, authority, 'intermediate_ca_certified', actor, pkiBaseUrl);
         }),
       ),
     retire: (id, retirement, actor) =>
@@ -223,7 +225,13 @@ async function assertUnneeded(session: Session, id: string): Promise<void> {
 }
 
 /** @internal */
-export async function added(session: Session, authority: NewAuthority, action: string, actor: string): Promise<AuthorityRecord> {
+export async function added(
+  session: Session,
+  authority: NewAuthority,
+  action: string,
+  actor: string,
+  pkiBaseUrl: string,
+): Promise<AuthorityRecord> {
   if (authority.keyId !== undefined) {
     const [key] = await session.query(takeKey, [authority.keyId]);
     if (key === undefined) throw new CaError('conflict', 'the key belongs to a CA already');
@@ -231,9 +239,10 @@ export async function added(session: Session, authority: NewAuthority, action: s
   const [row] = await session.query<AuthorityRow>(insert, [
     authority.id, authority.issuerId, authority.parentId ?? null, authority.name, JSON.stringify(authority.subject), authority.algorithm,
     authority.certificate, authority.serial, authority.chainAbove, authority.keyId ?? null, authority.sealedKey, authority.notBefore, authority.notAfter,
-    authority.pathLength ?? null, JSON.stringify(authority.nameConstraints), JSON.stringify(authority.metadata), actor,
+    authority.pathLength ?? null, JSON.stringify(authority.nameConstraints), authority.crlShards, JSON.stringify(authority.metadata), actor,
   ]); // prettier-ignore
   if (row === undefined) throw new Error('no row');
+  await session.query(makeShards, [crlUrlBase(pkiBaseUrl), authority.id]);
   const record = authorityOf(row);
   await session.query(audit, [actor, action, 'intermediate_ca', record.id, JSON.stringify(details(record))]);
   return record;
@@ -252,19 +261,21 @@ export async function changed(
   return audited(session, before, authorityOf(row), action, actor);
 }
 
-async function audited(
+/** @internal */
+export async function audited(
   session: Session,
   before: AuthorityRow,
   after: AuthorityRecord,
   action: string,
   actor: string,
+  more: object = {},
 ): Promise<AuthorityRecord> {
   await session.query(audit, [
     actor,
     action,
     'intermediate_ca',
     after.id,
-    JSON.stringify({ ...details(after), state_before: before.state }),
+    JSON.stringify({ ...details(after), ...more, state_before: before.state }),
   ]);
   return after;
 }
@@ -277,6 +288,7 @@ function details(record: AuthorityRecord): object {
     subject: record.subject,
     state: record.state,
     key: record.keyId,
+    crl_shards: record.crlShards,
     not_before: record.notBefore,
     not_after: record.notAfter,
     note: record.retireNote,

@@ -17,6 +17,7 @@ export interface AuthorityRow {
   not_after: Date;
   path_length: number | null;
   name_constraints: { permitted: string[]; excluded: string[] };
+  crl_shards: number;
   metadata: Record<string, string>;
   signs_leaves: boolean;
   drain_until: Date | null;
@@ -24,12 +25,13 @@ export interface AuthorityRow {
   retired_at: Date | null;
   revoked_at: Date | null;
   revocation_reason: number | null;
+  version: number;
   created_at: Date;
   updated_at: Date;
 }
 
 export const authorityColumns = `id, issuer_id, parent_id, name, subject, state, algorithm, certificate, chain_above, key_id, not_before, not_after, path_length,
-  name_constraints, metadata, signs_leaves, drain_until, retire_note, retired_at, revoked_at, revocation_reason, created_at, updated_at`;
+  name_constraints, crl_shards, metadata, signs_leaves, drain_until, retire_note, retired_at, revoked_at, revocation_reason, version, created_at, updated_at`;
 
 export function authorityOf(row: AuthorityRow): AuthorityRecord {
   return {
@@ -48,6 +50,7 @@ export function authorityOf(row: AuthorityRow): AuthorityRecord {
     notAfter: row.not_after,
     pathLength: row.path_length ?? undefined,
     nameConstraints: row.name_constraints,
+    crlShards: row.crl_shards,
     metadata: row.metadata,
     signsLeaves: row.signs_leaves,
     drainUntil: row.drain_until ?? undefined,
@@ -55,6 +58,7 @@ export function authorityOf(row: AuthorityRow): AuthorityRecord {
     retiredAt: row.retired_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,
     revocationReason: row.revocation_reason ?? undefined,
+    version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
@@ -68,11 +72,12 @@ export interface RequestRow {
   subject: AuthorityRecord['subject'];
   algorithm: string;
   csr: Buffer;
+  crl_shards: number;
   metadata: Record<string, string>;
   created_at: Date;
 }
 
-export const requestColumns = 'id, issuer_id, name, subject, algorithm, csr, metadata, created_at';
+export const requestColumns = 'id, issuer_id, name, subject, algorithm, csr, crl_shards, metadata, created_at';
 
 export function requestOf(row: RequestRow): AuthorityRecord {
   return {
@@ -91,6 +96,7 @@ export function requestOf(row: RequestRow): AuthorityRecord {
     notAfter: undefined,
     pathLength: undefined,
     nameConstraints: { permitted: [], excluded: [] },
+    crlShards: row.crl_shards,
     metadata: row.metadata,
     signsLeaves: false,
     drainUntil: undefined,
@@ -98,6 +104,7 @@ export function requestOf(row: RequestRow): AuthorityRecord {
     retiredAt: undefined,
     revokedAt: undefined,
     revocationReason: undefined,
+    version: 1,
     createdAt: row.created_at,
     updatedAt: row.created_at,
   };

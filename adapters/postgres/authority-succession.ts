@@ -38,7 +38,7 @@ const moveProfiles = {
     SELECT id FROM p ORDER BY id`,
 };
 
-export function authoritySuccession(database: Database): AuthoritySuccession {
+export function authoritySuccession(database: Database, pkiBaseUrl: string): AuthoritySuccession {
   return {
     succeed: (successor, predecessorId, actor) =>
       unlessTaken(() =>
@@ -46,7 +46,7 @@ export function authoritySuccession(database: Database): AuthoritySuccession {
           if (successor.parentId !== undefined) await lockedParent(session, successor.parentId);
           const before = await locked(session, predecessorId);
           const state = nextState(before.state, 'retire');
-          const made = await added(session, successor, 'intermediate_ca_rekeyed', actor);
+          const made = await added(session, successor, 'intermediate_ca_rekeyed', actor, pkiBaseUrl);
           const moved = async (statement: { name: string; text: string }): Promise<string[]> =>
             (await session.query<{ id: string }>(statement, [predecessorId, made.id, actor])).map(({ id }) => id);
           const [issuers, profiles] = [await moved(moveIssuers), await moved(moveProfiles)];

@@ -65,7 +65,7 @@ const revoke = {
               OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = t.id)))
             AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
-    v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256 FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
+    v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
     ${revokingFrom('v', '$2::int', '$3::text')},
     n AS (${revokedNotices}),
     f AS (INSERT INTO upstream_revocations (certificate_id, issuer_id, reason, revoked_by)
@@ -87,7 +87,7 @@ const release = {
   name: 'bulk-release',
   text: `WITH t AS (SELECT id FROM managed_certificates WHERE id = ANY($1::text[]) AND state = 'held' ORDER BY id FOR UPDATE),
     r AS (DELETE FROM revocations USING certificates c JOIN t ON c.managed_id = t.id
-          WHERE revocations.certificate_id = c.id AND revocations.reason = ${certificateHold} RETURNING revocations.ca_id, revocations.serial, c.managed_id),
+          WHERE revocations.certificate_id = c.id AND revocations.reason = ${certificateHold} RETURNING revocations.ca_id, revocations.serial, revocations.crl_shard, c.managed_id),
     m AS (UPDATE managed_certificates m SET state = 'active', version = m.version + 1, updated_at = now(),
             renew_at = CASE WHEN m.key_source = 'csr' THEN ${renewAtByPolicy} END, alert_at = ${alertAtByPolicy}
           FROM t, renewal_policies p WHERE m.id = t.id AND p.id = m.policy_id RETURNING m.id),

@@ -34,11 +34,11 @@ const lockBelow = {
 const declare = {
   name: 'compromise-declare',
   text: `WITH t AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(id text, parent_id text, state text, serial text, not_after timestamptz)),
-    c AS (UPDATE certificate_authorities SET state = 'revoked', signs_leaves = false, revoked_at = now(), revocation_reason = ${caCompromise}, updated_at = now()
+    c AS (UPDATE certificate_authorities SET state = 'revoked', signs_leaves = false, revoked_at = now(), revocation_reason = ${caCompromise}, version = version + 1, updated_at = now()
           FROM t WHERE certificate_authorities.id = t.id RETURNING t.id, t.state, certificate_authorities.name, certificate_authorities.issuer_id),
-    q AS (UPDATE certificate_authorities SET signs_leaves = false, updated_at = now() WHERE id = ANY($2::text[]) AND id NOT IN (SELECT id FROM t) AND signs_leaves),
+    q AS (UPDATE certificate_authorities SET signs_leaves = false, version = version + 1, updated_at = now() WHERE id = ANY($2::text[]) AND id NOT IN (SELECT id FROM t) AND signs_leaves),
     r AS (INSERT INTO revocations (ca_id, serial, reason, revoked_by, not_after) SELECT parent_id, serial, ${caCompromise}, $4, not_after FROM t WHERE parent_id IS NOT NULL
-          ON CONFLICT DO NOTHING RETURNING ca_id),
+          ON CONFLICT DO NOTHING RETURNING ca_id, crl_shard),
     ${republishing('r')},
     w AS (INSERT INTO jobs (id, type, subject_id, payload, max_attempts, requested_by)
           SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'compromise', id, jsonb_build_object('actor', $4::text), 10, $4 FROM unnest($3::text[]) AS id
@@ -58,7 +58,7 @@ const isSigning = {
 const revokeNext = {
   name: 'compromise-next',
   text: `WITH h AS (SELECT id, subject_id, payload FROM jobs WHERE ${held} FOR UPDATE),
-    v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256 FROM h, certificates c WHERE c.ca_id = h.subject_id AND c.serial > $3 AND ${stands('c')}
+    v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM h, certificates c WHERE c.ca_id = h.subject_id AND c.serial > $3 AND ${stands('c')}
           ORDER BY c.serial LIMIT ${page}),
     ${revokingFrom('v', String(caCompromise), `(SELECT payload ->> 'actor' FROM h)`, 'false')},
     m AS (UPDATE managed_certificates o SET renew_at = now(), version = o.version + 1, updated_at = now() FROM v, renewal_policies p

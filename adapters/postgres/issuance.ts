@@ -41,8 +41,8 @@ const complete = {
   name: 'acme-finalize-complete',
   text: `WITH o AS (SELECT id, account_id, profile_id FROM acme_orders WHERE id = $1 AND status = 'processing' FOR UPDATE),
     c AS (
-      INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, account_id, source, not_before, not_after)
-      SELECT $2, $3, $4, $5, $6, $7, $8, $9, o.profile_id, o.account_id, 'ACME', $10, $11 FROM o
+      INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, account_id, source, not_before, not_after, crl_shard)
+      SELECT $2, $3, $4, $5, $6, $7, $8, $9, o.profile_id, o.account_id, 'ACME', $10, $11, $12 FROM o
       RETURNING id),
     s AS (UPDATE signing_log SET certificate_id = c.id FROM c WHERE idempotency_key = $1),
     v AS (UPDATE acme_orders SET status = 'valid', certificate_id = c.id, lease_until = NULL, updated_at = now() FROM c WHERE acme_orders.id = $1),
@@ -122,6 +122,7 @@ export function issuanceStore(database: Database): IssuanceStore {
         JSON.stringify(certificate.sans),
         certificate.notBefore,
         certificate.notAfter,
+        certificate.crlShard ?? null,
       ]);
       return row?.completed === 1;
     },

@@ -32,8 +32,8 @@ const reserve = {
 };
 const version = (orphan: boolean, from: string, managedId: string): string => `
       INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, source, not_before, not_after,
-                                managed_id, issuer_id, chain, vendor_ref, orphan, agent_id)
-      SELECT $3, $4, $5, $6, $7, $8, $9, $10, ${from}.profile_id, CASE WHEN ${from}.agent_id IS NULL THEN 'API' ELSE 'Agent' END, $11, $12, ${managedId}, $13, $14, $15, ${orphan}, ${from}.agent_id
+                                managed_id, issuer_id, chain, vendor_ref, orphan, agent_id, crl_shard)
+      SELECT $3, $4, $5, $6, $7, $8, $9, $10, ${from}.profile_id, CASE WHEN ${from}.agent_id IS NULL THEN 'API' ELSE 'Agent' END, $11, $12, ${managedId}, $13, $14, $15, ${orphan}, ${from}.agent_id, $18
       FROM ${from}`;
 const aboutVersion = {
   subject: 'f.id',
@@ -133,6 +133,7 @@ export function managedIssuanceStore(database: Database): ManagedIssuanceStore {
     of.vendorRef ?? null,
     of.renewAt,
     of.alertAt ?? null,
+    certificate.crlShard ?? null,
   ];
   return {
     async load(job) {

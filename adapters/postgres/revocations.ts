@@ -1,15 +1,8 @@
 import { reasonCode } from '#domain/revocation/reason.ts';
-import { crlEntryList } from '#domain/revocation/crl-entries.ts';
-import type { CrlDraft, CrlStore, RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
+import type { RevocableCertificate, RevocationStore } from '#domain/revocation/store.ts';
 import type { Database } from './database.ts';
-import { raise, takeBack } from './taken-back.ts';
 import { revokedNotices, revokingFrom } from './revoking.ts';
 
-interface EntryRow {
-  serial: string;
-  revoked_at: Date;
-  reason: number;
-}
 interface CertificateRow {
   id: string;
   ca_id: string;
@@ -41,7 +34,7 @@ const holds = {
 };
 const revoke = {
   name: 'revoke',
-  text: `WITH v AS (SELECT id, ca_id, serial, not_after, spki_sha256 FROM certificates WHERE id = $1),
+  text: `WITH v AS (SELECT id, ca_id, serial, not_after, spki_sha256, crl_shard FROM certificates WHERE id = $1),
     ${revokingFrom('v', '$2::int', '$3::text')},
     n AS (${revokedNotices}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
@@ -80,88 +73,6 @@ export function revocationStore(database: Database): RevocationStore {
       const [row] = await database.query<{ revoked_at: Date | null; reason: number | null }>(status, [caId, serial]);
       if (row === undefined) return undefined;
       return row.revoked_at === null ? 'good' : { revokedAt: row.revoked_at, reason: row.reason ?? 0 };
-    },
-  };
-}
-
-const reserveNumber = {
-  name: 'crl-number',
-  text: `INSERT INTO crls (ca_id, number) VALUES ($1, 1) ON CONFLICT (ca_id) DO UPDATE SET number = crls.number + 1
-         RETURNING number, status_epoch`,
-};
-const markLast = {
-  name: 'crl-mark-last',
-  text: `UPDATE revocations SET last_crl = $2 WHERE ca_id = $1 AND last_crl IS NULL AND not_after <= $3`,
-};
-const entries = {
-  name: 'crl-entries',
-  text: `SELECT serial, revoked_at, reason FROM revocations WHERE ca_id = $1 AND (last_crl IS NULL OR last_crl >= $2) AND serial > $3
-         ORDER BY serial LIMIT $4`,
-};
-const entriesPerPage = 10_000;
-const published = {
-  name: 'crl-published',
-  text: `UPDATE crls SET this_update = $3, next_update = $4, revoked_count = $5, published_epoch = greatest(published_epoch, $6)
-         WHERE ca_id = $1 AND (this_update IS NULL OR this_update <= $3) AND number >= $2`,
-};
-const due = {
-  name: 'crl-due',
-  text: `SELECT ca.id FROM certificate_authorities ca LEFT JOIN crls c ON c.ca_id = ca.id
-         WHERE c.next_update IS NULL OR c.published_epoch < c.status_epoch OR $1 >= c.this_update + (c.next_update - c.this_update) / 2`,
-};
-
-const number = { name: 'crl-number-known', text: `SELECT number FROM crls WHERE ca_id = $1` };
-const everyAuthority = { name: 'crl-authorities', text: `SELECT id FROM certificate_authorities ORDER BY id` };
-const outlook = {
-  name: 'crl-outlook',
-  text: `SELECT min(this_update + (next_update - this_update) / 2) AS next_due,
-                min(extract(epoch FROM next_update - $1::timestamptz) / nullif(extract(epoch FROM next_update - this_update), 0))::float8 AS validity_left
-         FROM crls WHERE next_update IS NOT NULL`,
-};
-
-/** CRL numbers and contents; an entry stays on one CRL after its certificate's end (RFC 5280 §3.3). */
-export function crlStore(database: Database): CrlStore {
-  return {
-    draft: (caId, now) =>
-      database.transaction(async (session): Promise<CrlDraft> => {
-        const [counter] = await session.query<{ number: string; status_epoch: string }>(reserveNumber, [caId]);
-        if (counter === undefined) throw new Error('no CRL number');
-        await session.query(markLast, [caId, counter.number, now]);
-        // The counter's row is locked, which every revocation wants: the pages are of one moment.
-        const list = crlEntryList();
-        for (let after: string | undefined = ''; after !== undefined;) {
-          const rows: readonly EntryRow[] = await session.query<EntryRow>(entries, [caId, counter.number, after, entriesPerPage]);
-          for (const { serial, revoked_at: revokedAt, reason } of rows) list.add({ serial, revokedAt, reason });
-          after = rows.length < entriesPerPage ? undefined : rows.at(-1)?.serial;
-        }
-        return {
-          number: BigInt(counter.number),
-          epoch: BigInt(counter.status_epoch),
-          entries: list,
-        };
-      }),
-    async number(caId) {
-      return BigInt((await database.query<{ number: string }>(number, [caId]))[0]?.number ?? 0);
-    },
-    async takeBack(caId, entries) {
-      const values = entries.map(({ serial, revokedAt, reason }) => ({ serial, revoked_at: revokedAt, reason }));
-      return (await database.query<{ n: number }>(takeBack, [caId, JSON.stringify(values)]))[0]?.n ?? 0;
-    },
-    async raise(caId, value, { published, taken }) {
-      await database.query(raise, [caId, value.toString(), published.toString(), taken]);
-    },
-    async authorities() {
-      return (await database.query<{ id: string }>(everyAuthority, [])).map(({ id }) => id);
-    },
-    async published(caId, draft, thisUpdate, nextUpdate) {
-      await database.query(published, [caId, draft.number.toString(), thisUpdate, nextUpdate, draft.entries.count, draft.epoch.toString()]);
-    },
-    async due(now) {
-      return (await database.query<{ id: string }>(due, [now])).map((row) => row.id);
-    },
-    async outlook(now) {
-      const [row] = await database.query<{ next_due: Date | null; validity_left: number | null }>(outlook, [now]);
-      return { nextDue: row?.next_due ?? undefined, validityLeft: row?.validity_left ?? undefined };
     },
   };
 }

@@ -34,6 +34,7 @@ const withheld = new Set([
   'compromiseIntermediate',
   'reactivateIntermediate',
   'rekeyIntermediate',
+  'updateIntermediate',
   'setIssuingCa',
   'addSignerKey',
   'createCrossCertificate',
@@ -91,7 +92,7 @@ export function toolOf(name: string, route: Route): Tool {
       title: route.summary,
       readOnlyHint: reads,
       destructiveHint: destructive.has(route.operation),
-      idempotentHint: reads || route.method === 'PUT' || route.method === 'DELETE',
+      idempotentHint: reads || route.method === 'PUT' || route.method === 'PATCH' || route.method === 'DELETE',
       openWorldHint: false,
     },
   };

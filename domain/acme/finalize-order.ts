@@ -60,6 +60,7 @@ async function issue(
   csr: CertificationRequest,
 ): Promise<Order | undefined> {
   const authority = await ports.authority(profile.caId);
+  const crlShards = await ports.crlShards(profile.caId);
   const intent = prepareLeaf({
     authority,
     profile: csr.mustStaple ? { ...profile, mustStaple: true } : profile,
@@ -71,6 +72,7 @@ async function issue(
     notBefore: order.notBefore,
     notAfter: order.notAfter,
     pkiBaseUrl: ports.pkiBaseUrl,
+    crlShards,
   });
   const limits = { profileVersion: profile.version, leaseSeconds: ports.settings.finalizeLease };
   if (!(await ports.issuance.beginFinalize(request.who, order.id, csr.der, intent, limits))) return undefined;

@@ -3,6 +3,7 @@ import type { SigningAuthority } from '../issuance/issue.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { IssuanceStore } from '../issuance/store.ts';
 import type { Limiter } from '../limit/limiter.ts';
+import type { CrlShard } from '../revocation/crl-scope.ts';
 import type { RevocationStore } from '../revocation/store.ts';
 import type { RenewalInfoStore } from './renewal-info.ts';
 import type { AccountStore, FailingNameStore, FailureLimits, OrderStore } from './store.ts';
@@ -47,6 +48,8 @@ export interface AcmePorts {
   readonly sharedProfile: string | undefined;
   readonly publicBaseUrl: string;
   readonly pkiBaseUrl: string;
+  /** Of a CA. */
+  readonly crlShards: (caId: string) => Promise<readonly CrlShard[]>;
   readonly settings: AcmeSettings;
 }
 

@@ -23,6 +23,8 @@ export interface AuthorityRecord {
   readonly pathLength: number | undefined;
   /** As {@link subtreeText} writes them. */
   readonly nameConstraints: { readonly permitted: readonly string[]; readonly excluded: readonly string[] };
+  /** How many shards new certificates are spread over; 1: all name the complete CRL. */
+  readonly crlShards: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly signsLeaves: boolean;
   readonly drainUntil: Date | undefined;
@@ -30,6 +32,8 @@ export interface AuthorityRecord {
   readonly retiredAt: Date | undefined;
   readonly revokedAt: Date | undefined;
   readonly revocationReason: number | undefined;
+  /** Raised by every change. */
+  readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
@@ -37,7 +41,17 @@ export interface AuthorityRecord {
 /** What a new CA's row says. */
 export interface NewAuthority extends Pick<
   AuthorityRecord,
-  'id' | 'parentId' | 'name' | 'subject' | 'algorithm' | 'chainAbove' | 'keyId' | 'pathLength' | 'nameConstraints' | 'metadata'
+  | 'id'
+  | 'parentId'
+  | 'name'
+  | 'subject'
+  | 'algorithm'
+  | 'chainAbove'
+  | 'keyId'
+  | 'pathLength'
+  | 'nameConstraints'
+  | 'crlShards'
+  | 'metadata'
 > {
   readonly issuerId: string;
   readonly certificate: Uint8Array;
@@ -48,8 +62,15 @@ export interface NewAuthority extends Pick<
   readonly notAfter: Date;
 }
 
+/** What may change of a CA; undefined stays as it is. */
+export interface AuthorityChange {
+  readonly name: string | undefined;
+  readonly metadata: Readonly<Record<string, string>> | undefined;
+  readonly crlShards: number | undefined;
+}
+
 /** A CA that waits for its certificate. */
-export interface NewRequest extends Pick<AuthorityRecord, 'id' | 'name' | 'subject' | 'algorithm' | 'metadata'> {
+export interface NewRequest extends Pick<AuthorityRecord, 'id' | 'name' | 'subject' | 'algorithm' | 'crlShards' | 'metadata'> {
   readonly issuerId: string;
   readonly csr: Uint8Array;
   readonly spkiSha256: Uint8Array;
@@ -80,6 +101,11 @@ export interface AuthorityAdministration {
   requestedKey(id: string): Promise<Uint8Array | undefined>;
   /** The row that waited becomes a CA. @throws {CaError} `conflict` */
   certify(authority: NewAuthority, actor: string): Promise<AuthorityRecord>;
+  /**
+   * @param expected the version that was seen; undefined: whichever there is
+   * @throws {CaError} `notFound`, `preconditionFailed`, `conflict` when the name exists or the shards would get fewer
+   */
+  update(id: string, change: AuthorityChange, expected: number | undefined, actor: string): Promise<AuthorityRecord>;
   /** @throws {CaError} `notFound`, `conflict` */
   retire(id: string, retirement: Retirement, actor: string): Promise<AuthorityRecord>;
   /** @throws {CaError} `notFound`, `conflict` */

@@ -10,6 +10,8 @@ import { Oid } from '../x509/oids.ts';
 import type { GeneralName } from '../x509/general-name.ts';
 import type { PublicKeyInfo } from '../x509/public-key.ts';
 import type { Signer } from '../x509/signer.ts';
+import { crlUrlBase, shardFor, type CrlShard } from '../revocation/crl-scope.ts';
+import { namedShard } from '../revocation/named-shard.ts';
 import { assertIssuableBelow, issuingState, type IssuingPath } from './issuing-path.ts';
 import type { Profile } from './profile.ts';
 import type { IssuedCertificate, PreparedLeaf, SigningIntent } from './store.ts';
@@ -28,7 +30,7 @@ export interface SigningAuthority {
 /** Where relying parties find the status and the issuer of what a CA signs; http on purpose (RFC 5280 §4.2.1.13). */
 export function statusUrls(pkiBaseUrl: string, caId: string): { crl: string; ocsp: string; caIssuers: string } {
   const base = `${pkiBaseUrl}/.well-known/pki`;
-  return { crl: `${base}/crl/${caId}.crl`, ocsp: `${base}/ocsp/${caId}`, caIssuers: `${base}/ca/${caId}.cer` };
+  return { crl: `${crlUrlBase(pkiBaseUrl)}${caId}.crl`, ocsp: `${base}/ocsp/${caId}`, caIssuers: `${base}/ca/${caId}.cer` };
 }
 
 /**
@@ -50,6 +52,8 @@ export function prepareLeaf(input: {
   readonly notBefore?: Date | undefined;
   readonly notAfter?: Date | undefined;
   readonly pkiBaseUrl: string;
+  /** Those of the CA. */
+  readonly crlShards: readonly CrlShard[];
 }): PreparedLeaf {
   const { authority, profile } = input;
   const notBefore = input.notBefore ?? wholeSeconds(input.now - 60_000);
@@ -71,7 +75,7 @@ export function prepareLeaf(input: {
     extendedKeyUsages: profile.extendedKeyUsages,
     mustStaple: profile.mustStaple,
     policies: profile.policies,
-    crlDistributionPoints: [urls.crl],
+    crlDistributionPoints: [shardFor(input.serial, input.crlShards, input.pkiBaseUrl)?.url ?? urls.crl],
     ocspUrls: [urls.ocsp],
     caIssuerUrls: [urls.caIssuers],
   });
@@ -115,6 +119,7 @@ export async function signIntent(intent: SigningIntent | PreparedLeaf, signer: S
     spkiSha256: hash('sha256', parsed.spki, 'buffer'),
     notBefore: parsed.notBefore,
     notAfter: parsed.notAfter,
+    crlShard: namedShard(parsed, intent.caId),
   };
 }
 

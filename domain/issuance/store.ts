@@ -43,6 +43,8 @@ export interface IssuedCertificate {
   readonly spkiSha256: Uint8Array;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  /** The shard of its CA's CRL that it names; undefined: it names the complete one, or another CA's. */
+  readonly crlShard: number | undefined;
 }
 
 export interface IssuanceStore {

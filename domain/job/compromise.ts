@@ -6,7 +6,7 @@ const budgetMs = 40_000;
 const signingSeconds = 15;
 
 /**
- * Revokes every leaf of a compromised CA, page by page, then publishes its CRL. Each page is a commit of its own and leaves what is left to
+ * Revokes every leaf of a compromised CA, page by page, then publishes its CRLs that are due. Each page is a commit of its own and leaves what is left to
  * be found by whoever goes on, so that a death costs the page it was at. What was being signed when the CA fell is waited for.
  */
 export function compromise(ports: {

@@ -125,6 +125,7 @@ function readVersion(
     certificate: {
       id,
       caId: undefined,
+      crlShard: undefined,
       serial: parsed.serial,
       certificate: leaf.raw,
       commonName: parsed.commonNames[0],

@@ -8,6 +8,7 @@ import { backoffSeconds } from '../job/backoff.ts';
 import { isTransient, reasonOf } from '../job/failure.ts';
 import type { ClaimedJob } from '../job/job.ts';
 import type { Outcome, Runner } from '../job/outcome.ts';
+import type { CrlShard } from '../revocation/crl-scope.ts';
 import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
 import type { GeneralName } from '../x509/general-name.ts';
 import { newSerial } from '../x509/serial.ts';
@@ -21,6 +22,7 @@ export interface IssueManagedPorts {
   readonly intents: IntentStore;
   readonly ask: (call: ConnectorCall) => Promise<ConnectorAnswer>;
   readonly authority: (caId: string) => Promise<SigningAuthority>;
+  readonly crlShards: (caId: string) => Promise<readonly CrlShard[]>;
   readonly random: (bytes: number) => Uint8Array;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -137,6 +139,7 @@ async function local(
   csr: CertificationRequest,
 ): Promise<NewVersion | undefined> {
   const authority = await ports.authority(managed.issuer.issuingCaId ?? managed.profile.caId);
+  const crlShards = await ports.crlShards(authority.id);
   const intent = await ports.store.reserve(
     job,
     prepareLeaf({
@@ -148,6 +151,7 @@ async function local(
       names: requestedNames(csr),
       now: ports.now(),
       pkiBaseUrl: ports.pkiBaseUrl,
+      crlShards,
     }),
   );
   if (intent === undefined) return undefined;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bitString, der, explicit, integer, integerFromHex, octetString, oid, sequence, Tag, time } from '../asn1/der.ts';
 import { writeExtension } from '../x509/extension.ts';
+import { writeGeneralName } from '../x509/general-name.ts';
 import { authorityKey, type IssuerInfo } from '../x509/leaf.ts';
 import { writeName } from '../x509/name.ts';
 import { Oid } from '../x509/oids.ts';
@@ -25,8 +26,8 @@ const thisUpdate = new Date(Date.UTC(2026, 10, 25));
 const nextUpdate = new Date(Date.UTC(2026, 10, 26));
 const entry = (serial: string, more: Partial<CrlEntry> = {}): CrlEntry => ({ serial, revokedAt: thisUpdate, reason: 1, ...more });
 const build = (entries: readonly CrlEntry[], more: object = {}): Uint8Array =>
-  buildTbsCrl(issuer, 'ecdsa-p256-sha256', { number: 7n, thisUpdate, nextUpdate, entries: crlEntries(entries), ...more });
-const rulesOf = (tbs: Uint8Array, of = issuer): string[] => lintTbsCrl(tbs, { issuer: of }).map(({ rule }) => rule);
+  buildTbsCrl(issuer, 'ecdsa-p256-sha256', { number: 7n, thisUpdate, nextUpdate, entries: crlEntries(entries), point: undefined, ...more });
+const rulesOf = (tbs: Uint8Array, of = issuer, point?: string): string[] => lintTbsCrl(tbs, { issuer: of, point }).map(({ rule }) => rule);
 
 /** The parts of a TBSCertList, any of which a case replaces. */
 function written(parts: {
@@ -85,6 +86,22 @@ test.each<[string, Uint8Array]>([
 
 test('given the CRL of another CA, rule crl_issuer_matches says so', () => {
   expect(rulesOf(build([]), { ...issuer, subject: writeName({ commonName: 'Other' }) })).toEqual(['crl_issuer_matches']);
+});
+
+test('given a shard’s CRL, it must name that shard, critically, and no other; a complete one names none', () => {
+  const [first, second] = ['http://pki.test/crl/ca/1.crl', 'http://pki.test/crl/ca/2.crl'];
+  const tbs = build([entry('1')], { point: first });
+  expect(rulesOf(tbs, issuer, first)).toEqual([]);
+  expect(crlHeader(sequence(tbs, algorithmIdentifier['ecdsa-p256-sha256'], bitString(Buffer.alloc(8)))).point).toBe(first);
+  expect([rulesOf(tbs, issuer, second), rulesOf(tbs), rulesOf(build([]), issuer, first)]).toEqual([
+    ['crl_scope'],
+    ['crl_scope'],
+    ['crl_scope'],
+  ]);
+  const extensions = [authorityKey(issuer.keyIdentifier), writeExtension(Oid.cRLNumber, false, integer(7))];
+  const name = explicit(0, explicit(0, writeGeneralName({ type: 'uri', value: first })));
+  const uncritical = written({ extensions: [...extensions, writeExtension(Oid.issuingDistributionPoint, false, sequence(name))] });
+  expect(rulesOf(uncritical, issuer, first)).toEqual(['crl_scope']);
 });
 
 test.each(['', '0F', 'G', 'FF', ' 1', '00', '01', 'f'.repeat(41)])('given the malformed serial %j, no CRL is built', (serial) => {

@@ -1,17 +1,20 @@
-import { contentEnd, contentStart, cursor, DerError, readDer, smallInteger, Tag, timeAt, type Element } from '../asn1/der.ts';
+import { children, contentEnd, contentStart, cursor, DerError, readDer, smallInteger, Tag, timeAt, type Element } from '../asn1/der.ts';
 import { readExtensions } from '../x509/extension.ts';
 import type { IssuerInfo } from '../x509/leaf.ts';
 import type { LintFinding } from '../x509/lint.ts';
 import { Oid } from '../x509/oids.ts';
 import { algorithmIdentifier } from '../x509/signer.ts';
-import { headerOf } from './crl.ts';
+import { headerOf, issuingDistributionPoint } from './crl.ts';
 import { octetSet } from './octet-set.ts';
 
 // Head 2, INTEGER 18, UTCTime 15, reason 14 or none.
 const usualEntryBytes = 40;
 
 /** Checks a TBSCertList before it is signed (RFC 5280 §5); a rule that many entries break is told once. */
-export function lintTbsCrl(tbs: Uint8Array, context: { readonly issuer: IssuerInfo }): readonly LintFinding[] {
+export function lintTbsCrl(
+  tbs: Uint8Array,
+  context: { readonly issuer: IssuerInfo; readonly point: string | undefined },
+): readonly LintFinding[] {
   const findings = new Map<string, string>();
   const check = (rule: string, holds: boolean, detail: string): void => {
     if (!holds) findings.set(rule, detail);
@@ -28,8 +31,15 @@ export function lintTbsCrl(tbs: Uint8Array, context: { readonly issuer: IssuerIn
     check('crl_issuer_matches', issuer?.raw.equals(context.issuer.subject) === true, "the issuer is not the CA's subject (§5.1.2.3)");
     check('crl_validity_order', thisUpdate < nextUpdate, 'nextUpdate is not after thisUpdate (§5.1.2.5)');
     const extensions = parts.find((part) => part.tag === 0xa0);
+    const listed = extensions === undefined ? [] : children(cursor(extensions).next(Tag.sequence));
     const ids = extensions === undefined ? [] : readExtensions(cursor(extensions).next(Tag.sequence)).map((extension) => extension.id);
     check('crl_aki_present', ids.includes(Oid.authorityKeyIdentifier), 'the authority key identifier is missing (§5.2.1)');
+    const point = listed[ids.indexOf(Oid.issuingDistributionPoint)];
+    check(
+      'crl_scope',
+      context.point === undefined ? point === undefined : point?.raw.equals(issuingDistributionPoint(context.point)) === true,
+      'the issuing distribution point is not that of the certificates which it lists (§5.2.5)',
+    );
     if (list?.tag === Tag.sequence) lintEntries(list, nextUpdate, check);
   } catch (error) {
     findings.set('crl_der', error instanceof DerError ? error.message : 'unreadable');

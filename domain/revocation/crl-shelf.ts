@@ -1,10 +1,17 @@
-/** A CA's newest CRL, which moves, and each one under its number, which never does. */
-export function crlKeys(caId: string, number: bigint): { readonly newest: string; readonly numbered: string } {
-  return { newest: newestCrlKey(caId), numbered: `crl/${caId}/${number}.crl` };
+import type { CrlScope } from './crl-scope.ts';
+
+/** The newest CRL of a scope, which moves, and each one under its number, which never does. */
+export function crlKeys(scope: CrlScope, number: bigint): { readonly newest: string; readonly numbered: string } {
+  return { newest: newestCrlKey(scope), numbered: `${folder(scope)}/${number}.crl` };
 }
 
-export function newestCrlKey(caId: string): string {
-  return `crl/${caId}.crl`;
+export function newestCrlKey(scope: CrlScope): string {
+  return `${folder(scope)}.crl`;
+}
+
+// The complete CRL's numbers lie beside the shards: a shard's name must be no number.
+function folder({ caId, shard }: CrlScope): string {
+  return shard === undefined ? `crl/${caId}` : `crl/${caId}/shard-${shard}`;
 }
 
 /** Where CRLs lie for everybody. */

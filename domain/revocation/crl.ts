@@ -1,8 +1,23 @@
-import { bitString, children, cursor, DerError, explicit, integer, sequence, Tag, time, timeOf, type Element } from '../asn1/der.ts';
+import {
+  bitString,
+  children,
+  cursor,
+  DerError,
+  explicit,
+  implicit,
+  integer,
+  sequence,
+  Tag,
+  time,
+  timeOf,
+  type Element,
+} from '../asn1/der.ts';
 import { CaError } from '../error.ts';
 import { readExtensions, writeExtension, extensionElement } from '../x509/extension.ts';
+import { writeGeneralName } from '../x509/general-name.ts';
 import { authorityKey, type IssuerInfo } from '../x509/leaf.ts';
 import { Oid } from '../x509/oids.ts';
+import { readPointName } from '../x509/path/distribution-point.ts';
 import { algorithmIdentifier, type SignatureAlgorithm, type Signer } from '../x509/signer.ts';
 import type { CrlEntries } from './crl-entries.ts';
 
@@ -11,12 +26,15 @@ export interface CrlTemplate {
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
   readonly entries: CrlEntries;
+  /** The URL of the shard that this is the CRL of, as its certificates name it; undefined: the CRL is complete. */
+  readonly point: string | undefined;
 }
 
 const version2 = integer(1);
+const trueOctet = Buffer.of(0xff);
 
 /**
- * TBSCertList of a full CRL, version 2 (RFC 5280 §5.1), DER.
+ * TBSCertList, version 2 (RFC 5280 §5.1), DER.
  */
 export function buildTbsCrl(issuer: IssuerInfo, algorithm: SignatureAlgorithm, template: CrlTemplate): Uint8Array {
   return sequence(
@@ -27,8 +45,21 @@ export function buildTbsCrl(issuer: IssuerInfo, algorithm: SignatureAlgorithm, t
     time(template.nextUpdate),
     // An empty list must be absent (§5.1.2.6).
     ...(template.entries.count === 0 ? [] : [sequence(...template.entries.parts)]),
-    explicit(0, sequence(authorityKey(issuer.keyIdentifier), writeExtension(Oid.cRLNumber, false, integer(template.number)))),
+    explicit(
+      0,
+      sequence(
+        authorityKey(issuer.keyIdentifier),
+        writeExtension(Oid.cRLNumber, false, integer(template.number)),
+        ...(template.point === undefined ? [] : [issuingDistributionPoint(template.point)]),
+      ),
+    ),
   );
+}
+
+/** What keeps one shard's CRL from being taken for another's, and for one that could name CAs (RFC 5280 §5.2.5). @internal for the lint of this folder */
+export function issuingDistributionPoint(url: string): Buffer {
+  const name = explicit(0, explicit(0, writeGeneralName({ type: 'uri', value: url })));
+  return writeExtension(Oid.issuingDistributionPoint, true, sequence(name, implicit(1, trueOctet)));
 }
 
 /** CertificateList, DER. */
@@ -41,6 +72,8 @@ export interface CrlHeader {
   readonly number: bigint;
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
+  /** The first URL of its issuing distribution point. */
+  readonly point: string | undefined;
 }
 
 /** Reads the head of a CRL of ours. @param crl CertificateList, DER @throws {CaError} `internal` */
@@ -60,14 +93,23 @@ export function headerOf(tbs: Element): CrlHeader & { readonly parts: readonly E
   const [, , , thisUpdate, nextUpdate] = parts;
   const extensions = parts.find((part) => part.tag === 0xa0);
   if (thisUpdate === undefined || nextUpdate === undefined || extensions === undefined) throw new DerError('a CRL without its usual parts');
-  const number = readExtensions(cursor(extensions).next(Tag.sequence)).find((extension) => extension.id === Oid.cRLNumber);
+  const all = readExtensions(cursor(extensions).next(Tag.sequence));
+  const number = all.find((extension) => extension.id === Oid.cRLNumber);
+  const point = all.find((extension) => extension.id === Oid.issuingDistributionPoint);
   if (number === undefined) throw new DerError('a CRL without a number');
   return {
     number: BigInt(`0x${extensionElement(number).content.toString('hex')}`),
     thisUpdate: timeOf(thisUpdate),
     nextUpdate: timeOf(nextUpdate),
+    point: point && urlOf(extensionElement(point)),
     parts,
   };
+}
+
+function urlOf(issuingPoint: Element): string | undefined {
+  const name = cursor(issuingPoint, Tag.sequence).maybe(0xa0);
+  const full = name && readPointName(name);
+  return full !== undefined && 'full' in full ? full.full[0]?.replace(/^uri:/, '') : undefined;
 }
 
 // A CRL of a million entries is not walked to read its date: the outermost element alone.

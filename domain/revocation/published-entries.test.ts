@@ -15,7 +15,7 @@ const second = (seconds: number): Date => new Date(seconds * 1000);
 async function listOf(entries: readonly CrlEntry[]): Promise<Uint8Array> {
   const terms = { serial: '1', commonName: 'CA', spki: signer.publicKeySpki, notBefore: second(0), notAfter: second(2e9) };
   const certificate = await signCertificate(signer, buildTbsRoot(signer.algorithm, terms));
-  const template = { number: 7n, thisUpdate: second(1e9), nextUpdate: second(1e9 + 3600), entries: crlEntries(entries) };
+  const template = { number: 7n, thisUpdate: second(1e9), nextUpdate: second(1e9 + 3600), point: undefined, entries: crlEntries(entries) };
   return signCrl(signer, buildTbsCrl(issuerInfo(certificate), signer.algorithm, template));
 }
 

@@ -1,4 +1,5 @@
 import type { CrlEntries, CrlEntry } from './crl-entries.ts';
+import type { CrlScope, CrlShard } from './crl-scope.ts';
 
 /** A certificate as revocation sees it. */
 export interface RevocableCertificate {
@@ -42,27 +43,33 @@ export interface CrlDraft {
   readonly number: bigint;
   readonly epoch: bigint;
   readonly entries: CrlEntries;
+  /** Of a shard. */
+  readonly url: string | undefined;
 }
 
 export interface CrlStore {
-  /** Reserves the next number; numbers never repeat, though some may never be published (RFC 5280 §5.2.3). */
-  draft(caId: string, now: Date): Promise<CrlDraft>;
-  published(caId: string, draft: CrlDraft, thisUpdate: Date, nextUpdate: Date): Promise<void>;
-  /** The last number that was reserved; 0: none. */
-  number(caId: string): Promise<bigint>;
+  /** Reserves the scope's next number; numbers never repeat, though some may never be published (RFC 5280 §5.2.3). @throws {CaError} `notFound` */
+  draft(scope: CrlScope, now: Date): Promise<CrlDraft>;
+  published(scope: CrlScope, draft: CrlDraft, thisUpdate: Date, nextUpdate: Date): Promise<void>;
+  /** The last numbers that were reserved for a CA's CRLs, by shard; none for what never was to be published. */
+  numbers(caId: string): Promise<ReadonlyMap<number | undefined, bigint>>;
+  /** Of one CA, by their numbers. */
+  shards(caId: string): Promise<readonly CrlShard[]>;
   /**
    * Keeps revocations that were published and are not known here, with what hangs on them: keys, managed certificates, CAs. By the rules of
    * `reason.ts`; what is known here for a better reason stays.
    *
    * @returns how many were not known
    */
-  takeBack(caId: string, entries: readonly CrlEntry[]): Promise<number>;
+  takeBack(scope: CrlScope, entries: readonly CrlEntry[]): Promise<number>;
+  /** Keeps a shard that was published and is not known here. */
+  adopt(caId: string, shard: CrlShard): Promise<void>;
   /** Lets the numbers go on above one, and makes the CRL due; what came back is audited in the same commit. */
-  raise(caId: string, number: bigint, facts: { readonly published: bigint; readonly taken: number }): Promise<void>;
+  raise(scope: CrlScope, number: bigint, facts: { readonly published: bigint; readonly taken: number }): Promise<void>;
   /** All CAs, by their ids. */
   authorities(): Promise<readonly string[]>;
-  /** CAs whose CRL lacks a revocation or is past half of its life. */
-  due(now: Date): Promise<readonly string[]>;
+  /** CRLs that lack a revocation or are past half of their life. */
+  due(now: Date): Promise<readonly CrlScope[]>;
   /** When the next published CRL is past half of its life, and the smallest share of life that any has left (0 to 1). */
   outlook(now: Date): Promise<{ readonly nextDue: Date | undefined; readonly validityLeft: number | undefined }>;
 }

@@ -4,6 +4,7 @@ import { refusing } from '../issuance/path-refusal.ts';
 import type { IssuerInfo } from '../x509/leaf.ts';
 import { assertSigned } from '../x509/path/signature.ts';
 import type { CrlEntry } from './crl-entries.ts';
+import { shardOfUrl, type CrlScope } from './crl-scope.ts';
 import { crlHeader } from './crl.ts';
 import { publishedEntries } from './published-entries.ts';
 import { newestCrlKey, type CrlShelf } from './crl-shelf.ts';
@@ -13,20 +14,49 @@ const page = 1000;
 /** More numbers than CRLs can have been signed beside the newest one that was found. */
 const gap = 1000n;
 
-/**
- * Whether more was published than the database knows of: it was restored from a backup. Numbers are reserved before they are published, so
- * the published one must be looked at first.
- */
-export async function isBehind(
-  ports: { readonly store: Pick<CrlStore, 'number'>; readonly shelf: Pick<CrlShelf, 'number'> },
-  caId: string,
-): Promise<boolean> {
-  const published = await ports.shelf.number(newestCrlKey(caId));
-  return published !== undefined && published > (await ports.store.number(caId));
+interface LookPorts {
+  readonly store: Pick<CrlStore, 'shards' | 'numbers'>;
+  readonly shelf: Pick<CrlShelf, 'number'>;
 }
 
 /**
- * Takes the revocations of a CA's newest published CRL back into a database that does not know them, and sets its numbers above all that was
+ * The CRLs of a CA of which more was published than the database knows of: it was restored from a backup. Shards come first, those among them
+ * that the database has never heard of, the complete CRL last.
+ */
+export async function scopesBehind(ports: LookPorts, caId: string): Promise<readonly CrlScope[]> {
+  const known = await ports.store.shards(caId);
+  const scopes: CrlScope[] = [...known.map(({ shard }) => ({ caId, shard })), { caId, shard: undefined }];
+  // A shard is first published after those before it.
+  for (let shard = (known.at(-1)?.shard ?? 0) + 1; ; shard++) {
+    const unknown = { caId, shard };
+    if ((await ports.shelf.number(newestCrlKey(unknown))) === undefined) break;
+    scopes.unshift(unknown);
+  }
+  return behindOf(ports, caId, scopes);
+}
+
+/** {@link scopesBehind} of one CRL. */
+export async function isBehind(
+  ports: Pick<LookPorts, 'shelf'> & { readonly store: Pick<CrlStore, 'numbers'> },
+  scope: CrlScope,
+): Promise<boolean> {
+  return (await behindOf(ports, scope.caId, [scope])).length > 0;
+}
+
+/** Numbers are reserved before they are published, so that what is published is looked at first. */
+async function behindOf(
+  { store, shelf }: Pick<LookPorts, 'shelf'> & { readonly store: Pick<CrlStore, 'numbers'> },
+  caId: string,
+  scopes: readonly CrlScope[],
+): Promise<readonly CrlScope[]> {
+  const published = await Promise.all(scopes.map((scope) => shelf.number(newestCrlKey(scope))));
+  if (published.every((number) => number === undefined)) return [];
+  const reserved = await store.numbers(caId);
+  return scopes.filter(({ shard }, index) => (published[index] ?? 0n) > (reserved.get(shard) ?? 0n));
+}
+
+/**
+ * Takes the revocations of a newest published CRL back into a database that does not know them, and sets its numbers above all that was
  * published. Once interrupted it goes on; what the database knows by itself it keeps.
  *
  * @param authority the CA, whose key must have signed the CRL
@@ -34,16 +64,23 @@ export async function isBehind(
  * @throws {CaError} `internal` when there is no CRL that could be believed
  */
 export async function takeBack(
-  ports: { readonly store: Pick<CrlStore, 'takeBack' | 'raise'>; readonly shelf: Pick<CrlShelf, 'get'> },
+  ports: { readonly store: Pick<CrlStore, 'takeBack' | 'raise' | 'adopt'>; readonly shelf: Pick<CrlShelf, 'get'> },
   authority: { readonly id: string; readonly issuer: IssuerInfo },
+  scope: CrlScope,
 ): Promise<number> {
-  const newest = await ports.shelf.get(newestCrlKey(authority.id));
+  const newest = await ports.shelf.get(newestCrlKey(scope));
   if (newest === undefined) throw new CaError('internal', 'the newest CRL is gone');
   assertOurs(newest.body, authority.issuer);
+  const { number, point } = crlHeader(newest.body);
+  const named = point === undefined ? undefined : shardOfUrl(point, scope.caId);
+  // Signed by the CA, and put in another's place.
+  if (named !== scope.shard || (point !== undefined && named === undefined))
+    throw new CaError('internal', "the published CRL is another's: nothing is taken from it");
+  if (point !== undefined && named !== undefined) await ports.store.adopt(scope.caId, { shard: named, url: point });
   let taken = 0;
   let batch: CrlEntry[] = [];
   const flush = async (): Promise<void> => {
-    if (batch.length > 0) taken += await ports.store.takeBack(authority.id, batch);
+    if (batch.length > 0) taken += await ports.store.takeBack(scope, batch);
     batch = [];
   };
   for (const entry of publishedEntries(newest.body)) {
@@ -51,8 +88,7 @@ export async function takeBack(
     if (batch.length === page) await flush();
   }
   await flush();
-  const { number } = crlHeader(newest.body);
-  await ports.store.raise(authority.id, number + gap, { published: number, taken });
+  await ports.store.raise(scope, number + gap, { published: number, taken });
   return taken;
 }
 

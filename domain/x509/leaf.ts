@@ -149,7 +149,7 @@ function extendedKeyUsages(usages: readonly ExtendedKeyUsage[]): Buffer {
 
 // Extensions that all certificates of a CA or a profile have in common.
 const parts = new Map<string, Buffer>();
-const maxParts = 256;
+const maxParts = 1024;
 
 function kept(key: string, write: () => Buffer): Buffer {
   let part = parts.get(key);

@@ -6,6 +6,7 @@ import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { accountStore } from '#adapters/postgres/accounts.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { crlShards } from '#adapters/postgres/crl-shards.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { failingNameStore } from '#adapters/postgres/failing-names.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
@@ -24,6 +25,7 @@ import { hinter } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { addressOf, connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
+import { recentCrlShards } from '../shared/recent-crl-shards.ts';
 import { sealSoon } from '../shared/seal-soon.ts';
 import { waker } from '../shared/wake.ts';
 import { alternateChains } from './alternate-chains.ts';
@@ -109,6 +111,7 @@ const ports: AcmePorts = {
   },
   limiter: limits.limiter,
   authority: authorities(issuance, sealed),
+  crlShards: recentCrlShards(crlShards(database), () => chance.now()),
   alternateChains: alternateChains(crossCertificateStore(database), chance),
   unseal: (bytes, context) => sealed.unseal(bytes, context),
   hint: (jobId) => hint({ jobId }),

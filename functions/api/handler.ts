@@ -15,6 +15,7 @@ import { apiKeys } from '#adapters/postgres/api-keys.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { authoritySuccession } from '#adapters/postgres/authority-succession.ts';
 import { authorityAdministration } from '#adapters/postgres/authority-administration.ts';
+import { authorityUpdate } from '#adapters/postgres/authority-update.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
@@ -177,7 +178,7 @@ const route = router(
     ...statisticsOperations({ store: statistics(database) }),
     ...crossCertificateOperations({ store: crossCertificateStore(database), chance }),
     ...intermediateOperations({
-      store: authorityAdministration(database),
+      store: { ...authorityAdministration(database, settings.PKI_BASE_URL), ...authorityUpdate(database, settings.PKI_BASE_URL) },
       compromises: compromiseStore(database),
       keys: signerKeyStore(database),
       envelope: sealed,
@@ -187,7 +188,7 @@ const route = router(
       pkiBaseUrl: settings.PKI_BASE_URL,
       wake,
       hint: (jobId) => hint({ jobId }),
-      succession: authoritySuccession(database),
+      succession: authoritySuccession(database, settings.PKI_BASE_URL),
       moved: async (ids) => {
         for (const id of ids) {
           const profile = await profiles.profile(id);

@@ -73,6 +73,7 @@ export async function createRoot(ports: HierarchyPorts, issuerId: string, body: 
       keyId: found.key.id,
       sealedKey,
       ...facts(certificate),
+      crlShards: body.crl_shards,
       metadata: body.metadata,
     },
     'root',
@@ -86,14 +87,14 @@ export async function createChild(ports: HierarchyPorts, issuerId: string, body:
   const parent = await ports.store.find(body.parent_ca_id ?? '');
   if (parent?.issuerId !== issuerId) throw new CaError('notFound', 'the issuer has no such CA to be the parent');
   if (parent.state !== 'active') throw new CaError('conflict', `the CA above is ${parent.state}`);
-  const { name, algorithm, metadata } = body;
-  const wanted = { name, subject: nameOf(body), algorithm, metadata, request: requestOf(body) };
+  const { name, algorithm, metadata, crl_shards: crlShards } = body;
+  const wanted = { name, subject: nameOf(body), algorithm, crlShards, metadata, request: requestOf(body) };
   const { authority, warnings } = await signBelow(ports, issuerId, parent.id, wanted);
   return { record: await ports.store.create(authority, 'child', actor), warnings };
 }
 
 /** A CA that is to be below another. */
-export interface WantedAuthority extends Pick<NewAuthority, 'name' | 'metadata'> {
+export interface WantedAuthority extends Pick<NewAuthority, 'name' | 'crlShards' | 'metadata'> {
   readonly subject: AuthorityName;
   readonly algorithm: CaKeyAlgorithm;
   readonly request: SubordinateRequest;
@@ -104,7 +105,7 @@ export async function signBelow(
   ports: HierarchyPorts,
   issuerId: string,
   parentId: string,
-  { name, subject, algorithm, metadata, request }: WantedAuthority,
+  { name, subject, algorithm, crlShards, metadata, request }: WantedAuthority,
 ): Promise<{ readonly authority: NewAuthority; readonly warnings: readonly string[] }> {
   const above = await ports.authority(parentId);
   const now = ports.chance.now();
@@ -139,6 +140,7 @@ export async function signBelow(
     keyId: undefined,
     sealedKey: sealed,
     ...facts(certificate),
+    crlShards,
     metadata,
   };
   return { authority, warnings: terms.warnings };
@@ -153,9 +155,9 @@ export async function requestExternal(ports: HierarchyPorts, issuerId: string, b
   const { signer, sealed } = await createSigner(ports.envelope, caKeyContext(id), body.algorithm);
   const csr = await makeCertificationRequest(writeAuthorityName(name), signer);
   const spkiSha256 = createHash('sha256').update(signer.publicKeySpki).digest();
-  const { algorithm, metadata } = body;
+  const { algorithm, metadata, crl_shards: crlShards } = body;
   const record = await ports.store.request(
-    { id, issuerId, name: body.name, subject: name, algorithm, csr, spkiSha256, sealedKey: sealed, metadata },
+    { id, issuerId, name: body.name, subject: name, algorithm, csr, spkiSha256, sealedKey: sealed, crlShards, metadata },
     actor,
   );
   return { record, warnings: [] };
@@ -204,6 +206,7 @@ export async function certifyExternal(
       keyId: undefined,
       sealedKey,
       ...facts(certificate),
+      crlShards: waiting.crlShards,
       metadata: waiting.metadata,
     },
     actor,

@@ -13,6 +13,7 @@ import {
   retireIntermediate,
   revokeIntermediate,
   setIssuingCa,
+  updateIntermediate,
   type IntermediateBody,
   type ListedIntermediate,
 } from '#contract/intermediates.ts';
@@ -68,6 +69,13 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
       return { data: query.view === 'tree' ? tree : all.map((body) => ({ ...body, depth: depths.get(body.id) ?? 0 })) };
     }),
     serve(getIntermediate, async ({ params }) => show(await known(params.ca_id))),
+    serve(updateIntermediate, async ({ params, body, caller, expected }) => {
+      const { id } = await certified(params.ca_id);
+      // New shards are published before anything can be on them.
+      if (body.crl_shards !== undefined) await ports.wake('crlGeneration');
+      const { name, metadata, crl_shards: crlShards } = body;
+      return show(await store.update(id, { name, metadata, crlShards }, expected, caller?.id ?? ''));
+    }),
     serve(listIntermediateChildren, async ({ params }) => {
       await known(params.ca_id);
       return { data: (await store.children(params.ca_id)).map(show) };
@@ -232,7 +240,9 @@ function show(record: AuthorityRecord): IntermediateBody {
     retire_note: record.retireNote ?? null,
     revoked_at: record.revokedAt?.toISOString() ?? null,
     revocation_reason: record.revocationReason ?? null,
+    crl_shards: record.crlShards,
     metadata: { ...record.metadata },
+    version: record.version,
     created_at: record.createdAt.toISOString(),
     updated_at: record.updatedAt.toISOString(),
   };

@@ -40,6 +40,7 @@ export async function rekeyAuthority(
     name: body.name,
     subject,
     algorithm: body.algorithm ?? caKeyAlgorithms.find((known) => known === old.algorithm) ?? 'ECDSA-P256',
+    crlShards: old.crlShards,
     metadata: old.metadata,
     request: {
       ...limitsOf(old, facts),

@@ -6,7 +6,9 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { lastSeen } from '#adapters/dynamodb/last-seen.ts';
 import { profileMirror } from '#adapters/dynamodb/profile-mirror.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
+import { makeShards } from '#adapters/postgres/crl-shards.ts';
 import { profileColumns, profileOf, type ProfileRow } from '#adapters/postgres/profiles.ts';
+import { crlUrlBase } from '#domain/revocation/crl-scope.ts';
 import { toPem } from '#domain/x509/pem.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
@@ -113,6 +115,8 @@ async function bringUp(client: pg.Client, requestType: 'Create' | 'Update', sett
   await grantRuntime(client, settings.RUNTIME_ROLE);
   if (requestType === 'Create')
     await seed(client, { envelope: envelope(settings.ENVELOPE_KEY_ARN), chance, pkiBaseUrl: settings.PKI_BASE_URL });
+  // Where CRLs have another address by now, new certificates name that one.
+  await client.query(makeShards.text, [crlUrlBase(settings.PKI_BASE_URL), null]);
   await tellOthers(client, settings, applied.head);
   const note = applied.ahead ? { note: 'schema ahead' } : {};
   return { status: 'SUCCESS', data: { applied: String(applied.applied), total: String(applied.total), head: applied.head, ...note } };

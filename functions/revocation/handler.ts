@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
+import { crlStore } from '#adapters/postgres/crls.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { responderStore } from '#adapters/postgres/responders.ts';
-import { crlStore, revocationStore } from '#adapters/postgres/revocations.ts';
+import { revocationStore } from '#adapters/postgres/revocations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { CaError, type ErrorCode } from '#domain/error.ts';
+import { scopeText, type CrlScope } from '#domain/revocation/crl-scope.ts';
 import { crlHeader } from '#domain/revocation/crl.ts';
 import { newestCrlKey } from '#domain/revocation/crl-shelf.ts';
 import { authorities } from '../shared/authorities.ts';
@@ -38,7 +40,7 @@ const issuance = issuanceStore(database);
 const authority = authorities(issuance, sealed);
 const shelf = crlShelf(artifacts(settings.ARTIFACT_BUCKET));
 const crls = crlStore(database);
-const publish = crlPublisher(crls, shelf, () => chance.now());
+const publish = crlPublisher({ store: crls, shelf, authority, now: () => chance.now() });
 const ocsp = ocspService({
   statuses: revocationStore(database),
   responses: ocspResponseStore(database),
@@ -49,6 +51,7 @@ const ocsp = ocspService({
 const limits = connectLimiter('revocation', process.env);
 
 const caPath = /^\/\.well-known\/pki\/(crl|ca|ocsp)\/([a-z0-9-]{1,63})(\.crl|\.cer)?(?:\/(.*))?$/s;
+const shardTail = /^([1-9][0-9]{0,5})\.crl$/;
 const statuses: Partial<Record<ErrorCode, number>> = {
   notFound: 404,
   methodNotAllowed: 405,
@@ -86,7 +89,9 @@ async function serve(request: HttpRequest): Promise<HttpResponse> {
     const refused = await refusedOcsp(request);
     return refused ?? ocsp(caId, tail, request);
   }
-  if (kind === 'crl' && suffix !== '.cer' && tail === undefined) return readOnly(request, () => crl(caId, request));
+  if (kind === 'crl' && suffix !== '.cer' && tail === undefined) return readOnly(request, () => crl({ caId, shard: undefined }, request));
+  const shard = kind === 'crl' && suffix === undefined ? shardTail.exec(tail ?? '')?.[1] : undefined;
+  if (shard !== undefined) return readOnly(request, () => crl({ caId, shard: Number(shard) }, request));
   if (kind === 'ca' && suffix === '.cer' && tail === undefined) return readOnly(request, () => caCertificate(caId, request));
   throw new CaError('notFound', 'no such resource');
 }
@@ -108,11 +113,11 @@ async function readOnly(request: HttpRequest, read: () => Promise<HttpResponse>)
   return read();
 }
 
-async function crl(caId: string, request: HttpRequest): Promise<HttpResponse> {
+async function crl(scope: CrlScope, request: HttpRequest): Promise<HttpResponse> {
   const now = chance.now();
-  let body = (await shelf.get(newestCrlKey(caId)))?.body;
-  // Only a CA that never published, or whose publisher has been asleep for a day, costs a query here.
-  if (body === undefined || crlHeader(body).nextUpdate.getTime() <= now) body = await freshCrl(caId);
+  let body = (await shelf.get(newestCrlKey(scope)))?.body;
+  // Only what was never published, or whose publisher has been asleep for a day, costs a query here.
+  if (body === undefined || crlHeader(body).nextUpdate.getTime() <= now) body = await freshCrl(scope);
   const { thisUpdate, nextUpdate } = crlHeader(body);
   const maxAge = Math.max(0, Math.min(60, Math.floor((nextUpdate.getTime() - now) / 1000)));
   return cacheable(request, body, 'application/pkix-crl', `public, max-age=${maxAge}, s-maxage=${maxAge}, must-revalidate`, {
@@ -121,12 +126,13 @@ async function crl(caId: string, request: HttpRequest): Promise<HttpResponse> {
   });
 }
 
-async function freshCrl(caId: string): Promise<Uint8Array> {
-  if ((await issuance.authority(caId)) === undefined) throw new CaError('notFound', 'no such certificate authority');
+async function freshCrl(scope: CrlScope): Promise<Uint8Array> {
+  if ((await issuance.authority(scope.caId)) === undefined) throw new CaError('notFound', 'no such certificate authority');
   try {
-    return await publish(await authority(caId));
+    return await publish(scope);
   } catch (cause) {
-    log.error('no valid CRL could be published', { caId, error: cause as Error });
+    if (cause instanceof CaError && cause.code === 'notFound') throw cause;
+    log.error('no valid CRL could be published', { crl: scopeText(scope), error: cause as Error });
     throw new CaError('unavailable', 'there is no valid CRL at the moment', { cause, retryAfter: 30 });
   }
 }

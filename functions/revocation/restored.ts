@@ -1,8 +1,9 @@
 import { CaError } from '#domain/error.ts';
 import type { SigningAuthority } from '#domain/issuance/issue.ts';
+import { scopeText } from '#domain/revocation/crl-scope.ts';
 import type { CrlShelf } from '#domain/revocation/crl-shelf.ts';
 import type { CrlStore } from '#domain/revocation/store.ts';
-import { isBehind, takeBack } from '#domain/revocation/take-back.ts';
+import { scopesBehind, takeBack } from '#domain/revocation/take-back.ts';
 import { log } from '../shared/log.ts';
 
 /** A restore beneath connections that live is noticed after so long; one that ends them, at once. */
@@ -36,10 +37,11 @@ export function unlessRestored(ports: {
     let opened: number;
     do {
       opened = ports.opened();
-      if (!(await isBehind(ports, caId))) continue;
-      log.error('the database is behind the published CRL: it was restored', { caId });
-      const taken = await takeBack(ports, await ports.authority(caId));
-      log.warn('revocations were taken back from the published CRL', { caId, taken });
+      for (const scope of await scopesBehind(ports, caId)) {
+        log.error('the database is behind the published CRL: it was restored', { crl: scopeText(scope) });
+        const taken = await takeBack(ports, await ports.authority(caId), scope);
+        log.warn('revocations were taken back from the published CRL', { crl: scopeText(scope), taken });
+      }
     } while (opened !== ports.opened());
     trusted.set(caId, { opened, until: ports.now() + trustMs });
   };

@@ -1,5 +1,6 @@
 import type { Artifacts } from '#adapters/s3/artifacts.ts';
 import type { SigningAuthority } from '#domain/issuance/issue.ts';
+import type { CrlScope } from '#domain/revocation/crl-scope.ts';
 import type { CrlShelf } from '#domain/revocation/crl-shelf.ts';
 import { crlHeader } from '#domain/revocation/crl.ts';
 import { publishCrl } from '#domain/revocation/publish.ts';
@@ -29,7 +30,13 @@ export function crlShelf(artifacts: Artifacts): CrlShelf {
   };
 }
 
-/** Publishes a CA's CRL into the artifact bucket. */
-export function crlPublisher(store: CrlStore, shelf: CrlShelf, now: () => number): (authority: SigningAuthority) => Promise<Uint8Array> {
-  return (authority) => publishCrl({ store, shelf }, authority, new Date(now()));
+/** Publishes CRLs into the artifact bucket. */
+export function crlPublisher(ports: {
+  readonly store: CrlStore;
+  readonly shelf: CrlShelf;
+  readonly authority: (caId: string) => Promise<SigningAuthority>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}): (scope: CrlScope) => Promise<Uint8Array> {
+  return async (scope) => publishCrl(ports, await ports.authority(scope.caId), scope, new Date(ports.now()));
 }

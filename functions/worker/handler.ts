@@ -16,7 +16,8 @@ import { jobStore } from '#adapters/postgres/jobs.ts';
 import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
-import { crlStore } from '#adapters/postgres/revocations.ts';
+import { crlShards } from '#adapters/postgres/crl-shards.ts';
+import { crlStore } from '#adapters/postgres/crls.ts';
 import { upstreamRevocations } from '#adapters/postgres/upstream-revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
@@ -31,6 +32,7 @@ import { attempt } from '#domain/job/run.ts';
 import { validation } from '#domain/job/validation.ts';
 import { issueManaged } from '#domain/lifecycle/issue-managed.ts';
 import { sendNotification } from '#domain/notification/send.ts';
+import { scopeText, type CrlScope } from '#domain/revocation/crl-scope.ts';
 import type { LoopName } from '#domain/schedule/loops.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
@@ -39,6 +41,7 @@ import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 import { count } from '../shared/metrics.ts';
 import { newId } from '../shared/new-id.ts';
+import { recentCrlShards } from '../shared/recent-crl-shards.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 import { waker } from '../shared/wake.ts';
 import { deliverer } from './deliver.ts';
@@ -65,7 +68,8 @@ const notifications = notificationStore(database);
 const issuance = issuanceStore(database);
 const authority = authorities(issuance, envelope(settings.ENVELOPE_KEY_ARN));
 const crls = crlStore(database);
-const publish = crlPublisher(crls, crlShelf(artifacts(settings.ARTIFACT_BUCKET)), () => chance.now());
+const publish = crlPublisher({ store: crls, shelf: crlShelf(artifacts(settings.ARTIFACT_BUCKET)), authority, now: () => chance.now() });
+const due = async (): Promise<readonly CrlScope[]> => crls.due(new Date(chance.now()));
 const queue = jobQueue(settings.JOB_QUEUE_URL);
 const dynamodb = dynamodbClient(3000);
 const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
@@ -82,6 +86,7 @@ const managed = issueManaged({
   intents: intentStore(database),
   ask,
   authority,
+  crlShards: recentCrlShards(crlShards(database), () => chance.now()),
   random: (bytes) => chance.random(bytes),
   now: () => chance.now(),
   newId,
@@ -101,8 +106,8 @@ const runners: Readonly<Record<JobType, Runner>> = {
   finalize: finalize({ jobs, issuance, authority, newId: () => newId('cert') }),
   crl: crl({
     jobs,
-    publish: async (caId) => publish(await authority(caId)),
-    isDue: async (caId) => (await crls.due(new Date(chance.now()))).includes(caId),
+    publish,
+    isDue: async (scope) => (await due()).some((other) => scopeText(other) === scopeText(scope)),
   }),
   issuance: managed,
   renewal: managed,
@@ -112,7 +117,9 @@ const runners: Readonly<Record<JobType, Runner>> = {
   compromise: compromise({
     jobs,
     work: compromiseStore(database),
-    publish: async (caId) => publish(await authority(caId)),
+    publish: async (caId) => {
+      for (const scope of await due()) if (scope.caId === caId) await publish(scope);
+    },
     now: () => chance.now(),
   }),
 };

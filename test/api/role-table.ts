@@ -64,6 +64,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'POST /api/v1/issuers': 'aomc',
   'PUT /api/v1/issuers/{id}/enabled': 'aomc aomc',
   'GET /api/v1/intermediates/{ca_id}': 'aovmc',
+  'PATCH /api/v1/intermediates/{ca_id}': 'a',
   'GET /api/v1/intermediates/{ca_id}/chain': 'aovmc',
   'GET /api/v1/intermediates/{ca_id}/children': 'aovmc',
   'GET /api/v1/intermediates/{ca_id}/csr': 'a',

@@ -95,6 +95,7 @@ async function leaf(): Promise<object> {
         names: csr.subjectAltNames,
         now: Date.now(),
         pkiBaseUrl,
+        crlShards: [],
       });
       return signIntent(intent, authority.signer, 'cert');
     },
@@ -143,8 +144,9 @@ async function crl(): Promise<object> {
   const before = process.cpuUsage();
   const thisUpdate = new Date(now);
   const entries = crlEntries(rows());
-  const tbs = buildTbsCrl(issuer, signer.algorithm, { number: 1n, thisUpdate, nextUpdate: new Date(now + 86_400_000), entries });
-  const [finding] = lintTbsCrl(tbs, { issuer });
+  const point = undefined;
+  const tbs = buildTbsCrl(issuer, signer.algorithm, { number: 1n, thisUpdate, nextUpdate: new Date(now + 86_400_000), entries, point });
+  const [finding] = lintTbsCrl(tbs, { issuer, point });
   if (finding !== undefined) throw new Error(finding.rule);
   const { length } = await signCrl(signer, tbs);
   const { user, system } = process.cpuUsage(before);
@@ -185,6 +187,7 @@ async function store(socketFolder: string): Promise<object> {
           names: csr.subjectAltNames,
           now: Date.now(),
           pkiBaseUrl,
+          crlShards: [],
         });
         const limits = { profileVersion: version, leaseSeconds: 30 };
         if (!(await issuance.beginFinalize(who, intent.idempotencyKey, csr.der, intent, limits))) throw new Error('not begun');

@@ -196,8 +196,9 @@ test('given any list of revoked certificates, the TBSCertList is what the librar
       dates,
       dates,
       fc.array(entry, { maxLength: 40 }),
-      (signature, number, thisUpdate, nextUpdate, revoked) => {
-        const ours = buildTbsCrl(issuer, signature, { number, thisUpdate, nextUpdate, entries: crlEntries(revoked) });
+      fc.option(url, { nil: undefined }),
+      (signature, number, thisUpdate, nextUpdate, revoked, point) => {
+        const ours = buildTbsCrl(issuer, signature, { number, thisUpdate, nextUpdate, entries: crlEntries(revoked), point });
         const list = new pkijs.CertificateRevocationList({
           version: 1,
           signature: algorithmOf(signature),
@@ -214,6 +215,15 @@ test('given any list of revoked certificates, the TBSCertList is what the librar
                 }).toSchema(),
               ),
               extension(Oid.cRLNumber, false, integerOf(number.toString(16))),
+              ...(point === undefined
+                ? []
+                : [
+                    extension(
+                      Oid.issuingDistributionPoint,
+                      true,
+                      new pkijs.IssuingDistributionPoint({ distributionPoint: [uri(point)], onlyContainsUserCerts: true }).toSchema(),
+                    ),
+                  ]),
             ],
           }),
         });

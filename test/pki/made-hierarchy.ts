@@ -93,6 +93,7 @@ export async function makeLeaf(
     names,
     now,
     pkiBaseUrl,
+    crlShards: [],
   });
   return Buffer.from((await signIntent(intent, authority.signer, 'cert')).certificate);
 }

@@ -5,8 +5,8 @@ import { certificatesOfPem, toPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
-import { api, until, type Platform } from '../platform.ts';
-import type { Judged } from './status.ts';
+import { api, until, type Answer, type Platform } from '../platform.ts';
+import { listOf, pointOf, type Judged } from './status.ts';
 
 /** A CA of the platform. */
 export interface Authority {
@@ -59,6 +59,19 @@ export async function makeChild(platform: Platform, parent: Authority): Promise<
   const name = `status-ca-${++made}`;
   const body = { name, parent_ca_id: parent.id, subject: { common_name: name } };
   return authority(await call(platform, 'POST', intermediates, body));
+}
+
+/** Has a CA's CRL cut into shards. */
+export function cutCrl(platform: Platform, ca: Authority, shards: number): Promise<Answer> {
+  return api(platform, 'PATCH', `/api/v1/intermediates/${ca.id}`, { crl_shards: shards }, { 'if-match': '*' });
+}
+
+/** {@link issueBelow} once whoever signs has heard that the CA's CRL is cut. */
+export async function issueInShards(platform: Platform, ca: Authority, count: number): Promise<readonly IssuedLeaf[]> {
+  const isCut = async (): Promise<true | undefined> =>
+    (await issueBelow(platform, ca, 1)).every((leaf) => listOf(pointOf(leaf)) !== ca.id) || undefined;
+  await until('signers know of the shards', isCut, 60);
+  return issueBelow(platform, ca, count);
 }
 
 /** Has certificates signed by a CA, which the issuer chooses for as long as that takes. */

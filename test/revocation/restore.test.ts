@@ -2,10 +2,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { crlHeader } from '#domain/revocation/crl.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { api, request, startPlatform, until, type Platform } from '../platform.ts';
-import { issueBelow, makeChild, makeRoot, type Authority, type IssuedLeaf } from './hierarchy.ts';
-import { ocspStatus, publishedList, serialOf } from './status.ts';
+import { cutCrl, issueBelow, issueInShards, makeChild, makeRoot, type IssuedLeaf } from './hierarchy.ts';
+import { listOf, ocspStatus, pointOf, publishedList, serialOf } from './status.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -37,32 +38,46 @@ const revoke = async ({ id }: IssuedLeaf, reason: string): Promise<void> => {
   const answer = await api(platform, 'POST', `/api/v1/certificates/${id}/revoke`, { reason });
   if (answer.status !== 200) throw new Error(answer.text);
 };
-const listed = (ca: Authority, leaf: Pick<IssuedLeaf, 'leaf'>, reason: number): Promise<bigint> =>
+const listed = (list: string, leaf: Pick<IssuedLeaf, 'leaf'>, reason: number): Promise<bigint> =>
   until('it is listed', async () => {
-    const { entries, number } = await publishedList(platform, ca.id);
+    const { entries, number } = await publishedList(platform, list);
     return entries.get(serialOf(leaf)) === reason ? number : undefined;
   });
 
 test('an old backup that is restored un-revokes nothing: not at OCSP, not on the CRL, whose numbers go on, and not in the inventory', async () => {
   const root = await makeRoot(platform);
   const [issuing, fallen] = [await makeChild(platform, root), await makeChild(platform, root)];
+  const [cut, cutLater] = [await makeChild(platform, root), await makeChild(platform, root)];
+  await cutCrl(platform, cut, 2);
+  const [sharded] = await issueInShards(platform, cut, 1);
+  if (sharded === undefined) throw new Error('no leaf');
   const [before, after, held, good] = await issueBelow(platform, issuing, 4);
   if (before === undefined || after === undefined || held === undefined || good === undefined) throw new Error('no leaves');
   await revoke(before, 'superseded');
-  await listed(issuing, before, reasonCode.superseded);
+  await listed(issuing.id, before, reasonCode.superseded);
   expect([after, held, good].map((leaf) => ocspStatus(platform, leaf))).toEqual(['good', 'good', 'good']);
   await backUp();
   const [late] = await issueBelow(platform, issuing, 1);
   if (late === undefined) throw new Error('no leaf');
+  await cutCrl(platform, cutLater, 2);
+  const [inNewShard] = await issueInShards(platform, cutLater, 1);
+  if (inNewShard === undefined) throw new Error('no leaf');
+  await revoke(sharded, 'keyCompromise');
+  await revoke(inNewShard, 'superseded');
+  await publishedList(platform, `${cutLater.id}/2`);
+  const lastOfShards = await Promise.all([
+    listed(listOf(pointOf(sharded)), sharded, 1),
+    listed(listOf(pointOf(inNewShard)), inNewShard, 4),
+  ]);
   await revoke(after, 'keyCompromise');
   await revoke(late, 'superseded');
   await revoke(held, 'certificateHold');
   await api(platform, 'POST', `/api/v1/intermediates/${fallen.id}/revoke`, { reason: 'caCompromise' });
   const fallenLeaf = { leaf: fallen.certificate, issuer: root.certificate, ca: root.id };
-  await listed(issuing, after, reasonCode.keyCompromise);
-  await listed(issuing, late, reasonCode.superseded);
-  const last = await listed(issuing, held, reasonCode.certificateHold);
-  await listed(root, { leaf: fallen.certificate }, reasonCode.caCompromise);
+  await listed(issuing.id, after, reasonCode.keyCompromise);
+  await listed(issuing.id, late, reasonCode.superseded);
+  const last = await listed(issuing.id, held, reasonCode.certificateHold);
+  await listed(root.id, { leaf: fallen.certificate }, reasonCode.caCompromise);
 
   await restore();
   const seen = new Set<string>();
@@ -81,8 +96,23 @@ test('an old backup that is restored un-revokes nothing: not at OCSP, not on the
     'good',
     'revoked:caCompromise',
   ]);
+  expect([sharded, inNewShard].map((leaf) => ocspStatus(platform, leaf))).toEqual(['revoked:keyCompromise', 'revoked:superseded']);
+  await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run');
+  for (const [index, leaf] of [sharded, inNewShard].entries()) {
+    const list = listOf(pointOf(leaf));
+    await until('the shard’s numbers go on above', async () => (await publishedList(platform, list)).number > (lastOfShards[index] ?? 0n) + 999n || undefined, 60); // prettier-ignore
+    const [shard, complete] = [await publishedList(platform, list), await publishedList(platform, leaf.ca)];
+    expect([shard, complete].map(({ entries }) => entries.get(serialOf(leaf)))).toEqual(
+      [
+        [1, 1],
+        [4, 4],
+      ][index],
+    );
+    expect(crlHeader(shard.der).point).toBe(pointOf(leaf));
+  }
+  expect((await api(platform, 'GET', `/api/v1/intermediates/${cutLater.id}`)).json()['crl_shards']).toBe(2);
   await revoke(good, 'cessationOfOperation');
-  const next = await listed(issuing, good, reasonCode.cessationOfOperation);
+  const next = await listed(issuing.id, good, reasonCode.cessationOfOperation);
   expect(next > last + 999n).toBe(true);
   const { entries } = await publishedList(platform, issuing.id);
   expect([before, after, late, held].map((leaf) => entries.get(serialOf(leaf)))).toEqual([4, 1, 4, 6]);

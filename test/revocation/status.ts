@@ -3,7 +3,11 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseCertificate } from '#domain/x509/certificate.ts';
+import { urlsOf } from '#domain/x509/lint-rules/facts.ts';
+import { Oid } from '#domain/x509/oids.ts';
 import { readPathCrl } from '#domain/x509/path/crl.ts';
+import { fromPem } from '#domain/x509/pem.ts';
 import { request, type Platform } from '../platform.ts';
 
 /** A certificate and who signed it, PEM. */
@@ -39,6 +43,16 @@ export function ocspStatus(platform: Platform, { leaf, issuer, ca }: Judged): st
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Where a certificate says that its CRL is. */
+export function pointOf({ leaf }: Pick<Judged, 'leaf'>): string {
+  return urlsOf(parseCertificate(fromPem('CERTIFICATE', leaf)), Oid.cRLDistributionPoints)[0] ?? '';
+}
+
+/** The part of a CRL's URL that tells one from another: a CA's id, or that and a shard. */
+export function listOf(url: string): string {
+  return /\/crl\/(.+)\.crl$/.exec(url)?.[1] ?? '';
 }
 
 /** The entries of a published CRL, serial to reason code, and its number. @param list path below `/.well-known/pki/crl/` */
