@@ -111,7 +111,8 @@ beforeAll(async () => {
   const mixed = { id: 'mixed', name: 'Mixed', must_staple: true, extended_key_usages: ['serverAuth', 'clientAuth', 'emailProtection'] };
   authorities.set('root-1', await certificateOf('root-1'));
   authorities.set('issuing-1', await certificateOf('issuing-1'));
-  for (const algorithm of ['ECDSA-P384', 'ECDSA-P521', 'RSA-2048', 'RSA-3072', 'RSA-4096']) await authority(algorithm, { algorithm });
+  for (const algorithm of ['ECDSA-P384', 'ECDSA-P521', 'RSA-2048', 'RSA-3072', 'RSA-4096'])
+    await authority(algorithm, { algorithm, crl_shards: algorithm === 'RSA-2048' ? 2 : 1 });
   const boundary = await authority('boundary', {
     path_len_constraint: 1,
     name_constraints: [{ permitted: ['dns:example.com', 'ip:10.0.0.0/8', 'email:.example.com'], excluded: ['dns:secret.example.com'] }],
@@ -123,6 +124,7 @@ beforeAll(async () => {
     path_len_constraint: 0,
     policies: [Oid.domainValidated],
     extended_key_usages: [Oid.serverAuth],
+    crl_shards: 4,
   });
   for (const profile of [{ ...web, ca_id: publicCa }, mixed])
     expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
@@ -238,9 +240,9 @@ describe.skipIf(!pkilint)('pkilint finds no error, and no warning that is not ex
     expect(await faultsOf(pairs)).toEqual([]);
   });
 
-  test('in the CRLs of CAs of every kind of key, with entries and without, and in the root’s with a CA on it', async () => {
+  test('in the CRLs of CAs of every kind of key, whole and in shards, with entries and without, and in the root’s with a CA on it', async () => {
     const crls = await Promise.all(
-      oneOfEach().map(async (leaf) => {
+      [...oneOfEach(), revoked()].map(async (leaf) => {
         const [url = ''] = urlsOf(parseCertificate(leafOf(leaf)), Oid.cRLDistributionPoints);
         return [`CRL for ${leaf.what}`, 'lint_crl', ['-t', 'CRL', '-p', leaf.profile === 'web' ? 'BR' : 'PKIX'], await crlOf(url)] as const;
       }),
