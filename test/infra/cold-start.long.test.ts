@@ -14,11 +14,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What `node -e 0` takes where nobody else works: see docs/operator/performance-baselines.md. */
 const quietEmptyMs = 31;
-/**
- * Twice the goal of 100 ms; the control plane makes a schema of every route before its first answer, and the worker, whom nobody waits for,
- * has every client.
- */
-const budgetsMs: Readonly<Record<string, number>> = { api: 300, worker: 250, default: 200 };
+/** Twice the goal of 100 ms; the control plane makes a schema of every route before its first answer. */
+const budgetsMs: Readonly<Record<string, number>> = { api: 300, default: 200 };
 
 test.each(functionSpecs.map((spec) => spec.name))('%s starts within its budget beyond an empty node', (name) => {
   // Away from this repository, whose package.json would make a module of it.
