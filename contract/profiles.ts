@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { challengeTypes } from '#domain/issuance/profile.ts';
+import { challengeTypes, usualChallengeTypes } from '#domain/issuance/profile.ts';
 import { requirements } from '#domain/x509/lint-rules/rule.ts';
 import { isNetwork } from '#domain/x509/ip-address.ts';
 import { list } from './list.ts';
@@ -77,7 +77,7 @@ const defaults = {
   allowed_names: profileFields.allowed_names.default(null),
   allow_wildcards: profileFields.allow_wildcards.default(true),
   allow_single_label: profileFields.allow_single_label.default(false),
-  allowed_challenges: profileFields.allowed_challenges.default([...challengeTypes]),
+  allowed_challenges: profileFields.allowed_challenges.default([...usualChallengeTypes]),
   allowed_cidrs: profileFields.allowed_cidrs.default([]),
   key_rules: profileFields.key_rules.default([
     { algorithm: 'ECDSA', min_size: 256 },

@@ -52,10 +52,16 @@ const setContact = {
 const changeKey = {
   name: 'acme-account-key',
   text: `WITH a AS (UPDATE acme_accounts SET jwk = $4, jwk_thumbprint = $5, updated_at = now() WHERE ${guard} RETURNING ${columns}),
+         k AS (INSERT INTO acme_account_keys (account_id, jwk_thumbprint) SELECT id, $3 FROM a
+               ON CONFLICT (account_id, jwk_thumbprint) DO UPDATE SET replaced_at = now()),
          l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
                SELECT 'acme:' || id, 'ACME', 'acme_account_key_rolled', 'acme_account', id,
                       jsonb_build_object('from', $3::text, 'to', jwk_thumbprint), 'auth' FROM a)
          SELECT ${columns} FROM a`,
+};
+const earlierKeys = {
+  name: 'acme-account-earlier-keys',
+  text: `SELECT jwk_thumbprint AS thumbprint FROM acme_account_keys WHERE account_id = $1 ORDER BY replaced_at DESC LIMIT 999`,
 };
 const deactivate = {
   name: 'acme-account-deactivate',
@@ -138,6 +144,9 @@ export function accountStore(database: Database): AccountStore {
         if (holder === undefined) throw error;
         return { takenBy: holder.id };
       }
+    },
+    async earlierKeys(id) {
+      return (await database.query<{ thumbprint: string }>(earlierKeys, [id])).map(({ thumbprint }) => thumbprint);
     },
     deactivateAccount: (who) => changed(deactivate, who),
   };

@@ -108,7 +108,7 @@ const list = {
 };
 const authorizationFields = `z.id, z.order_id, z.identifier_type, z.identifier_value, z.wildcard, z.status, z.expires_at, z.reused_from,
   (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'type', c.type, 'token', c.token, 'status', c.status,
-     'validated_at', c.validated_at, 'error', c.error) ORDER BY c.type = 'dns-01', c.type) FROM acme_challenges c WHERE c.authorization_id = z.id) AS challenges`;
+     'validated_at', c.validated_at, 'error', c.error) ORDER BY c.type LIKE 'dns-%', c.type) FROM acme_challenges c WHERE c.authorization_id = z.id) AS challenges`;
 const readAuthorization = {
   name: 'acme-authorization',
   text: `WITH ${principal}

@@ -7,7 +7,7 @@ const lockOrder = { name: 'validation-lock', text: `SELECT id, status FROM acme_
 const challengeValid = {
   name: 'validation-valid',
   text: `WITH c AS (UPDATE acme_challenges SET status = 'valid', validated_at = now() WHERE id = $1 AND status = 'processing' RETURNING authorization_id),
-    z AS (UPDATE acme_authorizations SET status = 'valid' FROM c WHERE acme_authorizations.id = c.authorization_id AND status = 'pending'
+    z AS (UPDATE acme_authorizations SET status = 'valid', expires_at = least(expires_at, to_timestamp($2::bigint)) FROM c WHERE acme_authorizations.id = c.authorization_id AND status = 'pending'
           RETURNING id, account_id, identifier_type, identifier_value),
     -- what works again was put right, also when it was paused meanwhile
     f AS (DELETE FROM acme_failing_names n USING z
@@ -19,7 +19,8 @@ const challengeValid = {
 // Runs after the authorization's update, under the order's lock: the last of several to finish sees all the others.
 const orderReady = {
   name: 'validation-order-ready',
-  text: `UPDATE acme_orders SET status = 'ready', updated_at = now()
+  text: `UPDATE acme_orders SET status = 'ready', updated_at = now(),
+           expires_at = least(expires_at, (SELECT min(expires_at) FROM acme_authorizations WHERE order_id = $1))
          WHERE id = $1 AND status = 'pending' AND NOT EXISTS (SELECT FROM acme_authorizations WHERE order_id = $1 AND status <> 'valid')`,
 };
 const challengeInvalid = {
@@ -61,9 +62,9 @@ export function validationStore(database: Database): ValidationStore {
       return true;
     });
   return {
-    succeed: (job) =>
+    succeed: (job, until) =>
       conclude(job, async (session) => {
-        await session.query(challengeValid, [job.subjectId]);
+        await session.query(challengeValid, [job.subjectId, until ?? null]);
         await session.query(orderReady, [job.payload['orderId']]);
       }),
     fail: (job, error) => {

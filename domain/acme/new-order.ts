@@ -145,7 +145,7 @@ function draftAuthorization(
   identifier: Identifier,
   frame: { readonly id: string; readonly orderId: string; readonly now: number; readonly expires: Date },
 ): Authorization {
-  const offered = offeredChallenges(identifier, profile.allowedChallenges);
+  const offered = offeredChallenges(identifier, profile);
   const trusted = profile.authMode === 'trust_authenticated';
   if (offered.length === 0 && !trusted)
     throw new CaError('rejectedIdentifier', 'the profile allows no challenge that could prove this identifier');

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../json/strict.ts';
-import type { AuthMode, ChallengeType } from '../issuance/profile.ts';
+import type { AuthMode, ChallengeType, Profile } from '../issuance/profile.ts';
 import { authorizationIdentifier, type Identifier } from './identifier.ts';
+import { issuerDomainNames } from './issuer-domain-names.ts';
 import { errorUrn, type ProblemDocument } from './problem-document.ts';
 import type { AcmeUrls } from './urls.ts';
 
@@ -69,11 +70,17 @@ export function challengeId(authorization: string, type: ChallengeType): string 
 
 /**
  * What an identifier may prove itself with: for a wildcard only the zone's owner can answer for all its names (RFC 8555 §7.1.3), and for an
- * address DNS cannot answer at all (RFC 8738 §3).
+ * address DNS cannot answer at all (RFC 8738 §3). A record that stands for long must name the CA.
  */
-export function offeredChallenges(identifier: Identifier, allowed: readonly ChallengeType[]): readonly ChallengeType[] {
+export function offeredChallenges(
+  identifier: Identifier,
+  profile: Pick<Profile, 'allowedChallenges' | 'caaIdentities'>,
+): readonly ChallengeType[] {
   const { wildcard } = authorizationIdentifier(identifier);
-  return allowed.filter((type) => (type === 'dns-01' ? identifier.type === 'dns' : !wildcard));
+  return profile.allowedChallenges.filter((type) => {
+    if (type === 'dns-persist-01' && issuerDomainNames(profile).length === 0) return false;
+    return type.startsWith('dns-') ? identifier.type === 'dns' : !wildcard;
+  });
 }
 
 /** Expiry counts when it is read, so that no answer depends on a sweep. */
@@ -103,23 +110,25 @@ export function orderObject(order: Order, urls: AcmeUrls): JsonObject {
   };
 }
 
-export function authorizationObject(authorization: Authorization, urls: AcmeUrls): JsonObject {
+/** @param issuers by whose names records of dns-persist-01 may know the CA */
+export function authorizationObject(authorization: Authorization, urls: AcmeUrls, issuers: readonly string[]): JsonObject {
   return {
     identifier: authorization.identifier,
     status: authorization.status,
     expires: rfc3339(authorization.expires),
     ...(authorization.wildcard && { wildcard: true }),
-    challenges: authorization.challenges.map((challenge) => challengeObject(challenge, urls)),
+    challenges: authorization.challenges.map((challenge) => challengeObject(challenge, urls, issuers)),
   };
 }
 
 // acme.sh reads challenges with regular expressions: flat up to token and url, error last.
-export function challengeObject(challenge: Challenge, urls: AcmeUrls): JsonObject {
+export function challengeObject(challenge: Challenge, urls: AcmeUrls, issuers: readonly string[]): JsonObject {
   return {
     type: challenge.type,
     url: urls.challenge(challenge.id),
     status: challenge.status,
-    token: challenge.token,
+    // Clients of the first drafts look for the other spelling.
+    ...(challenge.type === 'dns-persist-01' ? { issuerDomainNames: issuers, 'issuer-domain-names': issuers } : { token: challenge.token }),
     ...(challenge.validated && { validated: rfc3339(challenge.validated) }),
     ...(challenge.error && { error: challenge.error }),
   };

@@ -4,6 +4,9 @@ import type { AccountRequest } from './authenticate.ts';
 import { readPayload } from './jws.ts';
 import { currentAuthorization, type Authorization, type Challenge } from './order.ts';
 import type { AcmePorts } from './ports.ts';
+import type { Profile } from '../issuance/profile.ts';
+import type { PersistentQuestion } from '../probe/persistent-record.ts';
+import { issuerDomainNames } from './issuer-domain-names.ts';
 
 /**
  * Answers a POST to a challenge: an empty payload reads it, an object starts the validation (RFC 8555 §7.5.1). A challenge that
@@ -33,6 +36,8 @@ export async function respondToChallenge(
     identifier: authorization.identifier,
     allowedCidrs: profile.allowedCidrs,
     failures: ports.settings.failures,
+    ...(challenge.type === 'dns-account-01' && { accountUri: request.urls.account(request.account.id) }),
+    ...(challenge.type === 'dns-persist-01' && { persistent: await persistent(ports, request, profile, authorization) }),
     ...(profile.caaIdentities.length > 0 && {
       caa: {
         identities: profile.caaIdentities,
@@ -45,6 +50,21 @@ export async function respondToChallenge(
   if (!begun) return read(ports, request, challengeId);
   await ports.hint(jobId);
   return { authorization, challenge: { ...challenge, status: 'processing' } };
+}
+
+async function persistent(
+  ports: AcmePorts,
+  request: AccountRequest,
+  profile: Profile,
+  { wildcard }: Authorization,
+): Promise<Omit<PersistentQuestion, 'name'>> {
+  return {
+    issuers: issuerDomainNames(profile),
+    wildcard,
+    accountUri: request.urls.account(request.account.id),
+    accountHashPrefix: request.urls.accountHashPrefix,
+    thumbprints: [request.who.thumbprint, ...(await ports.accounts.earlierKeys(request.account.id))],
+  };
 }
 
 async function read(

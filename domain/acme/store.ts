@@ -49,6 +49,8 @@ export interface AccountStore {
   updateContact(who: Principal, contact: readonly string[]): Promise<Account>;
   /** Swaps the key and leaves an audit row in one commit; `takenBy`: the account that has the new key. */
   changeKey(who: Principal, jwk: PublicJwk, thumbprint: string): Promise<{ readonly account: Account } | { readonly takenBy: string }>;
+  /** Thumbprints of the keys that the account had before, the last first, at most 999. */
+  earlierKeys(id: string): Promise<readonly string[]>;
   /** Also ends the account's open orders and authorizations. */
   deactivateAccount(who: Principal): Promise<Account>;
 }

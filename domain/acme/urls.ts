@@ -17,6 +17,8 @@ export interface AcmeUrls {
   certificate(id: string): string;
   /** @param number from 1 */
   alternate(certificateId: string, number: number): string;
+  /** What hashed account URLs begin with (draft-ietf-acme-dns-persist-02 §4.1); nothing is served there. */
+  readonly accountHashPrefix: string;
   /** A page for a person. */
   unpause(token: string): string;
 }
@@ -44,21 +46,31 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
     challenge: (id) => `${base}/challenge/${id}`,
     certificate: (id) => `${base}/cert/${id}`,
     alternate: (certificateId, number) => `${base}/cert/${certificateId}/${number}`,
+    accountHashPrefix: `${base}/account-hash/`,
     unpause: (token) => `${base}/unpause/${token}`,
   };
 }
 
-/** The directory object (RFC 8555 §7.1.1; RFC 9773 §3; draft-ietf-acme-profiles §3). */
+/** The directory object (RFC 8555 §7.1.1; RFC 9773 §3; draft-ietf-acme-profiles §3; draft-ietf-acme-dns-persist-02 §3.2). */
 export function directoryObject(
   urls: AcmeUrls,
   meta: { termsOfService?: string | undefined; website?: string | undefined; caaIdentities: readonly string[]; eabRequired: boolean },
-  offers: { readonly profiles: Readonly<Record<string, string>>; readonly renewalInfo: boolean },
+  offers: {
+    readonly profiles: Readonly<Record<string, string>>;
+    readonly renewalInfo: boolean;
+    /** Empty: dns-persist-01 is not offered. */
+    readonly issuerDomainNames: readonly string[];
+  },
 ): Readonly<Record<string, unknown>> {
   const entries = {
     ...(meta.termsOfService !== undefined && { termsOfService: meta.termsOfService }),
     ...(meta.website !== undefined && { website: meta.website }),
     ...(meta.caaIdentities.length > 0 && { caaIdentities: meta.caaIdentities }),
     ...(meta.eabRequired && { externalAccountRequired: true }),
+    ...(offers.issuerDomainNames.length > 0 && {
+      issuerDomainNames: offers.issuerDomainNames,
+      accountHashPrefix: urls.accountHashPrefix,
+    }),
     profiles: offers.profiles,
   };
   return {

@@ -47,7 +47,9 @@ export function keptProfile(kept: unknown): Profile {
 
 export type AuthMode = 'challenge' | 'trust_authenticated';
 
-export const challengeTypes = ['http-01', 'dns-01', 'tls-alpn-01'] as const;
+export const challengeTypes = ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'] as const;
+/** What a profile allows that does not say; the others are drafts. */
+export const usualChallengeTypes = ['http-01', 'dns-01', 'tls-alpn-01'] as const satisfies readonly ChallengeType[];
 export type ChallengeType = (typeof challengeTypes)[number];
 
 /** A kind of key and its smallest size in bits. */

@@ -35,8 +35,8 @@ export interface JobStore {
 }
 
 export interface ValidationStore {
-  /** Challenge, authorization, order and job in one commit; false when the lease was lost. */
-  succeed(job: ClaimedJob): Promise<boolean>;
+  /** Challenge, authorization, order and job in one commit; false when the lease was lost. @param until seconds since the epoch that the proof lasts */
+  succeed(job: ClaimedJob, until?: number): Promise<boolean>;
   /** The challenge failed, which is an answer: the job is completed. */
   fail(job: ClaimedJob, error: ProblemDocument): Promise<boolean>;
   /** The challenge could not be tried: the job failed with it, for the reason given. */

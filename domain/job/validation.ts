@@ -7,7 +7,7 @@ import type { Outcome, Runner } from './outcome.ts';
 // What the job's payload holds besides is for whoever writes the outcome.
 const payload = z.object(probe.shape);
 
-const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403, caa: 403 } as const;
+const statuses = { dns: 400, connection: 400, tls: 400, incorrectResponse: 403, caa: 403, malformed: 400, unauthorized: 403 } as const;
 
 export interface ValidationPorts {
   readonly jobs: JobStore;
@@ -29,7 +29,7 @@ export function validation(ports: ValidationPorts): Runner {
 async function runValidation(ports: ValidationPorts, job: ClaimedJob): Promise<Outcome> {
   const asked = payload.parse(job.payload);
   const result = await ports.probe(asked);
-  if (result.ok) return { kind: (await ports.validations.succeed(job)) ? 'done' : 'lost' };
+  if (result.ok) return { kind: (await ports.validations.succeed(job, result.until)) ? 'done' : 'lost' };
   const delaySeconds = validationDelays[job.attempts - 1];
   if (!result.final && delaySeconds !== undefined && job.attempts < job.maxAttempts) {
     return (await ports.jobs.retry(job, delaySeconds, `${result.code}: ${result.detail}`))

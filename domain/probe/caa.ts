@@ -1,3 +1,5 @@
+import { readIssueValue } from './issue-value.ts';
+
 /** One CAA record (RFC 8659 §4.1). */
 export interface CaaRecord {
   readonly critical: boolean;
@@ -46,15 +48,10 @@ export function caaRefusal(records: readonly CaaRecord[], question: CaaQuestion)
 
 /** issue-value of RFC 8659 §4.2; what does not follow the grammar permits nobody. */
 function permits(value: string, question: CaaQuestion): boolean {
-  const [domain = '', ...rest] = value.split(';').map((part) => part.trim());
-  if (!question.identities.some((identity) => identity.toLowerCase() === domain.toLowerCase())) return false;
-  const parameters = rest
-    .filter((part) => part !== '')
-    .map((part) => /^([A-Za-z0-9][A-Za-z0-9-]*)\s*=\s*([\x21-\x3a\x3c-\x7e]*)$/.exec(part));
-  return parameters.every((parameter) => {
-    if (parameter === null) return false;
-    const [, tag = '', text = ''] = parameter;
-    switch (tag.toLowerCase()) {
+  const read = readIssueValue(value);
+  if (read === undefined || !question.identities.some((identity) => identity.toLowerCase() === read.issuer)) return false;
+  return read.parameters.every(({ tag, value: text }) => {
+    switch (tag) {
       case 'accounturi':
         return text === question.accountUri;
       case 'validationmethods':

@@ -9,6 +9,21 @@ export const probe = z.strictObject({
   keyAuthorization: z.string().regex(/^[A-Za-z0-9_-]{22,128}\.[A-Za-z0-9_-]{43}$/),
   /** Private ranges that the profile lets challenges reach. */
   allowedCidrs: z.array(z.string().max(64)).max(100),
+  /** The account's URL, where the record's name has it: draft-ietf-acme-dns-account-label. */
+  accountUri: z.string().max(2000).optional(),
+  /** Where a record stands for long: draft-ietf-acme-dns-persist. */
+  persistent: z
+    .strictObject({
+      issuers: z.array(z.string().max(253)).min(1).max(10),
+      wildcard: z.boolean(),
+      accountUri: z.string().max(2000),
+      accountHashPrefix: z.string().max(2000),
+      thumbprints: z
+        .array(z.string().regex(/^[A-Za-z0-9_-]{43}$/))
+        .min(1)
+        .max(1000),
+    })
+    .optional(),
   /** Present where the CA has names that a domain's CAA records may list (RFC 8659); then they must permit the certificate. */
   caa: z
     .strictObject({
@@ -22,11 +37,15 @@ export const probe = z.strictObject({
 export type Probe = z.infer<typeof probe>;
 
 /** How a validation may fail (RFC 8555 §6.7). */
-export const probeErrorCodes = ['dns', 'connection', 'tls', 'incorrectResponse', 'caa'] as const;
+export const probeErrorCodes = ['dns', 'connection', 'tls', 'incorrectResponse', 'caa', 'malformed', 'unauthorized'] as const;
 
 /** What the prober found; parsed as hostile by whoever asked. */
 export const probeResult = z.discriminatedUnion('ok', [
-  z.strictObject({ ok: z.literal(true) }),
+  z.strictObject({
+    ok: z.literal(true),
+    /** Seconds since the epoch: what was found proves nothing after it. */
+    until: z.number().int().positive().optional(),
+  }),
   z.strictObject({
     ok: z.literal(false),
     code: z.enum(probeErrorCodes),

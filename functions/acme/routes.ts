@@ -10,6 +10,7 @@ import {
   type KeyRequest,
 } from '#domain/acme/authenticate.ts';
 import { finalizeOrder } from '#domain/acme/finalize-order.ts';
+import { issuerDomainNames } from '#domain/acme/issuer-domain-names.ts';
 import { changeKey } from '#domain/acme/key-change.ts';
 import { newAccount } from '#domain/acme/new-account.ts';
 import { newOrder } from '#domain/acme/new-order.ts';
@@ -142,7 +143,12 @@ async function directory(call: Call): Promise<HttpResponse> {
   const { profile } = call;
   const offered = call.shared ? await call.ports.profiles.selectable() : {};
   const profiles = { [profile.id]: profile.description === '' ? profile.name : profile.description, ...offered };
-  const body = directoryObject(call.urls, profile, { profiles, renewalInfo: call.renewalInfo });
+  const persistent = profile.authMode === 'challenge' && profile.allowedChallenges.includes('dns-persist-01');
+  const body = directoryObject(call.urls, profile, {
+    profiles,
+    renewalInfo: call.renewalInfo,
+    issuerDomainNames: persistent ? issuerDomainNames(profile) : [],
+  });
   return json(200, body, { 'cache-control': 'public, max-age=60' });
 }
 
@@ -246,15 +252,24 @@ async function postAuthorization(call: Call, signed: AccountRequest): Promise<Ht
   if (authorization === undefined) throw new CaError('notFound', 'no such authorization');
   const current = currentAuthorization(authorization, call.ports.chance.now());
   const processing = current.challenges.some((challenge) => challenge.status === 'processing');
-  return json(200, authorizationObject(current, call.urls), processing ? { 'retry-after': processingSeconds } : {});
+  return json(
+    200,
+    authorizationObject(current, call.urls, await issuersOf(call, current)),
+    processing ? { 'retry-after': processingSeconds } : {},
+  );
 }
 
 async function postChallenge(call: Call, signed: AccountRequest): Promise<HttpResponse> {
   const { challenge, authorization } = await respondToChallenge(call.ports, signed, call.ids[0] ?? '');
-  return json(200, challengeObject(challenge, call.urls), {
+  return json(200, challengeObject(challenge, call.urls, await issuersOf(call, authorization)), {
     link: `<${call.urls.authorization(authorization.id)}>;rel="up"`,
     ...(challenge.status === 'processing' && { 'retry-after': processingSeconds }),
   });
+}
+
+/** Of the profile that was ordered by, which may be another than the directory's. */
+async function issuersOf({ profile, ports }: Call, { profileId }: Authorization): Promise<readonly string[]> {
+  return issuerDomainNames(profileId === profile.id ? profile : ((await ports.profiles.known(profileId)) ?? profile));
 }
 
 const chainType = 'application/pem-certificate-chain';

@@ -51,6 +51,7 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
     serve(createProfile, async ({ body, caller }) => {
       assertTrustAcknowledged(body);
       assertSelectable(body);
+      assertPersistentHasIssuers(body);
       assertBaseline(body, ports.now());
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
@@ -58,6 +59,7 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
       assertReached(reach, params.id);
       assertTrustAcknowledged(body);
       assertSelectable(body);
+      assertPersistentHasIssuers(body);
       assertBaseline(body, ports.now());
       const proposed = profileOf(params.id, body, 0);
       const live = await existing(ports.store, params.id);
@@ -105,6 +107,12 @@ function assertTrustAcknowledged(body: Writable): void {
 function assertSelectable(body: Writable): void {
   if (body.selectable && body.eab_required)
     throw new CaError('policyViolation', 'a profile that requires an external account cannot be selectable: its accounts register with it');
+}
+
+/** Records of dns-persist-01 name the CA, so it must have a name. */
+function assertPersistentHasIssuers(body: Writable): void {
+  if (body.allowed_challenges.includes('dns-persist-01') && (body.caa_identities.length === 0 || body.caa_identities.length > 10))
+    throw new CaError('policyViolation', 'dns-persist-01 needs one to ten caa_identities: the names that records have for the CA');
 }
 
 /** What the public web's rules would refuse in every certificate is refused in the profile. */

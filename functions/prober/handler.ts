@@ -3,7 +3,9 @@ import * as z from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
 import { validateTlsAlpn } from '#adapters/tls/tls-alpn01.ts';
 import { assertKeyAuthorization, fetchKeyAuthorization } from '#adapters/http/http01.ts';
+import { accountLabel } from '#domain/probe/account-label.ts';
 import { caaRefusal, relevantCaa } from '#domain/probe/caa.ts';
+import { provenUntil } from '#domain/probe/persistent-record.ts';
 import { printable, probe, ProbeError, type Probe, type ProbeResult } from '#domain/probe/probe.ts';
 import { isDnsName } from '#domain/x509/dns-name.ts';
 import { canonicalIp } from '#domain/x509/ip-address.ts';
@@ -34,25 +36,29 @@ export async function handler(event: unknown): Promise<ProbeResult> {
   const asked = probe.parse(event);
   try {
     assertIdentifier(asked.identifier);
-    await validations[asked.type](asked);
+    const until = await validations[asked.type](asked);
     await assertCaa(asked);
-    return { ok: true };
+    return { ok: true, ...(until !== undefined && { until: Math.floor(until.getTime() / 1000) }) };
   } catch (error) {
     if (!(error instanceof ProbeError)) throw error;
     return { ok: false, code: error.code, detail: error.message, final: error.final, ...(error.onlyIpv6 && { onlyIpv6: true }) };
   }
 }
 
-const validations: Readonly<Record<Probe['type'], (asked: Probe) => Promise<void>>> = {
+const validations: Readonly<Record<Probe['type'], (asked: Probe) => Promise<Date | undefined>>> = {
   'http-01': http01,
-  'dns-01': dns01,
-  'tls-alpn-01': (asked) =>
-    validateTlsAlpn(resolver, {
+  'dns-01': (asked) => dns01(asked, '_acme-challenge'),
+  'dns-account-01': (asked) => dns01(asked, `${accountLabel(given(asked.accountUri))}._acme-challenge`),
+  'dns-persist-01': dnsPersist01,
+  'tls-alpn-01': async (asked) => {
+    await validateTlsAlpn(resolver, {
       identifier: asked.identifier,
       keyAuthorization: asked.keyAuthorization,
       allowedCidrs: asked.allowedCidrs,
       door: opened,
-    }),
+    });
+    return undefined;
+  },
 };
 
 function assertIdentifier({ type, value }: Probe['identifier']): void {
@@ -68,7 +74,7 @@ async function assertCaa({ caa, identifier, type }: Probe): Promise<void> {
   if (refusal !== undefined) throw new ProbeError('caa', refusal, { final: true });
 }
 
-async function http01(asked: Probe): Promise<void> {
+async function http01(asked: Probe): Promise<undefined> {
   const body = await fetchKeyAuthorization(resolver, {
     name: asked.identifier.value,
     token: asked.token,
@@ -78,14 +84,31 @@ async function http01(asked: Probe): Promise<void> {
   assertKeyAuthorization(body, asked.keyAuthorization);
 }
 
-async function dns01(asked: Probe): Promise<void> {
-  if (asked.identifier.type === 'ip') throw new ProbeError('dns', 'an address is not proven by dns-01 (RFC 8738 §3)', { final: true });
+/** @param prefix of the name whose TXT records are asked for */
+async function dns01(asked: Probe, prefix: string): Promise<undefined> {
+  assertNoAddress(asked);
   const expected = createHash('sha256').update(asked.keyAuthorization).digest('base64url');
-  const texts = await resolver.texts(`_acme-challenge.${asked.identifier.value}`);
+  const texts = await resolver.texts(`${prefix}.${asked.identifier.value}`);
   if (texts.includes(expected)) return;
   const seen = texts
     .slice(0, 3)
     .map((text) => `"${printable(text)}"`)
     .join(', ');
   throw new ProbeError('incorrectResponse', `no TXT record is "${expected}"; there is ${seen}${texts.length > 3 ? ' and more' : ''}`);
+}
+
+async function dnsPersist01(asked: Probe): Promise<Date | undefined> {
+  assertNoAddress(asked);
+  const { value: name } = asked.identifier;
+  return provenUntil(await resolver.texts(`_validation-persist.${name}`), { ...given(asked.persistent), name }, Date.now());
+}
+
+function assertNoAddress({ identifier, type }: Probe): void {
+  if (identifier.type === 'ip') throw new ProbeError('dns', `an address is not proven by ${type} (RFC 8738 §3)`, { final: true });
+}
+
+/** What the worker owes a type of challenge. */
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the probe lacks what its type needs');
+  return value;
 }
