@@ -33,25 +33,23 @@ export function hashedAccountUri(prefix: string, domain: string, thumbprint: str
  * Until when the records prove the name; undefined: they do not say.
  *
  * @param now milliseconds since the epoch
- * @throws {ProbeError} `malformed`, `unauthorized`: the fault of the record that came nearest
+ * @throws {ProbeError} `malformed`, `unauthorized`: the fault of the last record of this CA
  */
 export function provenUntil(texts: readonly string[], question: PersistentQuestion, now: number): Date | undefined {
-  const ours = texts.map(readIssueValue).filter((value) => value !== undefined && question.issuers.includes(value.issuer));
-  if (ours.length === 0)
-    throw new ProbeError('unauthorized', `no record at _validation-persist names ${question.issuers.join(' or ')} as its issuer`);
+  const ours = texts.flatMap((text) => readIssueValue(text) ?? []).filter(({ issuer }) => question.issuers.includes(issuer));
   const accounts = new Set(acceptedUris(question));
-  const faults: ProbeError[] = [];
-  const ends: (number | undefined)[] = [];
+  let fault = new ProbeError('unauthorized', `no record at _validation-persist names ${question.issuers.join(' or ')} as its issuer`);
+  const ends: number[] = [];
   for (const record of ours) {
     try {
-      ends.push(endOf(record!, question.wildcard, accounts, now));
+      ends.push(endOf(record, question.wildcard, accounts, now));
     } catch (error) {
-      faults.push(error as ProbeError);
+      fault = error as ProbeError;
     }
   }
-  if (ends.length === 0) throw faults[0]!;
-  if (ends.includes(undefined)) return undefined;
-  return new Date(Math.max(...(ends as number[])) * 1000);
+  if (ends.length === 0) throw fault;
+  const last = Math.max(...ends);
+  return last === Infinity ? undefined : new Date(last * 1000);
 }
 
 /** Drafts before the second, which clients still follow, name the account by its URL alone. */
@@ -62,8 +60,8 @@ function acceptedUris({ name, accountUri, accountHashPrefix, thumbprints }: Pers
   return [...hashed, accountUri];
 }
 
-/** Seconds since the epoch; undefined: no end. */
-function endOf({ parameters }: IssueValue, wildcard: boolean, accounts: ReadonlySet<string>, now: number): number | undefined {
+/** Seconds since the epoch. */
+function endOf({ parameters }: IssueValue, wildcard: boolean, accounts: ReadonlySet<string>, now: number): number {
   const values = new Map<string, string>();
   for (const { tag, value } of parameters) {
     if (values.has(tag)) throw new ProbeError('malformed', `the record has two parameters ${tag.slice(0, 32)}`);
@@ -77,5 +75,5 @@ function endOf({ parameters }: IssueValue, wildcard: boolean, accounts: Readonly
   if (until !== undefined && Number(until) * 1000 <= now) throw new ProbeError('unauthorized', 'the record has expired (persistUntil)');
   if (wildcard && values.get('policy')?.toLowerCase() !== 'wildcard')
     throw new ProbeError('unauthorized', 'the record lacks policy=wildcard');
-  return until === undefined ? undefined : Number(until);
+  return until === undefined ? Infinity : Number(until);
 }

@@ -4,6 +4,7 @@ import { account, stranger } from './account.ts';
 import { nameOf } from './case.ts';
 import { accountDefects } from './defects/accounts.ts';
 import { interpose, type Defect } from './defects/defective.ts';
+import { draftDefects } from './defects/drafts.ts';
 import { issuanceDefects } from './defects/issuance.ts';
 import { replayAndErrorDefects } from './defects/replay-and-errors.ts';
 import { requestDefects } from './defects/requests.ts';
@@ -29,6 +30,7 @@ const defects: readonly Defect[] = [
   ...revocationDefects,
   ...validationDefects,
   ...withheldDefects,
+  ...draftDefects,
 ];
 
 let responders: Responders & { close(): Promise<void> };
@@ -51,6 +53,7 @@ beforeAll(async () => {
     eab_required: true,
     terms_of_service: 'https://example.com/terms',
     caa_identities: ['ca.example'],
+    allowed_challenges: ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'],
   };
   expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'demanding', max_uses: 10_000 })).json();

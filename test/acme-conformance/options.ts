@@ -23,7 +23,7 @@ export interface Options {
   readonly junit: string | undefined;
 }
 
-export const help = `Tries an ACME server against RFC 8555, 8737, 8738, 9444 and 9773, clause by clause.
+export const help = `Tries an ACME server against RFC 8555, 8737, 8738, 9444, 9773 and two drafts, clause by clause.
 
   acme-conformance [options] DIRECTORY-URL
 

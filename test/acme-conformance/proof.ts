@@ -5,7 +5,7 @@ import type { HttpResource } from './http-responder.ts';
 import type { Subject } from './subject.ts';
 import { hold, listOf, NotApplicable, objectOf, succeeded, textOf, textsOf, type JsonObject } from './verdict.ts';
 
-export type ChallengeType = 'http-01' | 'dns-01' | 'tls-alpn-01';
+export type ChallengeType = 'http-01' | 'dns-01' | 'tls-alpn-01' | 'dns-account-01';
 
 /** A challenge with the authorization that it belongs to. */
 export interface Offered {
@@ -17,6 +17,8 @@ export interface Offered {
   readonly type: ChallengeType;
   /** RFC 8555 §8.1 */
   readonly keyAuthorization: string;
+  /** URL of who is challenged. */
+  readonly account: string;
 }
 
 /** What is shown in place of the right answer. */
@@ -54,16 +56,19 @@ async function answerable(client: Client, authorization: string): Promise<readon
         token,
         type: challenge['type'] as ChallengeType,
         keyAuthorization,
+        account: client.kid,
       };
     });
 }
 
 function isAnswerable(type: unknown): type is ChallengeType {
-  return type === 'http-01' || type === 'dns-01' || type === 'tls-alpn-01';
+  return type === 'http-01' || type === 'dns-01' || type === 'tls-alpn-01' || type === 'dns-account-01';
 }
 
 function canAnswer(subject: Subject, type: ChallengeType): boolean {
-  return { 'http-01': subject.http, 'dns-01': subject.zone, 'tls-alpn-01': subject.tls }[type] !== undefined;
+  return (
+    { 'http-01': subject.http, 'dns-01': subject.zone, 'tls-alpn-01': subject.tls, 'dns-account-01': subject.zone }[type] !== undefined
+  );
 }
 
 /** Puts the answer to a challenge where the server looks for it. */
@@ -74,9 +79,11 @@ export async function present(subject: Subject, challenge: Offered, shown: Shown
     case 'http-01':
       subject.http?.resources.set(pathOf(challenge), shown.http ?? { body: text });
       return;
+    case 'dns-account-01':
     case 'dns-01': {
       const data = createHash('sha256').update(text).digest('base64url');
-      const name = `_acme-challenge.${value}`;
+      const below = `_acme-challenge.${value}`;
+      const name = challenge.type === 'dns-01' ? below : `${accountLabel(challenge.account)}.${below}`;
       // A name and its wildcard are proven there together.
       const others = subject.zone?.records.get(name) ?? [{ type: 'TXT', data: 'something else' }];
       subject.zone?.records.set(name, [...others, { type: 'TXT', data }]);
@@ -87,6 +94,14 @@ export async function present(subject: Subject, challenge: Offered, shown: Shown
       subject.tls?.certificates.set(value, await challengeCertificate({ names, keyAuthorization: text, ...shown.tls }));
     }
   }
+}
+
+/** Base32 of the first ten octets of the digest (draft-ietf-acme-dns-account-label §3). */
+export function accountLabel(url: string): string {
+  const digest = createHash('sha256').update(url).digest().subarray(0, 10);
+  const bits = [...digest].map((octet) => octet.toString(2).padStart(8, '0')).join('');
+  const digits = bits.match(/.{5}/g) ?? [];
+  return `_${digits.map((five) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(five, 2)]).join('')}`;
 }
 
 /** RFC 8555 §8.3 */

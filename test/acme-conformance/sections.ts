@@ -18,6 +18,8 @@ import { challenges } from './rfc8555/8-challenges.ts';
 import { tlsAlpn } from './rfc8737/3-tls-alpn.ts';
 import { ipIdentifiers } from './rfc8738/3-ip-identifiers.ts';
 import { subdomains } from './rfc9444/4-subdomains.ts';
+import { accountLabels } from './drafts/dns-account-label.ts';
+import { persistentRecords } from './drafts/dns-persist.ts';
 import { renewalInfos } from './rfc9773/4-renewal-info.ts';
 import { replaces } from './rfc9773/5-replaces.ts';
 
@@ -49,4 +51,6 @@ export const sections: readonly Section[] = [
   { title: 'RFC 9444 subdomains', cases: subdomains },
   { title: 'RFC 9773 §4 renewal information', cases: renewalInfos },
   { title: 'RFC 9773 §5 replacing a certificate', cases: replaces },
+  { title: 'draft-ietf-acme-dns-account-label', cases: accountLabels },
+  { title: 'draft-ietf-acme-dns-persist', cases: persistentRecords },
 ];

@@ -26,7 +26,9 @@ const tokenCases = ['RFC 8555 §8 '];
 const tokens = (change: (token: string) => string): Serve =>
   objects(authorizations, (object) => ({
     ...object,
-    challenges: (object['challenges'] as JsonObject[]).map((challenge) => ({ ...challenge, token: change(String(challenge['token'])) })),
+    challenges: (object['challenges'] as JsonObject[]).map((challenge) =>
+      'token' in challenge ? { ...challenge, token: change(String(challenge['token'])) } : challenge,
+    ),
   }));
 
 /** Believes an answer that is wrong in such a way: it finds the right one there, for the suite's own responders are made to give it. */
@@ -40,7 +42,12 @@ function believing(type: ChallengeType, isSuch: (challenge: Offered, subject: Su
   });
 }
 
-async function challengeAt(request: HttpRequest, server: Server, type: ChallengeType): Promise<Offered> {
+/** The challenge that a request answers. */
+export async function challengeAt<Type extends string>(
+  request: HttpRequest,
+  server: Server,
+  type: Type,
+): Promise<Omit<Offered, 'type'> & { readonly type: Type }> {
   const { header, key } = server.signed(request)!;
   const kid = String(header['kid']);
   const challenge = JSON.parse((await server.read(request.url, kid)).body) as { readonly token: string };
@@ -53,6 +60,7 @@ async function challengeAt(request: HttpRequest, server: Server, type: Challenge
     token: challenge.token,
     type,
     keyAuthorization: `${challenge.token}.${key.thumbprint}`,
+    account: kid,
   };
 }
 

@@ -17,7 +17,7 @@ interface Inner {
 }
 
 /** Asks for a change to a new key. */
-async function change(subject: Subject, client: Client, key: Key, inner: Inner = {}): Promise<HttpAnswer> {
+export async function changeKey(subject: Subject, client: Client, key: Key, inner: Inner = {}): Promise<HttpAnswer> {
   const url = resource(subject.connection, 'keyChange');
   const header: Record<string, unknown> = { alg: key.alg, jwk: key.jwk, url, ...inner.header };
   for (const name of inner.without ?? []) Reflect.deleteProperty(header, name);
@@ -29,7 +29,7 @@ function wrong(title: string, inner: (subject: Subject) => Inner | Promise<Inner
   return level(clause, title, async (subject) => {
     // Its own: a server that makes the change locks the old key out.
     const client = await register(subject);
-    const answer = await change(subject, client, makeKey(), await inner(subject));
+    const answer = await changeKey(subject, client, makeKey(), await inner(subject));
     refused('the change', answer);
     succeeded('reading the account with the old key', await post(client, client.kid), 200);
   });
@@ -39,18 +39,18 @@ export const keyChange: readonly Case[] = [
   must(clause, 'after a change the new key is the account’s, whose URL is the same', async (subject) => {
     const client = await register(subject);
     const key = makeKey();
-    succeeded('the change', await change(subject, client, key), 200);
+    succeeded('the change', await changeKey(subject, client, key), 200);
     client.key = key;
     succeeded('reading the account with the new key', await post(client, client.kid), 200);
   }),
   must(clause, 'after a change the old key is refused', async (subject) => {
     const client = await register(subject);
-    succeeded('the change', await change(subject, client, makeKey()), 200);
+    succeeded('the change', await changeKey(subject, client, makeKey()), 200);
     refused('reading the account with the old key', await post(client, client.kid));
   }),
   must(clause, 'a change to the key of another account is answered with 409 and the URL of that account', async (subject) => {
     const [client, other] = [await register(subject), await account(subject)];
-    const answer = await change(subject, client, other.key);
+    const answer = await changeKey(subject, client, other.key);
     hold(answer.status === 409, `the answer is ${show(answer)}`);
     hold(answer.headers['location'] === other.kid, `Location is ${answer.headers['location'] ?? 'absent'}, not ${other.kid}`);
   }),
