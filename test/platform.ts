@@ -186,7 +186,7 @@ export function api(
 }
 
 /** Waits for a condition; fails with its name. */
-export async function until<T>(what: string, condition: () => Promise<T | undefined> | T | undefined, seconds = 20): Promise<T> {
+export async function until<T>(what: string, condition: () => Promise<T | undefined> | T | undefined, seconds = 60): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const found = await condition();
