@@ -54,6 +54,8 @@ const profileFields = {
   selectable: z.boolean(),
   /** Seconds that a proof of a name serves further orders of its account; 0: none. */
   authorization_reuse_seconds: z.number().int().min(0).max(2_592_000),
+  /** A proof of a domain by DNS may serve names below it (RFC 9444). */
+  subdomain_auth_allowed: z.boolean(),
   ca_id: z.string().max(63),
   /** A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused. */
   requires_approval: z.boolean(),
@@ -93,6 +95,7 @@ const defaults = {
   caa_identities: profileFields.caa_identities.default([]),
   selectable: profileFields.selectable.default(false),
   authorization_reuse_seconds: profileFields.authorization_reuse_seconds.default(0),
+  subdomain_auth_allowed: profileFields.subdomain_auth_allowed.default(false),
   ca_id: profileFields.ca_id.default('issuing-1'),
   requires_approval: profileFields.requires_approval.default(false),
   requirements: profileFields.requirements.default('rfc5280'),

@@ -37,6 +37,7 @@ interface AuthorizationRow {
   identifier_type: 'dns' | 'ip';
   identifier_value: string;
   wildcard: boolean;
+  subdomains: boolean;
   status: AuthorizationStatus;
   expires_at: Date;
   reused_from: string | null;
@@ -66,10 +67,10 @@ const create = {
       INSERT INTO acme_orders (id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, replaces, replaces_certificate_id)
       SELECT $6, account.id, $15, $7, $8, $9, $10, $11, $12, $16, $17 FROM account),
     z AS (
-      INSERT INTO acme_authorizations (id, order_id, account_id, position, identifier_type, identifier_value, wildcard, status, expires_at, reused_from)
-      SELECT x.id, $6, account.id, x.position, x.type, x.value, x.wildcard, x.status, x.expires, x.reused
+      INSERT INTO acme_authorizations (id, order_id, account_id, position, identifier_type, identifier_value, wildcard, subdomains, status, expires_at, reused_from)
+      SELECT x.id, $6, account.id, x.position, x.type, x.value, x.wildcard, x.subdomains, x.status, x.expires, x.reused
       FROM account, jsonb_to_recordset($13::jsonb)
-        AS x(id text, position smallint, type text, value text, wildcard boolean, status text, expires timestamptz, reused text)),
+        AS x(id text, position smallint, type text, value text, wildcard boolean, subdomains boolean, status text, expires timestamptz, reused text)),
     c AS (
       INSERT INTO acme_challenges (id, authorization_id, type, token, status, validated_at)
       SELECT x.id, x.authorization, x.type, x.token, x.status, x.validated
@@ -84,14 +85,14 @@ const create = {
 };
 const held = {
   name: 'acme-authorizations-held',
-  text: `SELECT DISTINCT ON (z.identifier_type, z.identifier_value, z.wildcard)
-      z.id, z.identifier_type, z.identifier_value, z.wildcard, z.expires_at, c.type, c.validated_at
-    FROM jsonb_to_recordset($3::jsonb) AS w(type text, value text, wildcard boolean)
+  text: `SELECT DISTINCT ON (z.identifier_type, z.identifier_value, z.wildcard, z.subdomains)
+      z.id, z.identifier_type, z.identifier_value, z.wildcard, z.subdomains, z.expires_at, c.type, c.validated_at
+    FROM jsonb_to_recordset($3::jsonb) AS w(type text, value text, wildcard boolean, subdomains boolean)
     JOIN acme_authorizations z ON z.account_id = $1 AND z.status = 'valid' AND z.expires_at > now() AND z.reused_from IS NULL
-      AND z.identifier_type = w.type AND z.identifier_value = w.value AND z.wildcard = w.wildcard
+      AND z.identifier_type = w.type AND z.identifier_value = w.value AND z.wildcard = w.wildcard AND z.subdomains = w.subdomains
     JOIN acme_orders o ON o.id = z.order_id AND o.profile_id = $2 AND o.auth_mode = 'challenge'
     JOIN acme_challenges c ON c.authorization_id = z.id AND c.status = 'valid' AND c.validated_at > now() - make_interval(secs => $4)
-    ORDER BY z.identifier_type, z.identifier_value, z.wildcard, z.expires_at DESC`,
+    ORDER BY z.identifier_type, z.identifier_value, z.wildcard, z.subdomains, z.expires_at DESC`,
 };
 const read = {
   name: 'acme-order',
@@ -106,7 +107,7 @@ const list = {
       SELECT id FROM acme_orders WHERE account_id = p.id AND ($4::text IS NULL OR id < $4) ORDER BY id DESC LIMIT $5) AS ids
     FROM principal p`,
 };
-const authorizationFields = `z.id, z.order_id, z.identifier_type, z.identifier_value, z.wildcard, z.status, z.expires_at, z.reused_from,
+const authorizationFields = `z.id, z.order_id, z.identifier_type, z.identifier_value, z.wildcard, z.subdomains, z.status, z.expires_at, z.reused_from,
   (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'type', c.type, 'token', c.token, 'status', c.status,
      'validated_at', c.validated_at, 'error', c.error) ORDER BY c.type LIKE 'dns-%', c.type) FROM acme_challenges c WHERE c.authorization_id = z.id) AS challenges`;
 const readAuthorization = {
@@ -211,6 +212,7 @@ export function orderStore(database: Database): OrderStore {
             position,
             ...z.identifier,
             wildcard: z.wildcard,
+            subdomains: z.subdomains,
             status: z.status,
             expires: z.expires,
             reused: z.reusedFrom,
@@ -245,7 +247,7 @@ export function orderStore(database: Database): OrderStore {
       return row.lost > 0 ? 'authorizationsChanged' : 'tooManyOpenOrders';
     },
     async heldAuthorizations(who, profileId, wanted, maxAgeSeconds) {
-      const names = wanted.map(({ identifier, wildcard }) => ({ ...identifier, wildcard }));
+      const names = wanted.map(({ identifier, wildcard, subdomains }) => ({ ...identifier, wildcard, subdomains }));
       const rows = await database.query<AuthorizationRow & { type: Challenge['type']; validated_at: Date }>(held, [
         who.accountId,
         profileId,
@@ -256,6 +258,7 @@ export function orderStore(database: Database): OrderStore {
         id: row.id,
         identifier: { type: row.identifier_type, value: row.identifier_value },
         wildcard: row.wildcard,
+        subdomains: row.subdomains,
         type: row.type,
         validated: row.validated_at,
         expires: row.expires_at,
@@ -325,6 +328,7 @@ function authorization(row: AuthorizationRow): Authorization {
     profileId: row.profile_id,
     identifier: { type: row.identifier_type, value: row.identifier_value },
     wildcard: row.wildcard,
+    subdomains: row.subdomains,
     status: row.status,
     expires: row.expires_at,
     reusedFrom: row.reused_from ?? undefined,

@@ -26,6 +26,7 @@ export interface ProfileRow {
   caa_identities: string[];
   selectable: boolean;
   authorization_reuse_seconds: number;
+  subdomain_auth_allowed: boolean;
   ca_id: string;
   requires_approval: boolean;
   requirements: Requirements;
@@ -37,7 +38,7 @@ export interface ProfileRow {
 export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
   allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
   terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, requires_approval, requirements, policies,
-  version`;
+  subdomain_auth_allowed, version`;
 
 const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
 
@@ -73,6 +74,7 @@ export function profileOf(row: ProfileRow): Profile {
     caaIdentities: row.caa_identities,
     selectable: row.selectable,
     authorizationReuseSeconds: row.authorization_reuse_seconds,
+    subdomainAuthAllowed: row.subdomain_auth_allowed,
     caId: row.ca_id,
     requiresApproval: row.requires_approval,
     requirements: row.requirements,

@@ -1,6 +1,6 @@
 import { CaError, type Subproblem } from '../error.ts';
 import type { AccountRequest } from './authenticate.ts';
-import { authorizationIdentifier, type Identifier } from './identifier.ts';
+import type { Identifier } from './identifier.ts';
 import type { AcmePorts } from './ports.ts';
 import type { RefusedName } from './store.ts';
 
@@ -11,10 +11,10 @@ const pausedRetrySeconds = 86_400;
  * Refuses names whose validations keep failing: a client that nobody watches would else fail for ever. Reads only; what is refused spends no
  * allowance.
  *
+ * @param names as authorizations have them
  * @throws {CaError} `rateLimited` with a subproblem for each name
  */
-export async function assertNotFailing(ports: AcmePorts, request: AccountRequest, identifiers: readonly Identifier[]): Promise<void> {
-  const names = identifiers.map((identifier) => authorizationIdentifier(identifier).identifier);
+export async function assertNotFailing(ports: AcmePorts, request: AccountRequest, names: readonly Identifier[]): Promise<void> {
   const refused = await ports.failingNames.refused(request.who, names, ports.settings.failures);
   if (refused.length === 0) return;
   const token = refused.find((name) => name.unpauseToken !== undefined)?.unpauseToken;

@@ -2,8 +2,9 @@ import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { AccountRequest } from './authenticate.ts';
+import { provenFor, readAncestorDomains, type Proven } from './ancestor-domain.ts';
 import { assertNotFailing } from './failing-names.ts';
-import { authorizationIdentifier, identifierKey, readIdentifiers, type Identifier } from './identifier.ts';
+import { identifierKey, readIdentifiers, type Identifier } from './identifier.ts';
 import { readPayload } from './jws.ts';
 import { authorizationId, challengeId, offeredChallenges, type Authorization, type Order, type Replaced } from './order.ts';
 import type { AcmePorts } from './ports.ts';
@@ -28,7 +29,9 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
   // Refused requests spend no token: what can be refused is read first.
   const wanted = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
   const replaces = await readReplaced(ports, request, payload['replaces'], wanted);
-  if (profile.authMode === 'challenge') await assertNotFailing(ports, request, wanted);
+  const ancestors = readAncestorDomains(payload['identifiers'] as readonly unknown[], profile);
+  const names = wanted.map((identifier) => provenFor(identifier, ancestors).identifier);
+  if (profile.authMode === 'challenge') await assertNotFailing(ports, request, names);
   // Renewals that the server itself suggested are welcome at any rate (RFC 9773 §5).
   if (replaces === undefined) await ports.limiter.take('acme-new-order', request.account.id);
   let mayReuse = true;
@@ -36,8 +39,11 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
     if (!profile.enabled) throw new CaError('notFound', 'no such profile');
     assertNoApprovalNeeded(profile);
     const identifiers = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
-    const held = mayReuse ? await heldAuthorizations(ports, request, profile, identifiers) : [];
-    const { order, authorizations } = draftOrder(ports, request, { profile, identifiers, payload, replaces, held });
+    // The profile may have another mode by now.
+    const ancestors = readAncestorDomains(payload['identifiers'] as readonly unknown[], profile);
+    const proven = identifiers.map((identifier) => provenFor(identifier, ancestors));
+    const held = mayReuse ? await heldAuthorizations(ports, request, profile, proven) : [];
+    const { order, authorizations } = draftOrder(ports, request, { profile, identifiers, proven, payload, replaces, held });
     const limits = { profileVersion: profile.version, openOrders: ports.settings.openOrders };
     switch (await ports.orders.createOrder(request.who, order, authorizations, limits)) {
       case 'created':
@@ -94,16 +100,20 @@ async function heldAuthorizations(
   ports: AcmePorts,
   request: AccountRequest,
   profile: Profile,
-  identifiers: readonly Identifier[],
+  proven: readonly Proven[],
 ): Promise<readonly HeldAuthorization[]> {
   if (profile.authMode !== 'challenge' || !(profile.authorizationReuseSeconds > 0)) return [];
   const seconds = Math.min(profile.authorizationReuseSeconds, profile.caaIdentities.length > 0 ? caaFreshSeconds : Number.MAX_SAFE_INTEGER);
-  return ports.orders.heldAuthorizations(request.who, profile.id, identifiers.map(authorizationIdentifier), seconds);
+  // CAA records were asked for the name that was ordered then, not for this one.
+  const wanted = proven.filter(({ subdomains }) => !subdomains || profile.caaIdentities.length === 0);
+  return wanted.length === 0 ? [] : ports.orders.heldAuthorizations(request.who, profile.id, wanted, seconds);
 }
 
 interface Draft {
   readonly profile: Profile;
   readonly identifiers: readonly Identifier[];
+  /** In the same order. */
+  readonly proven: readonly Proven[];
   readonly payload: Payload;
   readonly replaces: Replaced | undefined;
   readonly held: readonly HeldAuthorization[];
@@ -114,12 +124,12 @@ function draftOrder(
   request: AccountRequest,
   draft: Draft,
 ): { readonly order: Order; readonly authorizations: readonly Authorization[] } {
-  const { profile, identifiers } = draft;
+  const { profile, identifiers, proven } = draft;
   const now = ports.chance.now();
   const id = newId('ord', now, ports.chance.random(10));
   const lifetime = new Date(now + ports.settings.orderLifetime * 1000);
-  const authorizations = identifiers.map((identifier, position) =>
-    draftAuthorization(ports, draft, identifier, { id: authorizationId(id, position), orderId: id, now, expires: lifetime }),
+  const authorizations = proven.map((one, position) =>
+    draftAuthorization(ports, draft, one, { id: authorizationId(id, position), orderId: id, now, expires: lifetime }),
   );
   const order: Order = {
     id,
@@ -142,18 +152,19 @@ function draftOrder(
 function draftAuthorization(
   ports: AcmePorts,
   { profile, held }: Draft,
-  identifier: Identifier,
+  proven: Proven,
   frame: { readonly id: string; readonly orderId: string; readonly now: number; readonly expires: Date },
 ): Authorization {
-  const offered = offeredChallenges(identifier, profile);
+  const { identifier, wildcard, subdomains } = proven;
+  const offered = offeredChallenges(wildcard ? { ...identifier, value: `*.${identifier.value}` } : identifier, profile, subdomains);
   const trusted = profile.authMode === 'trust_authenticated';
   if (offered.length === 0 && !trusted)
     throw new CaError('rejectedIdentifier', 'the profile allows no challenge that could prove this identifier');
-  const proven = authorizationIdentifier(identifier);
   const reused = held.find(
     (other) =>
-      identifierKey(other.identifier) === identifierKey(proven.identifier) &&
-      other.wildcard === proven.wildcard &&
+      identifierKey(other.identifier) === identifierKey(identifier) &&
+      other.wildcard === wildcard &&
+      other.subdomains === subdomains &&
       offered.includes(other.type),
   );
   const valid = trusted || reused !== undefined;

@@ -42,6 +42,8 @@ export interface Authorization {
   readonly profileId: string;
   readonly identifier: Identifier;
   readonly wildcard: boolean;
+  /** It serves names below, too (RFC 9444 §4.1). */
+  readonly subdomains: boolean;
   readonly status: AuthorizationStatus;
   readonly expires: Date;
   readonly challenges: readonly Challenge[];
@@ -59,6 +61,11 @@ export interface Challenge {
   readonly error: ProblemDocument | undefined;
 }
 
+/** Which identifier of its order an authorization is for. */
+export function positionOf({ id }: Pick<Authorization, 'id'>): number {
+  return Number(id.slice(id.lastIndexOf('.') + 1));
+}
+
 /** The n-th authorization of an order is named after it, so that an order's list needs no look-up. */
 export function authorizationId(orderId: string, position: number): string {
   return `${orderId}.${position}`;
@@ -69,17 +76,18 @@ export function challengeId(authorization: string, type: ChallengeType): string 
 }
 
 /**
- * What an identifier may prove itself with: for a wildcard only the zone's owner can answer for all its names (RFC 8555 §7.1.3), and for an
- * address DNS cannot answer at all (RFC 8738 §3). A record that stands for long must name the CA.
+ * What an identifier may prove itself with: for a wildcard, and for all names below a domain, only the zone's owner can answer (RFC 8555 §7.1.3), and for
+ * an address DNS cannot answer at all (RFC 8738 §3). A record that stands for long must name the CA.
  */
 export function offeredChallenges(
   identifier: Identifier,
   profile: Pick<Profile, 'allowedChallenges' | 'caaIdentities'>,
+  subdomains = false,
 ): readonly ChallengeType[] {
   const { wildcard } = authorizationIdentifier(identifier);
   return profile.allowedChallenges.filter((type) => {
     if (type === 'dns-persist-01' && issuerDomainNames(profile).length === 0) return false;
-    return type.startsWith('dns-') ? identifier.type === 'dns' : !wildcard;
+    return type.startsWith('dns-') ? identifier.type === 'dns' : !wildcard && !subdomains;
   });
 }
 
@@ -117,6 +125,7 @@ export function authorizationObject(authorization: Authorization, urls: AcmeUrls
     status: authorization.status,
     expires: rfc3339(authorization.expires),
     ...(authorization.wildcard && { wildcard: true }),
+    ...(authorization.subdomains && { subdomainAuthAllowed: true }),
     challenges: authorization.challenges.map((challenge) => challengeObject(challenge, urls, issuers)),
   };
 }

@@ -2,7 +2,8 @@ import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import type { AccountRequest } from './authenticate.ts';
 import { readPayload } from './jws.ts';
-import { currentAuthorization, type Authorization, type Challenge } from './order.ts';
+import { authorizationIdentifier } from './identifier.ts';
+import { currentAuthorization, positionOf, type Authorization, type Challenge } from './order.ts';
 import type { AcmePorts } from './ports.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { PersistentQuestion } from '../probe/persistent-record.ts';
@@ -42,7 +43,7 @@ export async function respondToChallenge(
       caa: {
         identities: profile.caaIdentities,
         accountUri: request.urls.account(request.account.id),
-        wildcard: authorization.wildcard,
+        ...(await governed(ports, request, authorization)),
       },
     }),
   };
@@ -52,15 +53,28 @@ export async function respondToChallenge(
   return { authorization, challenge: { ...challenge, status: 'processing' } };
 }
 
+/** Whose CAA records govern: those of the name that is certified, also where a domain above is proven. */
+async function governed(
+  ports: AcmePorts,
+  request: AccountRequest,
+  authorization: Authorization,
+): Promise<{ readonly wildcard: boolean; readonly name?: string }> {
+  if (!authorization.subdomains) return { wildcard: authorization.wildcard };
+  const ordered = (await ports.orders.order(request.who, authorization.orderId))?.identifiers[positionOf(authorization)];
+  if (ordered === undefined) throw new CaError('notFound', 'no such challenge');
+  const { identifier, wildcard } = authorizationIdentifier(ordered);
+  return { wildcard, name: identifier.value };
+}
+
 async function persistent(
   ports: AcmePorts,
   request: AccountRequest,
   profile: Profile,
-  { wildcard }: Authorization,
+  { wildcard, subdomains }: Authorization,
 ): Promise<Omit<PersistentQuestion, 'name'>> {
   return {
     issuers: issuerDomainNames(profile),
-    wildcard,
+    wildcard: wildcard || subdomains,
     accountUri: request.urls.account(request.account.id),
     accountHashPrefix: request.urls.accountHashPrefix,
     thumbprints: [request.who.thumbprint, ...(await ports.accounts.earlierKeys(request.account.id))],

@@ -2,6 +2,7 @@ import type { Profile } from '../issuance/profile.ts';
 import type { JsonObject } from '../json/strict.ts';
 import type { Account } from './account.ts';
 import type { ChallengeType } from '../issuance/profile.ts';
+import type { Proven } from './ancestor-domain.ts';
 import type { Identifier } from './identifier.ts';
 import type { Authorization, Order } from './order.ts';
 import type { PublicJwk } from './jwk.ts';
@@ -62,6 +63,7 @@ export interface HeldAuthorization {
   readonly id: string;
   readonly identifier: Identifier;
   readonly wildcard: boolean;
+  readonly subdomains: boolean;
   readonly type: ChallengeType;
   readonly validated: Date;
   readonly expires: Date;
@@ -87,7 +89,7 @@ export interface OrderStore {
   heldAuthorizations(
     who: Principal,
     profileId: string,
-    wanted: readonly { readonly identifier: Identifier; readonly wildcard: boolean }[],
+    wanted: readonly Proven[],
     maxAgeSeconds: number,
   ): Promise<readonly HeldAuthorization[]>;
   order(who: Principal, id: string): Promise<Order | undefined>;

@@ -51,13 +51,15 @@ export function acmeUrls(publicBaseUrl: string, profileId: string): AcmeUrls {
   };
 }
 
-/** The directory object (RFC 8555 §7.1.1; RFC 9773 §3; draft-ietf-acme-profiles §3; draft-ietf-acme-dns-persist-02 §3.2). */
+/** The directory object (RFC 8555 §7.1.1; RFC 9773 §3; RFC 9444 §4.4; draft-ietf-acme-profiles §3; draft-ietf-acme-dns-persist-02 §3.2). */
 export function directoryObject(
   urls: AcmeUrls,
   meta: { termsOfService?: string | undefined; website?: string | undefined; caaIdentities: readonly string[]; eabRequired: boolean },
   offers: {
     readonly profiles: Readonly<Record<string, string>>;
     readonly renewalInfo: boolean;
+    /** RFC 9444 §4.4 */
+    readonly subdomains: boolean;
     /** Empty: dns-persist-01 is not offered. */
     readonly issuerDomainNames: readonly string[];
   },
@@ -67,6 +69,7 @@ export function directoryObject(
     ...(meta.website !== undefined && { website: meta.website }),
     ...(meta.caaIdentities.length > 0 && { caaIdentities: meta.caaIdentities }),
     ...(meta.eabRequired && { externalAccountRequired: true }),
+    ...(offers.subdomains && { subdomainAuthAllowed: true }),
     ...(offers.issuerDomainNames.length > 0 && {
       issuerDomainNames: offers.issuerDomainNames,
       accountHashPrefix: urls.accountHashPrefix,

@@ -28,6 +28,8 @@ export interface Profile {
   readonly selectable: boolean;
   /** Seconds that a proof of a name serves further orders of its account; 0: none. */
   readonly authorizationReuseSeconds: number;
+  /** A proof of a domain may serve names below it (RFC 9444). */
+  readonly subdomainAuthAllowed: boolean;
   readonly caId: string;
   /** A second person must say yes to each certificate, and to each change of the profile. */
   readonly requiresApproval: boolean;
@@ -41,8 +43,13 @@ export interface Profile {
 
 /** A profile that was kept as JSON, perhaps before the fields existed that came last. */
 export function keptProfile(kept: unknown): Profile {
-  const known = kept as Omit<Profile, 'requirements' | 'policies'> & Partial<Profile>;
-  return { ...known, requirements: known.requirements ?? 'rfc5280', policies: known.policies ?? [] };
+  const known = kept as Omit<Profile, 'requirements' | 'policies' | 'subdomainAuthAllowed'> & Partial<Profile>;
+  return {
+    ...known,
+    requirements: known.requirements ?? 'rfc5280',
+    policies: known.policies ?? [],
+    subdomainAuthAllowed: known.subdomainAuthAllowed ?? false,
+  };
 }
 
 export type AuthMode = 'challenge' | 'trust_authenticated';

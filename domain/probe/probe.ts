@@ -31,6 +31,8 @@ export const probe = z.strictObject({
       /** RFC 8657 §3 */
       accountUri: z.string().max(2000),
       wildcard: z.boolean(),
+      /** What is certified, where something above it is proven. */
+      name: z.string().min(1).max(253).optional(),
     })
     .optional(),
 });

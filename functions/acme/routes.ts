@@ -10,6 +10,7 @@ import {
   type KeyRequest,
 } from '#domain/acme/authenticate.ts';
 import { finalizeOrder } from '#domain/acme/finalize-order.ts';
+import { offersSubdomains } from '#domain/acme/ancestor-domain.ts';
 import { issuerDomainNames } from '#domain/acme/issuer-domain-names.ts';
 import { changeKey } from '#domain/acme/key-change.ts';
 import { newAccount } from '#domain/acme/new-account.ts';
@@ -147,6 +148,7 @@ async function directory(call: Call): Promise<HttpResponse> {
   const body = directoryObject(call.urls, profile, {
     profiles,
     renewalInfo: call.renewalInfo,
+    subdomains: offersSubdomains(profile),
     issuerDomainNames: persistent ? issuerDomainNames(profile) : [],
   });
   return json(200, body, { 'cache-control': 'public, max-age=60' });

@@ -69,7 +69,7 @@ function assertIdentifier({ type, value }: Probe['identifier']): void {
 /** Names behind the door are in no zone that could have CAA records; addresses have none at all (RFC 8738 §7). */
 async function assertCaa({ caa, identifier, type }: Probe): Promise<void> {
   if (caa === undefined || identifier.type === 'ip' || (opened !== undefined && identifier.value.endsWith(opened.suffix))) return;
-  const records = await relevantCaa(identifier.value, (name) => resolver.caa(name));
+  const records = await relevantCaa(caa.name ?? identifier.value, (name) => resolver.caa(name));
   const refusal = caaRefusal(records, { ...caa, method: type });
   if (refusal !== undefined) throw new ProbeError('caa', refusal, { final: true });
 }

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
+import { base64url } from '../key.ts';
 import { present, type ChallengeType, type Offered } from '../proof.ts';
 import type { Subject } from '../subject.ts';
 import type { HttpRequest } from '../transport.ts';
@@ -12,7 +13,9 @@ import {
   challenges,
   objects,
   overlooking,
+  payloadOf,
   withHeaders,
+  without,
   type Defect,
   type Serve,
   type Server,
@@ -202,6 +205,32 @@ export const validationDefects: readonly Defect[] = [
         { type: 'dns-01', url: 'https://a.example/', status: 'pending', token: 'A'.repeat(43) },
       ],
     })),
+  },
+  {
+    what: 'the directory says yes to subdomains in words',
+    caught: ['RFC 9444 §4.3 subdomainAuthAllowed of the directory is a boolean'],
+    serve: objects(at('/directory'), (object) => ({ ...object, meta: { ...(object['meta'] as JsonObject), subdomainAuthAllowed: 'yes' } })),
+  },
+  {
+    what: 'the authorization of an ancestor does not say that it is one',
+    caught: ['RFC 9444 §4 the authorization of an order with an ancestor domain is for the name or for that domain'],
+    serve: objects(authorizations, (object) => without(object, 'subdomainAuthAllowed')),
+  },
+  {
+    what: 'an ancestor domain that is none is ignored',
+    caught: ['RFC 9444 §4 an ancestor domain that is none of the name’s is refused'],
+    serve: overlooking(at('/new-order'), (request, server, signed) => {
+      const payload = payloadOf(signed);
+      const identifiers = payload['identifiers'] as readonly JsonObject[];
+      const isWrong = identifiers.some(
+        ({ value, ancestorDomain }) => typeof ancestorDomain === 'string' && !String(value).endsWith(`.${ancestorDomain}`),
+      );
+      return isWrong
+        ? server.repaired(request, {
+            payload: base64url({ ...payload, identifiers: identifiers.map((one) => without(one, 'ancestorDomain')) }),
+          })
+        : undefined;
+    }),
   },
   {
     what: 'the padding of a certificate identifier is ignored',
