@@ -1,7 +1,8 @@
 import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CaError } from '#domain/error.ts';
+import { asking } from './asking.ts';
 
-/** Seals small secrets under the envelope key; the context must be the same to open what it sealed. */
+/** Seals small secrets under the envelope key; the context must be the same to open what it sealed. Both throw `unavailable` while KMS does not answer. */
 export interface Envelope {
   seal(plain: Uint8Array, context: string): Promise<Uint8Array>;
   unseal(sealed: Uint8Array, context: string): Promise<Uint8Array>;
@@ -12,14 +13,14 @@ export function envelope(keyArn: string): Envelope {
   const client = new KMSClient({ maxAttempts: 4 });
   return {
     async seal(plain, context) {
-      const answer = await client.send(new EncryptCommand({ KeyId: keyArn, Plaintext: plain, EncryptionContext: { certctl: context } }));
+      const command = new EncryptCommand({ KeyId: keyArn, Plaintext: plain, EncryptionContext: { certctl: context } });
+      const answer = await asking(() => client.send(command));
       if (answer.CiphertextBlob === undefined) throw new CaError('unavailable', 'the key service gave no answer');
       return answer.CiphertextBlob;
     },
     async unseal(sealed, context) {
-      const answer = await client.send(
-        new DecryptCommand({ KeyId: keyArn, CiphertextBlob: sealed, EncryptionContext: { certctl: context } }),
-      );
+      const command = new DecryptCommand({ KeyId: keyArn, CiphertextBlob: sealed, EncryptionContext: { certctl: context } });
+      const answer = await asking(() => client.send(command));
       if (answer.Plaintext === undefined) throw new CaError('unavailable', 'the key service gave no answer');
       return answer.Plaintext;
     },

@@ -46,6 +46,13 @@ function strict(algorithm: CaKeyAlgorithm, privateKey: KeyObject, publicKey: Key
   } as unknown as Parameters<typeof kmsSigner>[0];
 }
 
+/** What the client says when nobody answers, and of a fault that has no name of its own. */
+const failing = (error: object): Parameters<typeof kmsSigner>[0] => ({
+  send: async () => {
+    throw Object.assign(new Error('recorded'), error);
+  },
+});
+
 const refusing = (name: string): Parameters<typeof kmsSigner>[0] => ({
   send: async () => {
     throw Object.assign(new Error(`recorded: ${arn} ${name}`), { name, $fault: 'client', $metadata: { httpStatusCode: 400 } });
@@ -94,5 +101,14 @@ describe('a CA key in KMS', () => {
     const spki = spkiOf(pairs['ECDSA-P256']().publicKey);
     const signer = kmsSigner(refusing(name), { arn, algorithm: 'ECDSA-P256', spki });
     await expect(signer.sign(tbs)).rejects.toMatchObject({ code, retryAfter, message: expect.not.stringContaining('arn:') as unknown });
+  });
+
+  test.each([
+    ['a connection that is refused', { code: 'ECONNREFUSED' }, 'the key service does not answer'],
+    ['a fault without a name', { name: 'InternalFailure', $metadata: { httpStatusCode: 503 } }, 'the key service has a fault'],
+    ['too much at once', { name: 'TooManyRequestsException', $metadata: { httpStatusCode: 429 } }, 'the key service is busy'],
+  ])('%s may heal', async (_, error, message) => {
+    const signer = kmsSigner(failing(error), { arn, algorithm: 'ECDSA-P256', spki: spkiOf(pairs['ECDSA-P256']().publicKey) });
+    await expect(signer.sign(tbs)).rejects.toMatchObject({ code: 'unavailable', retryAfter: 2, message });
   });
 });

@@ -3,6 +3,7 @@ import { GetPublicKeyCommand, SignCommand, type KMSClient, type SigningAlgorithm
 import { CaError } from '#domain/error.ts';
 import { signatureOf, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import type { Signer } from '#domain/x509/signer.ts';
+import { asking } from './asking.ts';
 
 interface Scheme {
   readonly keySpec: string;
@@ -28,9 +29,6 @@ export interface KmsKey {
 }
 
 type Client = Pick<KMSClient, 'send'>;
-
-const throttledSeconds = 2;
-const disabledSeconds = 300;
 
 /**
  * A signer whose key never leaves KMS. The digest is made here and each signature is verified before it is used, so that a key that was exchanged
@@ -64,26 +62,4 @@ export async function describeKmsKey(client: Client, arn: string): Promise<KmsKe
   if (algorithm === undefined || KeyUsage !== 'SIGN_VERIFY' || PublicKey === undefined)
     throw new CaError('malformed', 'the key is not for signing, or of a kind that no CA has');
   return { arn, algorithm: algorithm as CaKeyAlgorithm, spki: PublicKey };
-}
-
-/** What each refusal of KMS is to who waits: worth another try soon, after somebody has looked at the key, or never. */
-const refusals: Readonly<Record<string, readonly [detail: string, retryAfter: number]>> = {
-  ThrottlingException: ['the key service is busy', throttledSeconds],
-  LimitExceededException: ['the key service is busy', throttledSeconds],
-  KMSInternalException: ['the key service has a fault', throttledSeconds],
-  DependencyTimeoutException: ['the key service has a fault', throttledSeconds],
-  KeyUnavailableException: ['the key is not available', throttledSeconds],
-  TimeoutError: ['the key service does not answer', throttledSeconds],
-  DisabledException: ['the key is disabled', disabledSeconds],
-  KMSInvalidStateException: ['the key is disabled or about to be deleted', disabledSeconds],
-};
-
-async function asking<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (cause) {
-    const [detail, retryAfter] = refusals[(cause as Error).name] ?? [];
-    if (detail !== undefined && retryAfter !== undefined) throw new CaError('unavailable', detail, { cause, retryAfter });
-    throw new CaError('internal', 'the key service refuses the key', { cause });
-  }
 }
