@@ -145,14 +145,16 @@ test('each revoked serial is on exactly one shard, all of them together are what
   await rows(
     `WITH c AS (INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, sans, profile_id, source, not_before, not_after, crl_shard)
        SELECT 'cert-shard-' || $1 || '-' || i, $1, 'e' || lpad(to_hex(i * 7919), 8, '0'), sha256(convert_to('shard' || $1 || i, 'UTF8')), sha256('key'), '\\x30', '[]', 'internal', 'API', now() - interval '1 day',
-              now() + CASE WHEN i % 10 = 0 THEN interval '0' ELSE interval '30 days' END, nullif(i % 6, 0) FROM generate_series(1, 3000) AS i RETURNING *)
+              now() + CASE WHEN i % 10 = 0 THEN interval '-1 hour' ELSE interval '30 days' END, nullif(i % 6, 0) FROM generate_series(1, 3000) AS i RETURNING *)
      INSERT INTO revocations (ca_id, serial, certificate_id, reason, revoked_by, not_after, crl_shard) SELECT ca_id, serial, id, 4, 'a test', not_after, crl_shard FROM c`,
     [ca.id],
   );
   const publish = async (): Promise<readonly ReadonlyMap<string, number>[]> => {
     await rows('UPDATE crls SET status_epoch = status_epoch + 1 WHERE ca_id = $1', [ca.id]);
     await rows('UPDATE crl_shards SET status_epoch = status_epoch + 1 WHERE ca_id = $1', [ca.id]);
-    expect((await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run')).status).toBeLessThan(300);
+    const runs = async (): Promise<true | undefined> =>
+      (await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run')).status < 300 || undefined;
+    await until('the loop is free, and runs', runs, patience);
     await until('all is published', async () => {
       const [row] = await rows<{ n: number }>(
         `SELECT count(*)::int AS n FROM (SELECT ca_id, status_epoch, published_epoch FROM crls UNION ALL SELECT ca_id, status_epoch, published_epoch FROM crl_shards) c
@@ -165,14 +167,17 @@ test('each revoked serial is on exactly one shard, all of them together are what
     return lists.map(({ entries }) => entries);
   };
   const unsharded = await rows<{ serial: string; crl_shard: number | null; ended: boolean }>('SELECT serial, crl_shard, not_after <= now() AS ended FROM revocations WHERE ca_id = $1', [ca.id]); // prettier-ignore
+  const live = unsharded.filter(({ ended }) => !ended);
+  const isLive = new Set(live.map(({ serial }) => serial));
   for (const round of ['first', 'second']) {
-    const [complete, ...shards] = await publish();
-    const expected = unsharded.filter(({ ended }) => round === 'first' || !ended);
-    expect([...(complete?.keys() ?? [])].sort()).toEqual(expected.map(({ serial }) => serial).sort());
-    const found = shards.flatMap((entries, index) => Array.from(entries.keys(), (serial) => `${serial} ${index + 1}`));
-    expect(found.sort()).toEqual(
-      expected.flatMap(({ serial, crl_shard }) => (crl_shard === null ? [] : [`${serial} ${crl_shard}`])).sort(),
+    const lists = await publish();
+    // Somebody else's publication may have been the one that what ended was still on.
+    const [complete = [], ...shards] = lists.map((entries) =>
+      [...entries.keys()].filter((serial) => round === 'second' || isLive.has(serial)),
     );
+    expect(complete.sort()).toEqual(live.map(({ serial }) => serial).sort());
+    const found = shards.flatMap((serials, index) => serials.map((serial) => `${serial} ${index + 1}`));
+    expect(found.sort()).toEqual(live.flatMap(({ serial, crl_shard }) => (crl_shard === null ? [] : [`${serial} ${crl_shard}`])).sort());
   }
 });
 
