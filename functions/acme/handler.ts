@@ -30,7 +30,7 @@ import { sealSoon } from '../shared/seal-soon.ts';
 import { waker } from '../shared/wake.ts';
 import { alternateChains } from './alternate-chains.ts';
 import { problemOf } from './problem.ts';
-import { knownProfiles } from './profiles.ts';
+import { isProfileId, knownProfiles } from './profiles.ts';
 import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 
@@ -159,8 +159,11 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
   const { profileId, rest } = splitPath(request.path, serving.defaultProfile);
   if (rest.startsWith('/renewal-info/')) return { ...response, headers: { 'cache-control': 'no-store', ...response.headers, ...cors } };
   if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
+  // What is no profile's must not get into a header field.
   const directory =
-    profileId === undefined ? `${settings.PUBLIC_BASE_URL}/acme/directory` : acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory;
+    profileId === undefined || !isProfileId(profileId)
+      ? `${settings.PUBLIC_BASE_URL}/acme/directory`
+      : acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory;
   const index = `<${directory}>;rel="index"`;
   const link = response.headers?.['link'];
   return {

@@ -7,6 +7,11 @@ import type { Profile } from '#domain/issuance/profile.ts';
 const freshMs = 5000;
 const maxUnknown = 1000;
 
+/** Whether a part of a path could name a profile; a gateway hands over whatever was sent, decoded. */
+export function isProfileId(text: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,62}$/.test(text);
+}
+
 /**
  * Profiles as this instance knows them: from the mirror, never from PostgreSQL, for at most five seconds. `refreshed` reads the truth
  * and mends the mirror.
@@ -30,7 +35,7 @@ export function knownProfiles(mirror: ProfileMirror, store: ProfileStore, chance
     async known(id) {
       const entry = known.get(id);
       if (entry !== undefined && entry.until > chance.now()) return entry.profile;
-      if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(id)) return undefined;
+      if (!isProfileId(id)) return undefined;
       return remember(id, await mirror.read(id));
     },
     async refreshed(id) {

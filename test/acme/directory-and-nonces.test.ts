@@ -136,6 +136,16 @@ test('every answer but the directory has exactly one nonce, an index link and no
   }
 });
 
+test.each(['%00', '%F0%9F%98%80', '%0D%0ASet-Cookie:%20a=b', '%22%3E,%3Chttps:%2F%2Felsewhere.example%3E;rel=%22index%22'])(
+  'a profile called %s is unknown like any other, and gets into no header field',
+  async (id) => {
+    const answer = await request(platform, `${platform.url}/acme/profile/${id}/directory`);
+    expect([answer.status, answer.json()['type']]).toEqual([404, 'urn:ietf:params:acme:error:malformed']);
+    expect(answer.headers).not.toHaveProperty('set-cookie');
+    expect(answer.headers['link']).toBe(`<${platform.url}/acme/directory>;rel="index"`);
+  },
+);
+
 test('a client that came by the shorthand goes on with its old account URL', async () => {
   const client = await acmeClient(platform);
   await client.register();
