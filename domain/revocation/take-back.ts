@@ -4,7 +4,7 @@ import { refusing } from '../issuance/path-refusal.ts';
 import type { IssuerInfo } from '../x509/leaf.ts';
 import { assertSigned } from '../x509/path/signature.ts';
 import type { CrlEntry } from './crl-entries.ts';
-import { shardOfUrl, type CrlScope } from './crl-scope.ts';
+import { maxCrlShards, shardOfUrl, type CrlScope } from './crl-scope.ts';
 import { crlHeader } from './crl.ts';
 import { publishedEntries } from './published-entries.ts';
 import { newestCrlKey, type CrlShelf } from './crl-shelf.ts';
@@ -27,7 +27,8 @@ export async function scopesBehind(ports: LookPorts, caId: string): Promise<read
   const known = await ports.store.shards(caId);
   const scopes: CrlScope[] = [...known.map(({ shard }) => ({ caId, shard })), { caId, shard: undefined }];
   // A shard is first published after those before it.
-  for (let shard = (known.at(-1)?.shard ?? 0) + 1; ; shard++) {
+  const last = known.at(-1)?.shard ?? 0;
+  for (let shard = last + 1; shard <= last + maxCrlShards; shard++) {
     const unknown = { caId, shard };
     if ((await ports.shelf.number(newestCrlKey(unknown))) === undefined) break;
     scopes.unshift(unknown);
