@@ -195,3 +195,10 @@ export async function until<T>(what: string, condition: () => Promise<T | undefi
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Runs a loop by hand, as soon as no other run holds its lease. */
+export function runLoop(platform: Platform, name: string): Promise<true> {
+  return until(`${name} is free, and runs`, async () =>
+    (await api(platform, 'POST', `/api/v1/admin/loops/${name}/run`)).status < 300 ? true : undefined,
+  );
+}

@@ -74,9 +74,11 @@ const numbers = {
 const everyAuthority = { name: 'crl-authorities', text: `SELECT id FROM certificate_authorities ORDER BY id` };
 const outlook = {
   name: 'crl-outlook',
-  text: `SELECT min(this_update + (next_update - this_update) / 2) AS next_due,
+  // A list that lacks a revocation is due, whatever its age: whoever was to publish it may have died.
+  text: `SELECT min(CASE WHEN published_epoch < status_epoch THEN $1::timestamptz ELSE this_update + (next_update - this_update) / 2 END) AS next_due,
                 min(extract(epoch FROM next_update - $1::timestamptz) / nullif(extract(epoch FROM next_update - this_update), 0))::float8 AS validity_left
-         FROM (SELECT this_update, next_update FROM crls UNION ALL SELECT this_update, next_update FROM crl_shards) c WHERE next_update IS NOT NULL`,
+         FROM (SELECT this_update, next_update, status_epoch, published_epoch FROM crls
+               UNION ALL SELECT this_update, next_update, status_epoch, published_epoch FROM crl_shards) c WHERE next_update IS NOT NULL`,
 };
 
 /** CRL numbers and contents; an entry stays on one CRL of each scope after its certificate's end (RFC 5280 §3.3). */

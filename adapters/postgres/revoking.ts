@@ -30,13 +30,18 @@ export const revokedNotices = notifyFrom('r', 'certificate.revoked', {
   data: `jsonb_build_object('certificate', certificate_id, 'serial', serial, 'reason', reason)`,
 });
 
-/** CTEs that make the CRLs due which the columns ca_id and crl_shard of another name: epochs `e` and `es`, jobs `j`, outbox `x`. */
+/**
+ * CTEs that make the CRLs due which the columns ca_id and crl_shard of another name: epochs `e` and `es`, jobs `j`, outbox `x`. Who joins a job that there is
+ * holds its row until the commit: the job cannot end, and look at the list for the last time, before what joined it is seen.
+ */
 export function republishing(changed: string, publishNow = 'true'): string {
   return `a AS (SELECT DISTINCT ca_id, crl_shard FROM ${changed} ORDER BY ca_id, crl_shard),
-    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM a WHERE crl_shard IS NULL ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1),
+    e AS (INSERT INTO crls (ca_id, status_epoch) SELECT ca_id, 1 FROM a WHERE crl_shard IS NULL ON CONFLICT (ca_id) DO UPDATE SET status_epoch = crls.status_epoch + 1
+          RETURNING ca_id),
     ks AS (SELECT s.ca_id, s.shard FROM crl_shards s JOIN a ON a.ca_id = s.ca_id AND a.crl_shard = s.shard ORDER BY s.ca_id, s.shard FOR UPDATE OF s),
-    es AS (UPDATE crl_shards s SET status_epoch = s.status_epoch + 1 FROM ks WHERE s.ca_id = ks.ca_id AND s.shard = ks.shard),
-    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'crl', ca_id || coalesce('/' || crl_shard, ''), 10 FROM a WHERE ${publishNow}
-          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id),
-    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j)`;
+    es AS (UPDATE crl_shards s SET status_epoch = s.status_epoch + 1 FROM ks WHERE s.ca_id = ks.ca_id AND s.shard = ks.shard RETURNING s.ca_id, s.shard),
+    ls AS (SELECT ca_id AS scope FROM e UNION ALL SELECT ca_id || '/' || shard FROM es ORDER BY scope),
+    j AS (INSERT INTO jobs (id, type, subject_id, max_attempts) SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'crl', scope, 10 FROM ls WHERE ${publishNow}
+          ON CONFLICT (type, subject_id) WHERE status IN ('pending', 'running') DO UPDATE SET run_at = jobs.run_at RETURNING id, status),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j WHERE status = 'pending')`;
 }

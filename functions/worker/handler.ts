@@ -128,7 +128,8 @@ const managedMakesDue = ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLiv
 const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   validation: ['jobProcessor'],
   finalize: ['jobProcessor', 'shortLivedExpiryCheck'],
-  crl: ['jobProcessor'],
+  // Who dies between the end of the job and the last look at its list leaves the list to the loop.
+  crl: ['jobProcessor', 'crlGeneration'],
   issuance: managedMakesDue,
   renewal: managedMakesDue,
   csr: managedMakesDue,

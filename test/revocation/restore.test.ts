@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { crlHeader } from '#domain/revocation/crl.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
-import { api, request, startPlatform, until, type Platform } from '../platform.ts';
+import { api, request, runLoop, startPlatform, until, type Platform } from '../platform.ts';
 import { cutCrl, issueBelow, issueInShards, makeChild, makeRoot, type IssuedLeaf } from './hierarchy.ts';
 import { listOf, ocspStatus, pointOf, publishedList, serialOf } from './status.ts';
 
@@ -97,7 +97,7 @@ test('an old backup that is restored un-revokes nothing: not at OCSP, not on the
     'revoked:caCompromise',
   ]);
   expect([sharded, inNewShard].map((leaf) => ocspStatus(platform, leaf))).toEqual(['revoked:keyCompromise', 'revoked:superseded']);
-  await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run');
+  await runLoop(platform, 'crlGeneration');
   for (const [index, leaf] of [sharded, inNewShard].entries()) {
     const list = listOf(pointOf(leaf));
     await until('the shard’s numbers go on above', async () => (await publishedList(platform, list)).number > (lastOfShards[index] ?? 0n) + 999n || undefined, 60); // prettier-ignore

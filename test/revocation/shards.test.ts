@@ -9,7 +9,7 @@ import { crlHeader } from '#domain/revocation/crl.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { fromPem, toPem } from '#domain/x509/pem.ts';
 import { validatePath } from '#domain/x509/path/validate.ts';
-import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, request, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { cutCrl, issueBelow, issueInShards, makeChild, makeRoot, type Authority, type IssuedLeaf } from './hierarchy.ts';
 import { listOf, ocspStatus, pointOf, publishedList, serialOf } from './status.ts';
 
@@ -152,9 +152,7 @@ test('each revoked serial is on exactly one shard, all of them together are what
   const publish = async (): Promise<readonly ReadonlyMap<string, number>[]> => {
     await rows('UPDATE crls SET status_epoch = status_epoch + 1 WHERE ca_id = $1', [ca.id]);
     await rows('UPDATE crl_shards SET status_epoch = status_epoch + 1 WHERE ca_id = $1', [ca.id]);
-    const runs = async (): Promise<true | undefined> =>
-      (await api(platform, 'POST', '/api/v1/admin/loops/crlGeneration/run')).status < 300 || undefined;
-    await until('the loop is free, and runs', runs, patience);
+    await runLoop(platform, 'crlGeneration');
     await until('all is published', async () => {
       const [row] = await rows<{ n: number }>(
         `SELECT count(*)::int AS n FROM (SELECT ca_id, status_epoch, published_epoch FROM crls UNION ALL SELECT ca_id, status_epoch, published_epoch FROM crl_shards) c
