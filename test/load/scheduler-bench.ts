@@ -15,12 +15,21 @@ export interface Measured {
   readonly note: string;
 }
 
-const workers = '{"workerMaxConcurrency": 25, "reserveConcurrency": false}';
+const configOf = (workers: number): string => JSON.stringify({ workerMaxConcurrency: workers, reserveConcurrency: false });
+/** An event source of SQS takes no fewer. */
+const fewestWorkers = 2;
 const killEveryMs = 10_000;
 const due = 10_000;
 
-async function onPlatform<T>(env: Record<string, string>, work: (platform: Platform, database: pg.Client) => Promise<T>): Promise<T> {
-  const platform = await startPlatform({ args: ['--copies', '2', '--config', workers], env: { CERTCTL_LOG_LEVEL: 'WARN', ...env } });
+async function onPlatform<T>(
+  env: Record<string, string>,
+  work: (platform: Platform, database: pg.Client) => Promise<T>,
+  workers = 25,
+): Promise<T> {
+  const platform = await startPlatform({
+    args: ['--copies', '2', '--config', configOf(workers)],
+    env: { CERTCTL_LOG_LEVEL: 'WARN', ...env },
+  });
   const database = await platform.database();
   try {
     return await work(platform, database);
@@ -126,30 +135,34 @@ async function renewals(dying: boolean): Promise<Measured[]> {
   });
 }
 
-/** What is measured is the scan: the CA holds every request, so that nobody works on the jobs meanwhile. */
+/** What is measured is the scan: the CA holds every request, and there are as few workers as a queue can have, so that nobody works on the jobs meanwhile. */
 async function scan(): Promise<Measured[]> {
   const over = Promise.withResolvers<undefined>();
   const ca = await startPrivateCa({ busy: () => false, admit: () => over.promise });
   try {
-    return await onPlatform({ AWS_ENDPOINT_URL_ACM_PCA: ca.url }, async (platform, database) => {
-      await plant(platform, database, 1_000_000, due, await issuerAt(platform, ca.arn));
-      const resident = (): number =>
-        Math.max(
-          ...childrenOf(platform.instance.pid).map(
-            (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
-          ),
-        );
-      const before = resident();
-      const began = performance.now();
-      await tick(platform);
-      const seconds = (performance.now() - began) / 1000;
-      const { rows } = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM jobs WHERE type = 'renewal'`);
-      over.resolve(undefined);
-      return [
-        { what: 'renewal scan, 1,000,000 rows', seconds, note: `goal 5 s; ${rows[0]!.n} jobs made` },
-        { what: 'memory that the scan added', megabytes: Math.max(0, resident() - before), note: 'largest process' },
-      ];
-    });
+    return await onPlatform(
+      { AWS_ENDPOINT_URL_ACM_PCA: ca.url },
+      async (platform, database) => {
+        await plant(platform, database, 1_000_000, due, await issuerAt(platform, ca.arn));
+        const resident = (): number =>
+          Math.max(
+            ...childrenOf(platform.instance.pid).map(
+              (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
+            ),
+          );
+        const before = resident();
+        const began = performance.now();
+        await tick(platform);
+        const seconds = (performance.now() - began) / 1000;
+        const { rows } = await database.query<{ n: number }>(`SELECT count(*)::int AS n FROM jobs WHERE type = 'renewal'`);
+        over.resolve(undefined);
+        return [
+          { what: 'renewal scan, 1,000,000 rows', seconds, note: `goal 5 s; ${rows[0]!.n} jobs made` },
+          { what: 'memory that the scan added', megabytes: Math.max(0, resident() - before), note: 'largest process' },
+        ];
+      },
+      fewestWorkers,
+    );
   } finally {
     over.resolve(undefined);
     await ca.stop();
