@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { freePort } from '../interop/free-port.ts';
 import { measureLimiter } from './limiter-bench.ts';
+import { machine } from './machine.ts';
 import { measureMigrations } from './migration-bench.ts';
 import { measurePki } from './pki-bench.ts';
 
@@ -237,7 +238,6 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-const machine = { node: process.version, cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30) };
 writeFileSync(
   join(root, 'bench.json'),
   `${JSON.stringify({ at: new Date().toISOString(), machine, copies: Number(options.copies), rows }, null, 2)}\n`,

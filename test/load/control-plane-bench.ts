@@ -11,6 +11,7 @@ import { makeCsr } from '../lifecycle/csr.ts';
 import { startPlatform, type Platform } from '../platform.ts';
 import { childrenOf } from '../process-tree.ts';
 import { fillControlPlane } from './control-plane-rows.ts';
+import { machine } from './machine.ts';
 
 /**
  * The control plane's speed on many rows, over HTTPS on one kept connection; what the front costs by itself stands beside it. Prints a line for each measure.
@@ -224,6 +225,7 @@ async function commits(platform: Platform, sealing: boolean): Promise<number> {
   }
 }
 
+console.log(machine);
 const platform = await startPlatform({
   env: { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' },
 });

@@ -6,6 +6,7 @@ import { startPrivateCa } from '../fakes/private-ca.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { childrenOf } from '../process-tree.ts';
+import { machine } from './machine.ts';
 
 export interface Measured {
   readonly what: string;
@@ -236,5 +237,6 @@ if (import.meta.main) {
     console.error(`no such part: ${unknown}; there are ${Object.keys(parts).join(', ')}`);
     process.exit(2);
   }
+  console.log(machine);
   for (const name of positionals.length === 0 ? Object.keys(parts) : positionals) for (const row of await parts[name]!()) console.log(row);
 }
