@@ -174,5 +174,5 @@ export function hostileCsrs(name: string): readonly (readonly [what: string, der
   ]; // prettier-ignore
 }
 
-/** What every door takes. */
-export const goodCsr = (name: string): Buffer => csr(name);
+/** What every door takes: with a key of its own, for an agent's must be new. */
+export const goodCsr = (name: string): Buffer => csr(name, { pair: generateKeyPairSync('ec', { namedCurve: 'P-256' }) });
