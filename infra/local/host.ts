@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import net from 'node:net';
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { synthesize } from './assembly.ts';
 import { dynamodb } from './cloud/dynamodb/service.ts';
@@ -12,6 +11,7 @@ import { kms } from './cloud/kms.ts';
 import { s3 } from './cloud/s3.ts';
 import { sqs } from './cloud/sqs.ts';
 import { startCopies, type Copies } from './copies.ts';
+import { freePort, refusalOf } from './free-port.ts';
 import { copyProgram } from './copy-program.ts';
 import { customResources } from './custom-resource.ts';
 import { frontInChild } from './front-child.ts';
@@ -316,38 +316,11 @@ function get(target: string, ca: string): Promise<number> {
 
 async function choosePort(wanted: number, flag: string): Promise<number> {
   if (wanted === 0) return freePort();
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        new UsageError(
-          error.code === 'EADDRINUSE'
-            ? `port ${wanted} is in use; choose another with ${flag}`
-            : `port ${wanted} cannot be used (${error.code ?? ''}); choose another with ${flag}`,
-        ),
-      );
-    });
-    server.listen({ port: wanted, host: '127.0.0.1' }, () => server.close(() => resolve(wanted)));
-  });
-}
-
-/**
- * A port that nobody has: below those that systems give to outgoing connections, one of which might take it before our server does.
- *
- * @throws {Error} when none of many is free
- */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 50; tries++) {
-    const port = randomInt(10_000, 32_000);
-    if (await isFree(port)) return port;
-  }
-  throw new Error('no free port was found between 10000 and 32000');
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)));
-  });
+  const refusal = await refusalOf(wanted);
+  if (refusal === undefined) return wanted;
+  throw new UsageError(
+    refusal.code === 'EADDRINUSE'
+      ? `port ${wanted} is in use; choose another with ${flag}`
+      : `port ${wanted} cannot be used (${refusal.code ?? ''}); choose another with ${flag}`,
+  );
 }

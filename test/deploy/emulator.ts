@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { root, until } from '../platform.ts';
 import type { TestAuthority } from './authority.ts';
 

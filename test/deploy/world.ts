@@ -5,7 +5,7 @@ import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import pg from 'pg';
 import { ownerRole } from '#infra/local/data-folder.ts';
 import { startPostgres, type Postgres } from '#infra/local/postgres.ts';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { startNameServer, type NameServer } from '../interop/name-server.ts';
 import { testAuthority, type TestAuthority } from './authority.ts';
 import { openCloud, type Cloud } from './cloud.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { has } from './tool.ts';
 
 describe.skipIf(!has('caddy'))('caddy', () => {

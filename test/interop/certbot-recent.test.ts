@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { judge } from './certificate.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { has, run } from './tool.ts';
 
 /** certbot of PyPI: run.sh installs it and says where. */

@@ -8,7 +8,7 @@ import { startResponder, type Responder } from '../acme/client.ts';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { judge } from './certificate.ts';
 import { startChaos, type Chaos } from './chaos.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { has, succeed } from './tool.ts';
 
 // lego is not here: Go never asks a proxy the way to localhost.

@@ -9,7 +9,7 @@ import { runSuite } from '../acme-conformance/run.ts';
 import { sections } from '../acme-conformance/sections.ts';
 import { openSession, startResponders, type Responders, type Session } from '../acme-conformance/session.ts';
 import { root, until } from '../platform.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { has } from './tool.ts';
 
 describe.skipIf(!has('pebble'))('pebble', () => {

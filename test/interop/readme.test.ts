@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root, startPlatform, type Platform } from '../platform.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { has, succeed } from './tool.ts';
 
 /** The shell examples of the README, in their order. */

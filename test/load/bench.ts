@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { measureLimiter } from './limiter-bench.ts';
 import { machine } from './machine.ts';
 import { measureMigrations } from './migration-bench.ts';

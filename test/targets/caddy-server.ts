@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import type { Subject } from './cases.ts';
 import { launch, makeHome, reachable, until, type Daemon, type Home } from './daemon.ts';
 import { serverName } from './issued.ts';

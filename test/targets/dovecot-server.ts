@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import type { Subject } from './cases.ts';
 import { launch, makeHome, reachable, until } from './daemon.ts';
 import { serverName } from './issued.ts';

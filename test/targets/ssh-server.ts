@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../interop/free-port.ts';
+import { freePort } from '#infra/local/free-port.ts';
 import { succeed } from '../interop/tool.ts';
 import type { Subject } from './cases.ts';
 import { ended, launch, reachable, until, type Daemon } from './daemon.ts';
