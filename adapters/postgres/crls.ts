@@ -19,15 +19,27 @@ interface Statement {
 
 const pastHalf = `c.next_update IS NULL OR c.published_epoch < c.status_epoch OR $1 >= c.this_update + (c.next_update - c.this_update) / 2`;
 
-/** What one CRL is kept by, of a shard and of the complete one alike: $1 is the CA, $2 the shard or NULL. */
-function statements(
-  kind: string,
-  table: string,
-  here: string,
-  reserve: string,
-  last: string,
-): Record<'reserve' | 'markLast' | 'entries' | 'published', Statement> {
-  const listed = here.replace('shard =', 'crl_shard =');
+/** Where one kind of CRL is kept; in all of it $1 is the CA and $2 the shard, or NULL for the complete one. */
+interface Kept {
+  readonly kind: string;
+  readonly table: string;
+  /** Which row of the table it is. */
+  readonly here: string;
+  /** Which revocations it lists. */
+  readonly listed: string;
+  readonly reserve: string;
+  /** The column with the number of the last CRL that a revocation is on. */
+  readonly last: string;
+}
+
+function statements({
+  kind,
+  table,
+  here,
+  listed,
+  reserve,
+  last,
+}: Kept): Record<'reserve' | 'markLast' | 'entries' | 'published', Statement> {
   return {
     reserve: { name: `crl-number-${kind}`, text: `${reserve} RETURNING number, status_epoch` },
     markLast: {
@@ -47,20 +59,22 @@ function statements(
   };
 }
 
-const complete = statements(
-  'complete',
-  'crls',
-  '$2::int IS NULL',
-  `INSERT INTO crls (ca_id, number) SELECT $1::text, 1 WHERE $2::int IS NULL ON CONFLICT (ca_id) DO UPDATE SET number = crls.number + 1`,
-  'last_crl',
-);
-const ofShard = statements(
-  'shard',
-  'crl_shards',
-  'shard = $2::int',
-  `UPDATE crl_shards SET number = number + 1 WHERE ca_id = $1 AND shard = $2::int`,
-  'last_shard_crl',
-);
+const complete = statements({
+  kind: 'complete',
+  table: 'crls',
+  here: '$2::int IS NULL',
+  listed: '$2::int IS NULL',
+  reserve: `INSERT INTO crls (ca_id, number) SELECT $1::text, 1 WHERE $2::int IS NULL ON CONFLICT (ca_id) DO UPDATE SET number = crls.number + 1`,
+  last: 'last_crl',
+});
+const ofShard = statements({
+  kind: 'shard',
+  table: 'crl_shards',
+  here: 'shard = $2::int',
+  listed: 'crl_shard = $2::int',
+  reserve: `UPDATE crl_shards SET number = number + 1 WHERE ca_id = $1 AND shard = $2::int`,
+  last: 'last_shard_crl',
+});
 const entriesPerPage = 10_000;
 const due = {
   name: 'crl-due',

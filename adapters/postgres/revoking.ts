@@ -3,6 +3,9 @@ import { notifyFrom } from './notify.ts';
 
 const { keyCompromise, certificateHold } = reasonCode;
 
+/** Whether the reason of a row that is inserted over another (`old`) counts instead: a hold may become a revocation, and any reason keyCompromise. */
+export const isGraver = `((old.reason = ${certificateHold} AND excluded.reason <> ${certificateHold}) OR (old.reason <> ${keyCompromise} AND excluded.reason = ${keyCompromise}))`;
+
 /**
  * What a revocation is made of, as CTEs of one statement: the rows `r`, epochs `e`, blocked keys `b`, CRL jobs `j` with their outbox `x`.
  * Whoever is revoked already stays so; a hold may become a revocation, and any reason keyCompromise. The moment stays
@@ -16,8 +19,7 @@ export function revokingFrom(from: string, reason: string, actor: string, publis
   return `r AS (INSERT INTO revocations AS old (ca_id, serial, certificate_id, reason, revoked_by, not_after, crl_shard)
           SELECT ca_id, serial, id, ${reason}, ${actor}, not_after, crl_shard FROM ${from} ORDER BY ca_id, serial
           ON CONFLICT (ca_id, serial) DO UPDATE SET reason = excluded.reason, revoked_by = excluded.revoked_by
-            WHERE (old.reason = ${certificateHold} AND excluded.reason <> ${certificateHold})
-               OR (old.reason <> ${keyCompromise} AND excluded.reason = ${keyCompromise})
+            WHERE ${isGraver}
           RETURNING ca_id, serial, certificate_id, reason, revoked_at, crl_shard),
     b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT spki_sha256, 'keyCompromise' FROM ${from} WHERE ${reason} = ${keyCompromise} ON CONFLICT DO NOTHING),
     ${republishing('r', publishNow)}`;

@@ -1,7 +1,7 @@
 import { reasonCode } from '#domain/revocation/reason.ts';
+import { isGraver } from './revoking.ts';
 
 const { caCompromise, certificateHold, keyCompromise } = reasonCode;
-const better = `((old.reason = ${certificateHold} AND excluded.reason <> ${certificateHold}) OR (old.reason <> ${keyCompromise} AND excluded.reason = ${keyCompromise}))`;
 
 /**
  * Revocations that were published and are not known: $1 the CA, $2 serial, revoked_at and reason of each, $3 the shard that listed them. A
@@ -18,8 +18,8 @@ export const takeBack = {
             LEFT JOIN ocsp_responders o ON o.ca_id = $1 AND o.serial = t.serial
           ORDER BY t.serial
           ON CONFLICT (ca_id, serial) DO UPDATE SET crl_shard = coalesce(old.crl_shard, excluded.crl_shard),
-              reason = CASE WHEN ${better} THEN excluded.reason ELSE old.reason END, revoked_by = CASE WHEN ${better} THEN excluded.revoked_by ELSE old.revoked_by END
-            WHERE ${better} OR (old.crl_shard IS NULL AND excluded.crl_shard IS NOT NULL)
+              reason = CASE WHEN ${isGraver} THEN excluded.reason ELSE old.reason END, revoked_by = CASE WHEN ${isGraver} THEN excluded.revoked_by ELSE old.revoked_by END
+            WHERE ${isGraver} OR (old.crl_shard IS NULL AND excluded.crl_shard IS NOT NULL)
           RETURNING serial, certificate_id, reason, revoked_at),
     b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT c.spki_sha256, 'keyCompromise' FROM r JOIN certificates c ON c.id = r.certificate_id
           WHERE r.reason = ${keyCompromise} ON CONFLICT DO NOTHING),
