@@ -32,7 +32,7 @@ async function hostAsked(call: () => Promise<unknown>, environment: Readonly<Rec
 
 const calls: Readonly<Record<string, () => Promise<unknown>>> = {
   kms: () => envelope(`arn:aws:kms:${region}:${account}:key/k`).seal(Buffer.from('key'), 'context'),
-  sqs: () => jobQueue(`https://sqs.${region}.amazonaws.com/${account}/Jobs`).send('job'),
+  sqs: () => jobQueue(`https://sqs.${region}.amazonaws.com/${account}/Jobs`).sendOn([{ jobId: 'job' }], 0),
   'sqs batch': () => jobQueue(`https://sqs.${region}.amazonaws.com/${account}/Jobs`).sendAll([{ jobId: 'job' }]),
   lambda: () => starter({ loop: 'function' })('loop', {}),
   secretsmanager: () => readDatabaseSecret(`arn:aws:secretsmanager:${region}:${account}:secret:db-AbCdEf`),

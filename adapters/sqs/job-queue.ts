@@ -5,7 +5,6 @@ export type Hint = { readonly jobId: string } | { readonly notificationId: strin
 
 /** Hints for the worker: losing one costs time, never work. */
 export interface JobQueue {
-  send(jobId: string): Promise<void>;
   /** Any number of hints; many go several to a message. @returns how many could not be sent */
   sendAll(hints: readonly Hint[]): Promise<number>;
   /** What came with others goes on by itself. @param delaySeconds what is beyond 900 waits 900 */
@@ -27,7 +26,11 @@ const apart = 100;
 
 function messagesOf(hints: readonly Hint[]): readonly (readonly Hint[])[] {
   const size = Math.min(hintsOfMessage, Math.max(1, Math.ceil(hints.length / apart)));
-  return Array.from({ length: Math.ceil(hints.length / size) }, (_, index) => hints.slice(index * size, (index + 1) * size));
+  return partsOf(hints, size);
+}
+
+function partsOf<T>(all: readonly T[], size: number): (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size));
 }
 
 function bodyOf(hints: readonly Hint[]): string {
@@ -38,14 +41,8 @@ export function jobQueue(url: string): JobQueue {
   // The host in a queue's address has no IPv6; the client's own endpoint has it where the subnet has nothing else.
   const client = new SQSClient({ maxAttempts: 2, useQueueUrlAsEndpoint: false });
   return {
-    async send(jobId) {
-      await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: JSON.stringify({ jobId }) }));
-    },
     async sendAll(hints) {
-      const messages = messagesOf(hints);
-      const batches = Array.from({ length: Math.ceil(messages.length / batchSize) }, (_, index) =>
-        messages.slice(index * batchSize, (index + 1) * batchSize),
-      );
+      const batches = partsOf(messagesOf(hints), batchSize);
       let lost = 0;
       const send = async (): Promise<void> => {
         for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
