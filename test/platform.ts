@@ -202,3 +202,17 @@ export function runLoop(platform: Platform, name: string): Promise<true> {
     (await api(platform, 'POST', `/api/v1/admin/loops/${name}/run`)).status < 300 ? true : undefined,
   );
 }
+
+/** One statement on a connection of its own, as the schema's owner. */
+export async function rowsOf<Row extends object>(
+  platform: Platform,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Row[]> {
+  const database = await platform.database();
+  try {
+    return (await database.query<Row>(text, [...values])).rows;
+  } finally {
+    await database.end();
+  }
+}

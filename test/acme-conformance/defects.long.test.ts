@@ -12,7 +12,7 @@ import { resourceDefects } from './defects/resources.ts';
 import { revocationDefects } from './defects/revocation.ts';
 import { validationDefects } from './defects/validation.ts';
 import { withheldDefects } from './defects/withheld.ts';
-import { here, localOptions } from './local-options.ts';
+import { demanding, here, localOptions } from './local-options.ts';
 import type { Options } from './options.ts';
 import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
@@ -47,16 +47,7 @@ beforeAll(async () => {
     args: [...ports, '--dns-resolver', zone?.address ?? ''],
     env: { LIMIT_OPEN_ORDERS: '10000' },
   });
-  const profile = {
-    id: 'demanding',
-    name: 'Demanding',
-    eab_required: true,
-    terms_of_service: 'https://example.com/terms',
-    caa_identities: ['ca.example'],
-    subdomain_auth_allowed: true,
-    allowed_challenges: ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'],
-  };
-  expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
+  expect((await api(platform, 'POST', '/api/v1/profiles', demanding)).status).toBe(201);
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'demanding', max_uses: 10_000 })).json();
   options = localOptions(`${platform.url}/acme/profile/demanding/directory`, platform.ca, {
     kid: String(key['key_id']),

@@ -19,3 +19,14 @@ export function localOptions(directory: string, ca: string, externalAccount: Opt
     junit: undefined,
   };
 }
+
+/** A profile under which every clause applies: names are proven, terms agreed to, and an invitation is wanted. */
+export const demanding = {
+  id: 'demanding',
+  name: 'Demanding',
+  eab_required: true,
+  terms_of_service: 'https://example.com/terms',
+  caa_identities: ['ca.example'],
+  subdomain_auth_allowed: true,
+  allowed_challenges: ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'],
+};

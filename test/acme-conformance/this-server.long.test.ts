@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../interop/tool.ts';
 import { api, root, startPlatform, type Platform } from '../platform.ts';
 import { nameOf } from './case.ts';
-import { here, localOptions } from './local-options.ts';
+import { demanding, here, localOptions } from './local-options.ts';
 import { line } from './report.ts';
 import { runSuite, type Result } from './run.ts';
 import { sections } from './sections.ts';
@@ -55,16 +55,7 @@ const notGiven = [
 ];
 
 test('where every name is proven, terms are agreed to and an invitation is wanted, no clause is broken', { timeout: 240_000 }, async () => {
-  const profile = {
-    id: 'demanding',
-    name: 'Demanding',
-    eab_required: true,
-    terms_of_service: 'https://example.com/terms',
-    caa_identities: ['ca.example'],
-    subdomain_auth_allowed: true,
-    allowed_challenges: ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'],
-  };
-  expect((await api(platform, 'POST', '/api/v1/profiles', profile)).status).toBe(201);
+  expect((await api(platform, 'POST', '/api/v1/profiles', demanding)).status).toBe(201);
   const results = await judge('demanding');
   expect(failuresOf(results)).toEqual([]);
   expect([...inapplicable(results)].sort()).toEqual([...notOffered, ...notGiven].sort());

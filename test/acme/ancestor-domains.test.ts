@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCsr } from '../acme-conformance/certification-request.ts';
 import { startZone, type Zone } from '../acme-conformance/zone.ts';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { acmeClient, bind, challengeOf, freshName, poll, type AcmeClient } from './client.ts';
+import { acmeClient, bind, challengeOf, freshName, poll, registered, type AcmeClient } from './client.ts';
 import { hurryValidations } from './hurry.ts';
 
 let platform: Platform;
@@ -33,11 +33,7 @@ afterAll(async () => {
 
 const someDomain = (): string => freshName().replace('.localhost', '.zone.example');
 
-async function someone(profile = 'families'): Promise<AcmeClient> {
-  const client = await acmeClient(platform, { profile });
-  await client.register();
-  return client;
-}
+const someone = (profile = 'families'): Promise<AcmeClient> => registered(platform, { profile });
 
 function order(client: AcmeClient, value: string, ancestorDomain: unknown, type = 'dns'): Promise<Answer> {
   return client.post(String(client.directory['newOrder']), { identifiers: [{ type, value, ancestorDomain }] });

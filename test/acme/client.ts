@@ -138,6 +138,13 @@ export async function acmeClient(platform: Target, options: ClientOptions = {}):
   return client;
 }
 
+/** A client whose account is there. */
+export async function registered(platform: Target, options: ClientOptions = {}): Promise<AcmeClient> {
+  const client = await acmeClient(platform, options);
+  await client.register();
+  return client;
+}
+
 /** Answers the http-01 challenge of each authorization and waits for its end. */
 export async function prove(client: AcmeClient, order: Record<string, unknown>, responder: Responder | undefined): Promise<void> {
   if (responder === undefined) throw new Error('a pending order needs a responder');

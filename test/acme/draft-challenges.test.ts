@@ -5,7 +5,7 @@ import { hashedAccountUri } from '#domain/probe/persistent-record.ts';
 import { makeCsr } from '../acme-conformance/certification-request.ts';
 import { startZone, type Zone } from '../acme-conformance/zone.ts';
 import { api, request, startPlatform, until, type Platform } from '../platform.ts';
-import { acmeClient, freshName, poll, type AcmeClient } from './client.ts';
+import { acmeClient, freshName, poll, registered, type AcmeClient } from './client.ts';
 import { hurryValidations } from './hurry.ts';
 
 const issuer = 'ca.example';
@@ -30,11 +30,7 @@ afterAll(async () => {
 
 const someName = (): string => freshName().replace('.localhost', '.zone.example');
 
-async function someone(profile = 'drafts'): Promise<AcmeClient> {
-  const client = await acmeClient(platform, { profile });
-  await client.register();
-  return client;
-}
+const someone = (profile = 'drafts'): Promise<AcmeClient> => registered(platform, { profile });
 
 interface Challenge {
   readonly type: string;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startZone, type Zone } from '../acme-conformance/zone.ts';
 import { invoke } from '../cloud.ts';
 import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { acmeClient, challengeOf, freshName, poll, type AcmeClient } from './client.ts';
+import { challengeOf, freshName, poll, registered, type AcmeClient } from './client.ts';
 
 const rateLimited = 'urn:ietf:params:acme:error:rateLimited';
 
@@ -21,11 +21,7 @@ afterAll(async () => {
   zone.stop();
 });
 
-async function someone(): Promise<AcmeClient> {
-  const client = await acmeClient(platform);
-  await client.register();
-  return client;
-}
+const someone = (): Promise<AcmeClient> => registered(platform);
 
 /** A name that leads where no challenge may go: its http-01 fails at the first try. */
 function trap(): string {

@@ -11,7 +11,7 @@ import { softwareSigner } from '#domain/x509/software-signer.ts';
 import { startKeyService, type KeyService, type KeyServiceBehaviour } from '../fakes/key-service.ts';
 import { startPrivateCa, type Behaviour, type PrivateCa } from '../fakes/private-ca.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
-import { api, request, startPlatform, until, type Platform } from '../platform.ts';
+import { api, request, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { makeChild, makeRoot, issueBelow, type Authority } from '../revocation/hierarchy.ts';
 import { ocspStatus, publishedList, serialOf, type Judged } from '../revocation/status.ts';
 
@@ -63,14 +63,8 @@ async function post(path: string, body: object): Promise<Json> {
   return answer.json();
 }
 const get = async (path: string): Promise<Json> => (await api(platform, 'GET', `/api/v1${path}`)).json();
-async function rows<Row extends object>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
-  const database = await platform.database();
-  try {
-    return (await database.query<Row>(text, [...values])).rows;
-  } finally {
-    await database.end();
-  }
-}
+const rows = <Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> =>
+  rowsOf<Row>(platform, text, values);
 
 /** As openssl understands it. It is run while nothing else is here, the key service included, so that the responder is made before. */
 async function statusOf(judged: Judged): Promise<string> {

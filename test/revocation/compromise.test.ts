@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { validatePath } from '#domain/x509/path/validate.ts';
 import { fromPem } from '#domain/x509/pem.ts';
-import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, rowsOf, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { issueBelow, makeChild, makeRoot, type Authority } from './hierarchy.ts';
 import { ocspStatus, publishedList, serialOf } from './status.ts';
 
@@ -34,14 +34,8 @@ async function manyLeaves(ca: Authority, count: number): Promise<void> {
   }
 }
 
-async function rows<Row extends object>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
-  const database = await platform.database();
-  try {
-    return (await database.query<Row>(text, [...values])).rows;
-  } finally {
-    await database.end();
-  }
-}
+const rows = <Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> =>
+  rowsOf<Row>(platform, text, values);
 const revokedLeaves = async (ca: Authority): Promise<number> =>
   (await rows<{ n: number }>('SELECT count(*)::int AS n FROM revocations WHERE ca_id = $1 AND reason = $2', [ca.id, caCompromise]))[0]?.n ??
   0;

@@ -11,7 +11,7 @@ import { writeExtension } from '#domain/x509/extension.ts';
 import { issuerInfo } from '#domain/x509/leaf.ts';
 import { Oid } from '#domain/x509/oids.ts';
 import { fromPem } from '#domain/x509/pem.ts';
-import { api, request, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, request, rowsOf, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { issueBelow, makeChild, makeRoot, type Authority, type IssuedLeaf } from './hierarchy.ts';
 import { ocspStatus, publishedList, serialOf } from './status.ts';
 
@@ -42,14 +42,8 @@ function fresh(): IssuedLeaf {
   return leaf;
 }
 
-async function rows<Row extends object>(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
-  const database = await platform.database();
-  try {
-    return (await database.query<Row>(text, [...values])).rows;
-  } finally {
-    await database.end();
-  }
-}
+const rows = <Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> =>
+  rowsOf<Row>(platform, text, values);
 
 const revoke = (leaf: IssuedLeaf, reason: string): Promise<Answer> =>
   api(platform, 'POST', `/api/v1/certificates/${leaf.id}/revoke`, { reason });

@@ -9,7 +9,7 @@ import { crlHeader } from '#domain/revocation/crl.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { fromPem, toPem } from '#domain/x509/pem.ts';
 import { validatePath } from '#domain/x509/path/validate.ts';
-import { api, request, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, request, rowsOf, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { cutCrl, issueBelow, issueInShards, makeChild, makeRoot, type Authority, type IssuedLeaf } from './hierarchy.ts';
 import { listOf, ocspStatus, pointOf, publishedList, serialOf } from './status.ts';
 
@@ -29,14 +29,8 @@ const numberOf = async (list: string): Promise<bigint> => (await publishedList(p
 const listed = (list: string, leaf: Pick<IssuedLeaf, 'leaf'>): Promise<true> =>
   until(`${list} has it`, async () => (await publishedList(platform, list)).entries.has(serialOf(leaf)) || undefined, patience);
 
-async function rows<Row extends object>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
-  const database = await platform.database();
-  try {
-    return (await database.query<Row>(text, [...values])).rows;
-  } finally {
-    await database.end();
-  }
-}
+const rows = <Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> =>
+  rowsOf<Row>(platform, text, values);
 
 /** A root, a CA below it whose CRL is cut, and certificates that name its shards. */
 async function sharded(
