@@ -3,9 +3,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     environment: 'node',
-    // Two cores: two files at a time, each in its own process, so that a whole-stack test owns its environment.
+    // Each file in its own process, so that a whole-stack test owns its environment; one more than there are cores, for what waits.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 90_000,
     hookTimeout: 120_000,
     sequence: { shuffle: true },

@@ -15,8 +15,8 @@ import { api, request, rowsOf, runLoop, startPlatform, until, type Answer, type 
 import { issueBelow, makeChild, makeRoot, type Authority, type IssuedLeaf } from './hierarchy.ts';
 import { ocspStatus, publishedList, serialOf } from './status.ts';
 
-// The cases of CRL and OCSP by their numbers. Elsewhere: 18 (the database is down) in test/acme/database-down.test.ts, 20 (a responder near its end)
-// in functions/revocation/responders.test.ts, 22 (more questions than an address may ask) in test/limits/requests.test.ts.
+// The cases of CRL and OCSP by their numbers. Elsewhere: 18 (the database is down) in test/acme/database-down.long.test.ts, 20 (a responder near its end)
+// in functions/revocation/responders.test.ts, 22 (more questions than an address may ask) in test/limits/requests.long.test.ts.
 
 let platform: Platform;
 let root: Authority;
