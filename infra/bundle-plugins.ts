@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
 
+/** Who loads parts of its own bundle when they are asked for. */
+const inside = /functions.api.areas\.ts$/;
+
 /** Where a function's modules for later lie, beside what loads them. */
 export const laterFolder = 'later';
 
@@ -70,7 +73,7 @@ export const shakeSchemas: Plugin = {
 
 /**
  * Leaves what `import()` asks for out of a bundle, for bundles of its own: inside, esbuild would wrap each module that both need, and V8 read
- * those twice.
+ * those twice. What the control plane’s areas load stays inside: they share nearly all, and one of them runs at each start.
  *
  * @param found takes each module's path by the name of its bundle, which is the file's
  */
@@ -79,7 +82,7 @@ export function setAside(found: Map<string, string>): Plugin {
     name: 'set-aside',
     setup(build) {
       build.onResolve({ filter: /^[.#]/ }, async ({ path, kind, importer, resolveDir }) => {
-        if (kind !== 'dynamic-import') return undefined;
+        if (kind !== 'dynamic-import' || inside.test(importer)) return undefined;
         const resolved = await build.resolve(path, { kind: 'import-statement', importer, resolveDir });
         if (resolved.errors.length > 0) return { errors: resolved.errors };
         const name = basename(resolved.path).replace(/\.[^.]*$/, '');

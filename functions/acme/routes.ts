@@ -34,7 +34,7 @@ import { acmeUrls, directoryObject, type AcmeUrls } from '#domain/acme/urls.ts';
 import type { Profile } from '#domain/issuance/profile.ts';
 import { pemChain } from '#domain/x509/pem.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
-import { addressOf } from '../shared/limiter.ts';
+import { addressOf } from '../shared/address-of.ts';
 import { showPaused, unpauseAll } from './unpause-page.ts';
 
 export interface AcmeContext {

@@ -22,7 +22,7 @@ import { nextDailyWindow } from '#domain/schedule/daily-window.ts';
 import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem, pemChain, toPem } from '#domain/x509/pem.ts';
 import { parsePublicKey } from '#domain/x509/public-key.ts';
-import { addressOf } from '../shared/limiter.ts';
+import { addressOf } from '../shared/address-of.ts';
 import type { Wake } from '../shared/wake.ts';
 import type { ProvenAgent } from './agent-authentication.ts';
 import { serve, type Served } from './router.ts';

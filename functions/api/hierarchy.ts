@@ -24,7 +24,7 @@ import { assertSigned } from '#domain/x509/path/signature.ts';
 import { parseSubtree, subtreeText } from '#domain/x509/path/subtree-text.ts';
 import { certificatesOfPem, fromPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
-import { caKeyContext } from '../shared/authorities.ts';
+import { caKeyContext } from '../shared/ca-key-context.ts';
 
 export interface HierarchyPorts {
   readonly store: AuthorityAdministration;

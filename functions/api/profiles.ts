@@ -9,6 +9,7 @@ import type { Profile } from '#domain/issuance/profile.ts';
 import { baselineValidityDays } from '#domain/x509/baseline-validity.ts';
 import { reservedPolicies } from '#domain/x509/lint-rules/baseline.ts';
 import { Oid } from '#domain/x509/oids.ts';
+import { mirrorProfile } from './mirror-profile.ts';
 import { serve, serveList, type Served } from './router.ts';
 import { stale } from './stale.ts';
 
@@ -20,14 +21,6 @@ export interface ProfilePorts {
   readonly now: () => number;
   /** Asks a second person for a change of a profile of a version. @returns the id of the approval */
   readonly askApproval: (proposed: Profile, baseVersion: number, actor: string) => Promise<string>;
-}
-
-/** Copies a changed profile to where directories are read; the outbox row that committed with the change repairs a mirror that misses this. */
-export async function mirrorProfile(ports: Pick<ProfilePorts, 'store' | 'mirror'>, profile: Profile): Promise<void> {
-  await Promise.all([ports.mirror.write(profile), ports.store.selectable().then((list) => ports.mirror.writeSelectable(list))]).then(
-    () => ports.store.mirrored(profile.id),
-    () => undefined,
-  );
 }
 
 /** The operations of `contract/profiles.ts`. */

@@ -7,6 +7,7 @@ import { CaError } from '#domain/error.ts';
 import { parseObject } from '#domain/json/strict.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+import { knownOnce } from '../shared/known-once.ts';
 import type { ProvenAgent } from './agent-authentication.ts';
 import type { Cursors, ListQuery } from './cursor.ts';
 import { isNotModified, tagOf } from './entity-tag.ts';
@@ -99,6 +100,13 @@ export function serveList<R extends Route, Row>(
   };
 }
 
+/** Operations that are loaded when the first of their paths is asked for: the schemas of all routes would be half of a start. */
+export interface Area {
+  /** The first words of their paths: after `/api/v1/`, or after the first slash. */
+  readonly under: readonly string[];
+  readonly load: () => Promise<readonly Served[]>;
+}
+
 export interface RouterPorts {
   /** Called before an operation that changes something: its audit row wants to be sealed. */
   readonly changing: () => Promise<void>;
@@ -110,12 +118,15 @@ export interface RouterPorts {
 
 /** Finds the route, the caller and the input, checks the permission, runs the operation. */
 export function router(
-  served: readonly Served[],
+  areas: readonly Area[],
   authentication: Authentication,
   ports: RouterPorts,
 ): (request: HttpRequest) => Promise<HttpResponse> {
+  const loaded = areas.map(({ under, load }) => ({ under, load: knownOnce(load) }));
   return async (request) => {
-    const candidates = served.flatMap((candidate) => {
+    const word = /^\/(?:api\/v1\/)?([^/]*)/.exec(request.path)?.[1] ?? '';
+    const served = await Promise.all(loaded.filter(({ under }) => under.includes(word)).map(({ load }) => load()));
+    const candidates = served.flat().flatMap((candidate) => {
       const match = candidate.pattern.exec(request.path);
       return match === null ? [] : [{ ...candidate, params: { ...match.groups } }];
     });

@@ -1,21 +1,22 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { addSignerKey, listSignerKeys, type SignerKeyBody } from '#contract/signer-keys.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
-import { signingClient } from '#adapters/kms/client.ts';
-import { describeKmsKey, type KmsKey } from '#adapters/kms/kms-signer.ts';
+import type { KmsKey } from '#adapters/kms/kms-signer.ts';
 import { sealSigner } from '#adapters/kms/sealed-signer.ts';
 import type { SignerKeyRecord, SignerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { CaError } from '#domain/error.ts';
 import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { toPem } from '#domain/x509/pem.ts';
 import { assertStrongKey, parsePublicKey, type PublicKeyInfo } from '#domain/x509/public-key.ts';
-import { caKeyContext } from '../shared/authorities.ts';
+import { caKeyContext } from '../shared/ca-key-context.ts';
 import { serve, type Served } from './router.ts';
 
 /** The operations of `contract/signer-keys.ts`. */
 export function signerKeyOperations(ports: {
   readonly keys: SignerKeyStore;
   readonly envelope: Envelope;
+  /** What KMS says of a key by its ARN. */
+  readonly describe: (arn: string) => Promise<KmsKey>;
   readonly newId: (prefix: string) => string;
 }): readonly Served[] {
   return [
@@ -23,7 +24,7 @@ export function signerKeyOperations(ports: {
     serve(addSignerKey, async ({ body, caller }) => {
       const id = ports.newId('key');
       if (body.driver === 'kms') {
-        const { arn, algorithm, spki } = await knownToKms(body.ref);
+        const { arn, algorithm, spki } = await knownToKms(ports.describe, body.ref);
         return show(await ports.keys.add({ id, driver: 'kms', algorithm, spki, ref: arn }, undefined, caller?.id ?? ''));
       }
       const key = readKey(body.private_key_pem);
@@ -36,9 +37,9 @@ export function signerKeyOperations(ports: {
 }
 
 /** The deployment's permissions say which keys there are: any other is as good as none. */
-async function knownToKms(arn: string): Promise<KmsKey> {
+async function knownToKms(describe: (arn: string) => Promise<KmsKey>, arn: string): Promise<KmsKey> {
   try {
-    return await describeKmsKey(signingClient(), arn);
+    return await describe(arn);
   } catch (cause) {
     if (!(cause instanceof CaError) || cause.code !== 'internal') throw cause;
     throw new CaError('malformed', 'the key service has no such key for us; the deployment must name it in caKeyArns', { cause });

@@ -8,7 +8,7 @@ import { buildTbsIntermediate, buildTbsRoot } from '#domain/x509/authority.ts';
 import { issuerInfo, signCertificate } from '#domain/x509/leaf.ts';
 import { lintTbsCertificate } from '#domain/x509/lint.ts';
 import { newSerial } from '#domain/x509/serial.ts';
-import { caKeyContext } from '../shared/authorities.ts';
+import { caKeyContext } from '../shared/ca-key-context.ts';
 
 const rootId = 'root-1';
 const issuingId = 'issuing-1';

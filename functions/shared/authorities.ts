@@ -6,15 +6,11 @@ import { kmsSigner } from '#adapters/kms/kms-signer.ts';
 import { openSigner } from '#adapters/kms/sealed-signer.ts';
 import { caKeyAlgorithms, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import type { Envelope } from '#adapters/kms/envelope.ts';
+import { caKeyContext } from './ca-key-context.ts';
 
 export type AuthoritySource = Pick<IssuanceStore, 'authority'>;
 
 const maxDepth = 10;
-
-/** The seal of a CA's key names the CA, so that no row can lend its key to another. */
-export function caKeyContext(caId: string): string {
-  return `ca-key:${caId}`;
-}
 
 /**
  * CAs ready to sign, opened once per instance: a CA's certificate and key never change under their id.

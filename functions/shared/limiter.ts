@@ -5,7 +5,6 @@ import { limitClock } from '#adapters/dynamodb/limit-clock.ts';
 import { limiter, type RateDecision } from '#adapters/dynamodb/limiter.ts';
 import { madeOnce } from '#adapters/dynamodb/made-once.ts';
 import { CaError } from '#domain/error.ts';
-import { addressKey } from '#domain/limit/address.ts';
 import type { Limiter } from '#domain/limit/limiter.ts';
 import { limitNames, limits, limitOf, variableOf, type LimitedFunction, type LimitName } from '#domain/limit/limits.ts';
 import { policyOf } from '#domain/limit/shape.ts';
@@ -129,15 +128,4 @@ function telling(inner: Limiter, counts: Readonly<Record<LimitName, number>>, re
     lease: (name, key) => inner.lease(name, key),
     check: (name, key) => inner.check(name, key),
   };
-}
-
-/**
- * The bucket of an address.
- *
- * @throws {CaError} `internal` when there is none: whoever cannot be counted is not admitted
- */
-export function addressOf(sourceIp: string): string {
-  const key = addressKey(sourceIp);
-  if (key === undefined) throw new CaError('internal', 'the request has no source address');
-  return key;
 }

@@ -14,8 +14,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What `node -e 0` takes where nobody else works: see docs/operator/performance-baselines.md. */
 const quietEmptyMs = 31;
-/** Twice the goal of 100 ms; the control plane makes a schema of every route before its first answer. */
-const budgetsMs: Readonly<Record<string, number>> = { api: 300, default: 200 };
+/** Twice the goal of 100 ms. */
+const budgetMs = 200;
 
 test.each(functionSpecs.map((spec) => spec.name))('%s starts within its budget beyond an empty node', (name) => {
   // Away from this repository, whose package.json would make a module of it.
@@ -36,7 +36,7 @@ test.each(functionSpecs.map((spec) => spec.name))('%s starts within its budget b
   // Neighbours also slow the processor down; an empty start says by how much.
   const quiet = (beyond / empty) * quietEmptyMs;
   console.log(`${name}: ${beyond.toFixed(0)} ms beyond an empty node of ${empty.toFixed(0)} ms, ${quiet.toFixed(0)} ms on a quiet machine`);
-  expect(quiet).toBeLessThan(budgetsMs[name] ?? budgetsMs['default']!);
+  expect(quiet).toBeLessThan(budgetMs);
 });
 
 /** What every function could want to read when it loads; none of it is connected to before a request. */
