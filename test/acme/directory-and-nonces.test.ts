@@ -99,9 +99,16 @@ test('an unknown profile and an unknown path are 404 malformed, a wrong method 4
   const unknown = await request(platform, `${platform.url}/acme/profile/nobody/directory`);
   expect([unknown.status, unknown.json()['type']]).toEqual([404, 'urn:ietf:params:acme:error:malformed']);
   expect((await request(platform, `${platform.url}/acme/profile/default/new-authz`)).status).toBe(404);
-  const get = await request(platform, `${platform.url}/acme/profile/default/order/x`);
-  expect([get.status, get.headers['allow'], get.json()['type']]).toEqual([405, 'POST', 'urn:ietf:params:acme:error:malformed']);
-  expect(get.headers['replay-nonce']).toBeDefined();
+  for (const path of ['account/x', 'order/x', 'authz/x', 'challenge/x', 'cert/x']) {
+    const get = await request(platform, `${platform.url}/acme/profile/default/${path}`);
+    expect([path, get.status, get.headers['allow'], get.json()['type']]).toEqual([
+      path,
+      405,
+      'POST',
+      'urn:ietf:params:acme:error:malformed',
+    ]);
+    expect(get.headers['replay-nonce']).toBeDefined();
+  }
 });
 
 test('a browser may ask before it posts, and reads every header that ACME needs (Fetch §3.2)', async () => {
@@ -119,7 +126,7 @@ test('a browser may ask before it posts, and reads every header that ACME needs 
   expect((await request(platform, `${platform.url}/acme/profile/default/nothing`, { method: 'OPTIONS' })).status).toBe(404);
 });
 
-test('every answer but the directory has exactly one nonce, an index link and no-store', async () => {
+test('every answer but the directory has exactly one nonce, which serves the next request, an index link and no-store', async () => {
   const client = await acmeClient(platform);
   const answers = [
     await client.register(),
@@ -133,6 +140,8 @@ test('every answer but the directory has exactly one nonce, an index link and no
     expect(answer.headers['replay-nonce']).toMatch(/^[A-Za-z0-9_-]+$/);
     expect(answer.headers['link']).toMatch(/<https:[^>]+\/directory>;rel="index"/);
     expect(answer.headers['cache-control']).toBe('no-store');
+    const next = await client.post(client.kid, undefined, { header: { nonce: answer.headers['replay-nonce'] } });
+    expect(next.status).toBe(200);
   }
 });
 

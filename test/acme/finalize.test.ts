@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { api, startPlatform, type Platform } from '../platform.ts';
+import { makeCsr as lifecycleCsr } from '../lifecycle/csr.ts';
+import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { generalName, makeCsr, requestedExtension, type CsrOptions } from '../acme-conformance/certification-request.ts';
 import { acmeClient, bind, firstCertificate, freshName, startResponder, type AcmeClient, type Responder } from './client.ts';
 
@@ -74,6 +75,17 @@ test.each<[string, (name: string) => object]>([
   expect(accepted.json()['status']).toBe('valid');
 });
 
+test('a CSR without one of two ordered names is badCSR', async () => {
+  const [first, second] = [freshName(), freshName()];
+  const ordered = await trusted.post(String(trusted.directory['newOrder']), {
+    identifiers: [first, second].map((value) => ({ type: 'dns', value })),
+  });
+  const finalize = String(ordered.json()['finalize']);
+  const refused = await trusted.post(finalize, csr([first]));
+  expect([refused.status, typeOf(refused)]).toEqual([400, 'badCSR']);
+  expect((await trusted.post(finalize, csr([second, first]))).json()['status']).toBe('valid');
+});
+
 test('two simultaneous finalizes make one certificate', async () => {
   for (let round = 0; round < 5; round++) {
     const name = freshName();
@@ -120,6 +132,29 @@ test('a download is PEM with LF ends, for its owner only, in the type that was a
   expect((await trusted.post(certificate)).text).toBe(answer.text);
   expect((await client.post(certificate.replace('/internal/', '/default/'))).status).toBe(404);
   expect(typeOf(await trusted.post(certificate, {}))).toBe('malformed');
+});
+
+test('a download stays the same bytes when its name is certified again, by another order and by the platform itself', async () => {
+  const name = `${freshName().replace('.localhost', '')}.example.com`;
+  const download = async (): Promise<string> => {
+    const { url, body } = await trusted.order(name);
+    await trusted.post(String(body['finalize']), csr([name]));
+    return String((await trusted.post(url)).json()['certificate']);
+  };
+  const url = await download();
+  const before = (await trusted.post(url)).text;
+  const after = (await trusted.post(await download())).text;
+  const made = await api(platform, 'POST', '/api/v1/certificates', { name, csr: lifecycleCsr([name]).csr });
+  const { id } = made.json()['certificate'] as { id: string };
+  const serials = async (): Promise<string[]> =>
+    ((await api(platform, 'GET', `/api/v1/certificates/${id}/versions`)).json()['items'] as { serial: string }[]).map(
+      ({ serial }) => serial,
+    );
+  await until('it is issued', async () => (await serials()).length === 1 || undefined);
+  expect((await api(platform, 'POST', `/api/v1/certificates/${id}/renew`)).status).toBe(202);
+  await until('it is renewed', async () => (await serials()).length === 2 || undefined);
+  expect((await trusted.post(url)).text).toBe(before);
+  expect(after).not.toBe(before);
 });
 
 test('of the extensions that a CSR asks for, only must-staple is taken over (RFC 7633)', async () => {

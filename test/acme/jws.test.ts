@@ -40,6 +40,9 @@ test('a weak, private or mismatched key is refused before anything else is done 
     'badPublicKey',
   );
   expect(typeOf(await client.post(newAccount, {}, { header: { jwk: { kty: 'oct', k: 'AAAA' } } }))).toBe('malformed');
+  const { crv, kty, x, y } = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' });
+  const longer = await client.post(newAccount, {}, { header: { alg: 'ES256', jwk: { crv, kty, x, y } } });
+  expect([longer.status, typeOf(longer)]).toEqual([400, 'badSignatureAlgorithm']);
 });
 
 test('exactly one of kid and jwk is wanted, and the one that the resource wants', async () => {
@@ -69,6 +72,10 @@ test('every other form of JWS is malformed', async () => {
   const bodies = [
     `${String(good['protected'])}.${String(good['payload'])}.${String(good['signature'])}`,
     JSON.stringify({ payload: good['payload'], signatures: [{ protected: good['protected'], signature: good['signature'] }] }),
+    JSON.stringify({
+      payload: good['payload'],
+      signatures: [1, 2].map(() => ({ protected: good['protected'], signature: good['signature'] })),
+    }),
     JSON.stringify({ ...good, signatures: [] }),
     JSON.stringify({ ...good, header: { alg: 'ES256' } }),
     JSON.stringify({ ...good, extra: 1 }),

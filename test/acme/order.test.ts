@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeCsr } from '../acme-conformance/certification-request.ts';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { acmeClient, bind, freshName, type AcmeClient } from './client.ts';
 
@@ -15,6 +16,10 @@ afterAll(() => platform.stop());
 
 const typeOf = (answer: { json(): Record<string, unknown> }): string =>
   String(answer.json()['type']).replace('urn:ietf:params:acme:error:', '');
+/** What would finalize an order that is ready. */
+const csrOf = (order: Record<string, unknown>): object => ({
+  csr: makeCsr((order['identifiers'] as { value: string }[]).map(({ value }) => value)).csr.toString('base64url'),
+});
 const dns = (...values: string[]): object => ({ identifiers: values.map((value) => ({ type: 'dns', value })) });
 
 test('a challenge profile makes a pending order with an authorization per name, in their order (RFC 8555 §7.4)', async () => {
@@ -187,12 +192,14 @@ test('a policy of names binds trust too, and its change holds from the next orde
   expect((await corp.post(url, dns('a.corp.example'))).status).toBe(404);
 });
 
-test('a deactivated authorization cannot be used, and its order is invalid (RFC 8555 §7.5.2)', async () => {
+test('a deactivated authorization cannot be used, and its order is invalid and never finalized (RFC 8555 §7.5.2)', async () => {
   const { url, body } = await client.order(freshName());
   const [authorization] = body['authorizations'] as string[];
   expect(typeOf(await client.post(authorization!, { status: 'valid' }))).toBe('malformed');
   expect((await client.post(authorization!, { status: 'deactivated' })).json()['status']).toBe('deactivated');
   expect((await client.post(url)).json()['status']).toBe('invalid');
+  const finalized = await client.post(String(body['finalize']), csrOf(body));
+  expect([finalized.status, typeOf(finalized)]).toEqual([403, 'orderNotReady']);
 });
 
 test('an order past its expiry is invalid before any sweep has run', async () => {
@@ -204,6 +211,6 @@ test('an order past its expiry is invalid before any sweep has run', async () =>
     await database.end();
   }
   expect((await client.post(url)).json()).toMatchObject({ status: 'invalid' });
-  const finalized = await client.post(String(body['finalize']), { csr: 'AAAA' });
-  expect(finalized.status).toBeGreaterThanOrEqual(400);
+  const finalized = await client.post(String(body['finalize']), csrOf(body));
+  expect([finalized.status, typeOf(finalized)]).toEqual([403, 'orderNotReady']);
 });
