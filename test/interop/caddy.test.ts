@@ -7,7 +7,10 @@ import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { freePort } from '#infra/local/free-port.ts';
+import { examplesOf, filled } from './example.ts';
 import { has } from './tool.ts';
+
+const example = examplesOf('docs/acme/clients.md', 'caddyfile');
 
 describe.skipIf(!has('caddy'))('caddy', () => {
   let platform: Platform;
@@ -30,31 +33,18 @@ describe.skipIf(!has('caddy'))('caddy', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Caddy with one site that has nothing but an ACME server to get a certificate from. */
+  /** Caddy with the site of the guide, which has nothing but an ACME server to get a certificate from. */
   function serve(name: string, profile: string, ...rest: readonly string[]): void {
     const file = join(folder, `${name}.Caddyfile`);
-    writeFileSync(
-      file,
-      `{
-  admin off
-  http_port ${httpPort}
-  https_port ${httpsPort}
-  storage file_system ${folder}/${name}
-}
-${name} {
-  bind 127.0.0.1
-  respond "served"
-  tls {
-    issuer acme {
-      dir ${platform.url}/acme/profile/${profile}/directory
-      trusted_roots ${platform.home}/ca.pem
-      email ops@example.com
-${rest.map((line) => `      ${line}`).join('\n')}
-    }
-  }
-}
-`,
-    );
+    const site = filled(example(/^www\.example\.com/), {
+      'https://acme.example.com': platform.url,
+      '/profile/default/': `/profile/${profile}/`,
+      '/etc/ssl/certctl-root.pem': join(platform.home, 'ca.pem'),
+      'www.example.com {': `${name} {\n  bind 127.0.0.1`,
+      'email ops@example.com': ['email ops@example.com', ...rest].join('\n'),
+    });
+    const ports = `  http_port ${httpPort}\n  https_port ${httpsPort}`;
+    writeFileSync(file, `{\n  admin off\n${ports}\n  storage file_system ${folder}/${name}\n}\n${site}`);
     said = '';
     caddy = spawn('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], {
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,18 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { root, startPlatform, type Platform } from '../platform.ts';
+import { startPlatform, type Platform } from '../platform.ts';
 import { freePort } from '#infra/local/free-port.ts';
+import { examplesOf } from './example.ts';
 import { has, succeed } from './tool.ts';
 
-/** The shell examples of the README, in their order. */
-const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = '']) => text);
-const example = (start: RegExp): string => {
-  const found = examples.find((text) => start.test(text));
-  if (found === undefined) throw new Error(`the README has no example like ${String(start)}`);
-  return found;
-};
+const example = examplesOf('README.md');
 
 describe.skipIf(!has('certbot') || !has('lego'))('the README', () => {
   let platform: Platform;
