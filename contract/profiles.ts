@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { challengeTypes, usualChallengeTypes } from '#domain/issuance/profile.ts';
+import { challengeTypes, keyKinds, usualChallengeTypes } from '#domain/issuance/profile.ts';
 import { requirements } from '#domain/x509/lint-rules/rule.ts';
 import { isNetwork } from '#domain/x509/ip-address.ts';
 import { list } from './list.ts';
@@ -33,7 +33,7 @@ const profileFields = {
     .array(z.union([z.cidrv4(), z.cidrv6()]).refine(isNetwork, 'bits beyond the prefix must be zero, as in 10.0.0.0/8'))
     .max(100),
   key_rules: z
-    .array(z.strictObject({ algorithm: z.enum(['RSA', 'ECDSA', 'Ed25519']), min_size: z.number().int().min(256).max(4096) }))
+    .array(z.strictObject({ algorithm: z.enum(keyKinds), min_size: z.number().int().min(256).max(4096) }))
     .min(1),
   validity_seconds: z.number().int().min(300).max(34_300_800),
   extended_key_usages: z.array(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection', 'timeStamping'])).min(1),

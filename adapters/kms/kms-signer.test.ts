@@ -1,7 +1,8 @@
-import { createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { GetPublicKeyCommand, SignCommand } from '@aws-sdk/client-kms';
+import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { describe, expect, test } from 'vitest';
-import { caKeyAlgorithms, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { caKeyAlgorithms, mlDsaKinds, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { assertSigned } from '#domain/x509/path/signature.ts';
 import { algorithmIdentifier } from '#domain/x509/signer.ts';
 import { describeKmsKey, kmsSigner } from './kms-signer.ts';
@@ -16,34 +17,57 @@ const pairs: Readonly<Record<CaKeyAlgorithm, () => { publicKey: KeyObject; priva
   'RSA-2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
   'RSA-3072': () => generateKeyPairSync('rsa', { modulusLength: 3072 }),
   'RSA-4096': () => generateKeyPairSync('rsa', { modulusLength: 4096 }),
+  'ML-DSA-44': () => generateKeyPairSync('ml-dsa-44'),
+  'ML-DSA-65': () => generateKeyPairSync('ml-dsa-65'),
+  'ML-DSA-87': () => generateKeyPairSync('ml-dsa-87'),
 };
-const wanted: Readonly<Record<CaKeyAlgorithm, readonly [signing: string, digestBytes: number]>> = {
+const wanted: Readonly<Record<CaKeyAlgorithm, readonly [signing: string, digestBytes: number | undefined]>> = {
   'ECDSA-P256': ['ECDSA_SHA_256', 32],
   'ECDSA-P384': ['ECDSA_SHA_384', 48],
   'ECDSA-P521': ['ECDSA_SHA_512', 64],
   'RSA-2048': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
   'RSA-3072': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
   'RSA-4096': ['RSASSA_PKCS1_V1_5_SHA_256', 32],
+  'ML-DSA-44': ['ML_DSA_SHAKE_256', undefined],
+  'ML-DSA-65': ['ML_DSA_SHAKE_256', undefined],
+  'ML-DSA-87': ['ML_DSA_SHAKE_256', undefined],
 };
 const spkiOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
 
 /** A key service that takes exactly what KMS documents for a key, and nothing else. */
 function strict(algorithm: CaKeyAlgorithm, privateKey: KeyObject, publicKey: KeyObject, keyUsage = 'SIGN_VERIFY') {
   const [signing, digestBytes] = wanted[algorithm];
-  const digest = `sha${digestBytes * 8}`;
   return {
     send: async (command: unknown): Promise<object> => {
       if (command instanceof GetPublicKeyCommand) {
-        const spec = algorithm.startsWith('RSA') ? algorithm.replace('-', '_') : algorithm.replace('ECDSA-P', 'ECC_NIST_P');
+        const spec = algorithm.startsWith('ECDSA') ? algorithm.replace('ECDSA-P', 'ECC_NIST_P') : algorithm.replaceAll('-', '_');
         return { KeyId: command.input.KeyId, KeySpec: spec, KeyUsage: keyUsage, PublicKey: spkiOf(publicKey) };
       }
       if (!(command instanceof SignCommand)) throw new Error('an unexpected command');
       const { KeyId, Message, MessageType, SigningAlgorithm } = command.input;
-      expect([KeyId, MessageType, SigningAlgorithm, Message?.length]).toEqual([arn, 'DIGEST', signing, digestBytes]);
+      expect([KeyId, SigningAlgorithm]).toEqual([arn, signing]);
+      if (digestBytes === undefined) return { Signature: signMlDsa(algorithm, privateKey, MessageType, Message!) };
+      expect([MessageType, Message?.length]).toEqual(['DIGEST', digestBytes]);
+      const digest = `sha${digestBytes * 8}`;
       expect(Buffer.from(Message!)).toEqual(createHash(digest).update(tbs).digest());
       return { Signature: sign(digest, tbs, privateKey) };
     },
   } as unknown as Parameters<typeof kmsSigner>[0];
+}
+
+const references: Readonly<Record<string, typeof ml_dsa65>> = { 'ML-DSA-44': ml_dsa44, 'ML-DSA-65': ml_dsa65, 'ML-DSA-87': ml_dsa87 };
+
+/** As KMS signs with ML-DSA: a message of up to 4096 bytes as it is, or a longer one's µ, which Node cannot sign and another implementation can. */
+function signMlDsa(algorithm: CaKeyAlgorithm, privateKey: KeyObject, type: string | undefined, message: Uint8Array): Uint8Array {
+  if (type === 'RAW') {
+    expect(message.length).toBeLessThanOrEqual(4096);
+    return sign(null, message, privateKey);
+  }
+  expect([type, message.length]).toEqual(['EXTERNAL_MU', 64]);
+  const { priv } = privateKey.export({ format: 'jwk' });
+  const reference = references[algorithm]!;
+  const { secretKey } = reference.keygen(Buffer.from(String(priv), 'base64url'));
+  return reference.internal.sign(message, secretKey, { externalMu: true });
 }
 
 /** What the client says when nobody answers, and of a fault that has no name of its own. */
@@ -60,7 +84,7 @@ const refusing = (name: string): Parameters<typeof kmsSigner>[0] => ({
 });
 
 describe('a CA key in KMS', () => {
-  test.each(caKeyAlgorithms)('%s: is described, and signs digests of its strength that verify', async (algorithm) => {
+  test.each(caKeyAlgorithms)('%s: is described, and signs what KMS takes of its kind, and verifies', async (algorithm) => {
     const { privateKey, publicKey } = pairs[algorithm]();
     const client = strict(algorithm, privateKey, publicKey);
     const key = await describeKmsKey(client, arn);
@@ -68,6 +92,29 @@ describe('a CA key in KMS', () => {
     const signer = kmsSigner(client, key);
     assertSigned(signer.publicKeySpki, algorithmIdentifier[signer.algorithm], tbs, await signer.sign(tbs));
   });
+
+  test.each(mlDsaKinds)(
+    '%s: a message that KMS does not take as it is is signed by its representative, to the last octet',
+    async (algorithm) => {
+      const { privateKey, publicKey } = pairs[algorithm]();
+      const types: unknown[] = [];
+      const client = strict(algorithm, privateKey, publicKey);
+      const noting = {
+        send: async (command: SignCommand) => (types.push(command.input.MessageType), client.send(command)),
+      } as typeof client;
+      const signer = kmsSigner(noting, { arn, algorithm, spki: spkiOf(publicKey) });
+      for (const length of [0, 1, 4096, 4097, 100_000]) {
+        const message = randomBytes(length);
+        const signature = await signer.sign(message);
+        assertSigned(signer.publicKeySpki, algorithmIdentifier[signer.algorithm], message, signature);
+        const other = Buffer.concat([message, Buffer.of(0)]);
+        expect(() => assertSigned(signer.publicKeySpki, algorithmIdentifier[signer.algorithm], other, signature)).toThrow(
+          'does not verify',
+        );
+      }
+      expect(types).toEqual(['RAW', 'RAW', 'RAW', 'EXTERNAL_MU', 'EXTERNAL_MU']);
+    },
+  );
 
   test('a signature of another key than the certificate’s is not used', async () => {
     const [mine, other] = [pairs['ECDSA-P256'](), pairs['ECDSA-P256']()];

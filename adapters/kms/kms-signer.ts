@@ -1,14 +1,17 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { GetPublicKeyCommand, SignCommand, type KMSClient, type SigningAlgorithmSpec } from '@aws-sdk/client-kms';
+import { GetPublicKeyCommand, SignCommand, type KMSClient, type SignCommandInput, type SigningAlgorithmSpec } from '@aws-sdk/client-kms';
 import { CaError } from '#domain/error.ts';
 import { signatureOf, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { messageRepresentative } from '#domain/x509/ml-dsa.ts';
+import { publicKeyBits } from '#domain/x509/public-key.ts';
 import type { Signer } from '#domain/x509/signer.ts';
 import { asking } from './asking.ts';
 
 interface Scheme {
   readonly keySpec: string;
   readonly signing: SigningAlgorithmSpec;
-  readonly digest: 'sha256' | 'sha384' | 'sha512';
+  /** null: the message itself is signed. */
+  readonly digest: 'sha256' | 'sha384' | 'sha512' | null;
 }
 
 const schemes: Readonly<Record<CaKeyAlgorithm, Scheme>> = {
@@ -18,7 +21,12 @@ const schemes: Readonly<Record<CaKeyAlgorithm, Scheme>> = {
   'RSA-2048': { keySpec: 'RSA_2048', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
   'RSA-3072': { keySpec: 'RSA_3072', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
   'RSA-4096': { keySpec: 'RSA_4096', signing: 'RSASSA_PKCS1_V1_5_SHA_256', digest: 'sha256' },
+  'ML-DSA-44': { keySpec: 'ML_DSA_44', signing: 'ML_DSA_SHAKE_256', digest: null },
+  'ML-DSA-65': { keySpec: 'ML_DSA_65', signing: 'ML_DSA_SHAKE_256', digest: null },
+  'ML-DSA-87': { keySpec: 'ML_DSA_87', signing: 'ML_DSA_SHAKE_256', digest: null },
 };
+/** Longer messages KMS does not take as they are. */
+const maxRawBytes = 4096;
 
 /** A key in KMS that signs for a CA. */
 export interface KmsKey {
@@ -31,8 +39,8 @@ export interface KmsKey {
 type Client = Pick<KMSClient, 'send'>;
 
 /**
- * A signer whose key never leaves KMS. The digest is made here and each signature is verified before it is used, so that a key that was exchanged
- * signs nothing.
+ * A signer whose key never leaves KMS. The digest, or what ML-DSA has in its place for a long message, is made here; each signature is verified before
+ * it is used, so that a key that was exchanged signs nothing.
  */
 export function kmsSigner(client: Client, key: KmsKey): Signer {
   const { signing, digest } = schemes[key.algorithm];
@@ -41,14 +49,19 @@ export function kmsSigner(client: Client, key: KmsKey): Signer {
     algorithm: signatureOf[key.algorithm],
     publicKeySpki: key.spki,
     async sign(tbs) {
-      const Message = createHash(digest).update(tbs).digest();
-      const command = new SignCommand({ KeyId: key.arn, Message, MessageType: 'DIGEST', SigningAlgorithm: signing });
+      const command = new SignCommand({ KeyId: key.arn, SigningAlgorithm: signing, ...messageOf(key.spki, digest, tbs) });
       const { Signature } = await asking(() => client.send(command));
       if (Signature === undefined || !verify(digest, tbs, publicKey, Signature))
         throw new CaError('internal', 'the key service gave a signature that does not verify');
       return Signature;
     },
   };
+}
+
+function messageOf(spki: Uint8Array, digest: Scheme['digest'], tbs: Uint8Array): Pick<SignCommandInput, 'Message' | 'MessageType'> {
+  if (digest !== null) return { Message: createHash(digest).update(tbs).digest(), MessageType: 'DIGEST' };
+  if (tbs.length <= maxRawBytes) return { Message: tbs, MessageType: 'RAW' };
+  return { Message: messageRepresentative(publicKeyBits(spki), tbs), MessageType: 'EXTERNAL_MU' };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { mlDsa, mlDsaKindOf, seedOnlyPkcs8 } from '#domain/x509/ml-dsa.ts';
 import type { Signer } from '#domain/x509/signer.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
 import type { Envelope } from './envelope.ts';
@@ -27,16 +28,20 @@ export interface SealedSigner {
 
 /** Makes a key and seals it. */
 export async function createSigner(envelope: Envelope, context: string, algorithm: CaKeyAlgorithm = 'ECDSA-P256'): Promise<SealedSigner> {
-  const { privateKey } = isRsa(algorithm)
-    ? await makePair('rsa', { modulusLength: bits[algorithm] })
-    : await makePair('ec', { namedCurve: curves[algorithm] });
-  return sealSigner(envelope, context, privateKey);
+  return sealSigner(envelope, context, await makeKey(algorithm));
+}
+
+async function makeKey(algorithm: CaKeyAlgorithm): Promise<KeyObject> {
+  if (algorithm in bits) return (await makePair('rsa', { modulusLength: bits[algorithm as keyof typeof bits] })).privateKey;
+  if (algorithm in curves) return (await makePair('ec', { namedCurve: curves[algorithm as keyof typeof curves] })).privateKey;
+  return (await makePair(mlDsa[algorithm as keyof typeof mlDsa].type, {})).privateKey;
 }
 
 /** Seals a key that is there already. @throws {TypeError} for a kind of key that no algorithm of ours has */
 export async function sealSigner(envelope: Envelope, context: string, privateKey: KeyObject): Promise<SealedSigner> {
   const signer = softwareSigner(privateKey);
-  const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+  const kind = mlDsaKindOf(privateKey);
+  const pkcs8 = kind === undefined ? privateKey.export({ format: 'der', type: 'pkcs8' }) : seedOnlyPkcs8(privateKey, kind);
   try {
     return { signer, sealed: await envelope.seal(pkcs8, context) };
   } finally {
@@ -52,8 +57,4 @@ export async function resealSigner(envelope: Envelope, sealed: Uint8Array, from:
   } finally {
     pkcs8.fill(0);
   }
-}
-
-function isRsa(algorithm: CaKeyAlgorithm): algorithm is keyof typeof bits {
-  return algorithm in bits;
 }

@@ -16,10 +16,25 @@ export function assertKeyAllowed(key: PublicKeyInfo, rules: readonly KeyRule[]):
   } catch (cause) {
     throw new CaError('badCsr', cause instanceof CaError ? cause.message : 'the key is weak', { cause });
   }
-  const bits = key.kind === 'RSA' ? key.bits : key.kind === 'ECDSA' ? curveBits[key.curve] : 256;
+  const bits = bitsOf(key);
   if (rules.some((rule) => rule.algorithm === key.kind && bits >= rule.min_size)) return;
   const wanted = rules
-    .map((rule) => (rule.algorithm === 'Ed25519' ? 'Ed25519' : `${rule.algorithm} of ${rule.min_size} bits or more`))
+    .map((rule) =>
+      rule.algorithm !== 'RSA' && rule.algorithm !== 'ECDSA' ? rule.algorithm : `${rule.algorithm} of ${rule.min_size} bits or more`,
+    )
     .join(', ');
   throw new CaError('badCsr', `the profile allows ${wanted}`);
+}
+
+function bitsOf(key: PublicKeyInfo): number {
+  switch (key.kind) {
+    case 'RSA':
+      return key.bits;
+    case 'ECDSA':
+      return curveBits[key.curve];
+    case 'Ed25519':
+      return 256;
+    default:
+      return Infinity;
+  }
 }

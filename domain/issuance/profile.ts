@@ -1,3 +1,4 @@
+import { mlDsaKinds } from '../x509/key-algorithm.ts';
 import type { ExtendedKeyUsage } from '../x509/leaf.ts';
 import type { Requirements } from '../x509/lint-rules/rule.ts';
 
@@ -59,8 +60,11 @@ export const challengeTypes = ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-
 export const usualChallengeTypes = ['http-01', 'dns-01', 'tls-alpn-01'] as const satisfies readonly ChallengeType[];
 export type ChallengeType = (typeof challengeTypes)[number];
 
-/** A kind of key and its smallest size in bits. */
+/** Kinds of keys that a profile may allow to subscribers. */
+export const keyKinds = ['RSA', 'ECDSA', 'Ed25519', ...mlDsaKinds] as const;
+
+/** A kind of key and its smallest size in bits, which says nothing of ML-DSA: there the kind is the size. */
 export interface KeyRule {
-  readonly algorithm: 'RSA' | 'ECDSA' | 'Ed25519';
+  readonly algorithm: (typeof keyKinds)[number];
   readonly min_size: number;
 }

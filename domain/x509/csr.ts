@@ -28,6 +28,9 @@ const digests: Readonly<Record<string, { readonly kind: PublicKeyInfo['kind']; r
   [Oid.ecdsaSha384]: { kind: 'ECDSA', digest: 'sha384' },
   [Oid.ecdsaSha512]: { kind: 'ECDSA', digest: 'sha512' },
   [Oid.ed25519]: { kind: 'Ed25519', digest: null },
+  [Oid.mlDsa44]: { kind: 'ML-DSA-44', digest: null },
+  [Oid.mlDsa65]: { kind: 'ML-DSA-65', digest: null },
+  [Oid.mlDsa87]: { kind: 'ML-DSA-87', digest: null },
 };
 
 /**

@@ -1,13 +1,15 @@
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { bitStringOctets, cursor, DerError, oidText, readDer, smallInteger, Tag } from '../asn1/der.ts';
 import { CaError } from '../error.ts';
+import { mlDsaKinds, type MlDsaKind } from './key-algorithm.ts';
+import { mlDsa } from './ml-dsa.ts';
 import { Oid } from './oids.ts';
 import { toPem } from './pem.ts';
 
 type KeyFacts =
   | { readonly kind: 'RSA'; readonly bits: number; readonly exponent: number; readonly modulus: Buffer; readonly spki: Uint8Array }
   | { readonly kind: 'ECDSA'; readonly curve: 'P-256' | 'P-384' | 'P-521'; readonly spki: Uint8Array }
-  | { readonly kind: 'Ed25519'; readonly spki: Uint8Array };
+  | { readonly kind: 'Ed25519' | MlDsaKind; readonly spki: Uint8Array };
 
 /** A public key that was read, and what verifies with it: importing one costs as much as a signature, so it is done once. */
 export type PublicKeyInfo = KeyFacts & { readonly key: KeyObject };
@@ -19,7 +21,7 @@ const curves: Readonly<Record<string, { curve: 'P-256' | 'P-384' | 'P-521'; poin
 };
 
 /**
- * Reads a SubjectPublicKeyInfo of a kind that we know, in its one encoding (RFC 3279, RFC 5480, RFC 8410).
+ * Reads a SubjectPublicKeyInfo of a kind that we know, in its one encoding (RFC 3279, RFC 5480, RFC 8410, RFC 9881).
  *
  * @param spki DER
  * @throws {CaError} `badPublicKey`
@@ -72,8 +74,13 @@ function readSpki(spki: Uint8Array): KeyFacts {
       algorithm.end();
       if (bits.length !== 32) throw new DerError('an Ed25519 key of another size');
       return { kind: 'Ed25519', spki };
-    default:
-      throw new CaError('badPublicKey', 'the key must be RSA, EC or Ed25519');
+    default: {
+      const kind = mlDsaKinds.find((known) => mlDsa[known].oid === type);
+      if (kind === undefined) throw new CaError('badPublicKey', 'the key must be RSA, EC, Ed25519 or ML-DSA');
+      algorithm.end();
+      if (bits.length !== mlDsa[kind].publicKeyBytes) throw new DerError('an ML-DSA key of another size');
+      return { kind, spki };
+    }
   }
 }
 

@@ -25,6 +25,10 @@ function algorithmOf(key: KeyObject): readonly [SignatureAlgorithm, string | nul
       return ['rsa-pkcs1-sha256', 'sha256'];
     case 'ed25519':
       return ['ed25519', null];
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
+      return [key.asymmetricKeyType, null];
     default:
       throw new TypeError('the kind of key is not supported');
   }

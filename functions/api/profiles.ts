@@ -116,7 +116,7 @@ function assertBaseline(body: Writable, now: number): void {
     [body.validity_seconds <= days * 86_400, `validity_seconds of at most ${days} days`],
     [body.extended_key_usages.includes('serverAuth'), 'serverAuth among extended_key_usages'],
     [body.extended_key_usages.every((usage) => usage === 'serverAuth' || usage === 'clientAuth'), 'no usages but serverAuth and clientAuth'],
-    [body.key_rules.every(({ algorithm }) => algorithm !== 'Ed25519'), 'key_rules without Ed25519'],
+    [body.key_rules.every(({ algorithm }) => algorithm === 'RSA' || algorithm === 'ECDSA'), 'key_rules of RSA and ECDSA alone'],
     [body.policies.filter((policy) => reservedPolicies.has(policy)).join() === Oid.domainValidated, `policies with ${Oid.domainValidated} and no other of the reserved ones`],
     [body.acme_auth_mode === 'challenge', 'acme_auth_mode challenge'],
     [!body.allow_single_label, 'allow_single_label false'],

@@ -5,7 +5,7 @@ import type { KmsKey } from '#adapters/kms/kms-signer.ts';
 import { sealSigner } from '#adapters/kms/sealed-signer.ts';
 import type { SignerKeyRecord, SignerKeyStore } from '#adapters/postgres/signer-keys.ts';
 import { CaError } from '#domain/error.ts';
-import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
+import { mlDsaKinds, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { toPem } from '#domain/x509/pem.ts';
 import { assertStrongKey, parsePublicKey, type PublicKeyInfo } from '#domain/x509/public-key.ts';
 import { caKeyContext } from '../shared/ca-key-context.ts';
@@ -60,7 +60,9 @@ function algorithmOf(key: PublicKeyInfo): CaKeyAlgorithm {
   assertStrongKey(key);
   if (key.kind === 'ECDSA') return `ECDSA-${key.curve.replace('-', '') as 'P256' | 'P384' | 'P521'}`;
   if (key.kind === 'RSA' && (key.bits === 2048 || key.bits === 3072 || key.bits === 4096)) return `RSA-${key.bits}`;
-  throw new CaError('badPublicKey', 'a CA key is RSA of 2048, 3072 or 4096 bits, or on P-256, P-384 or P-521');
+  const postQuantum = mlDsaKinds.find((kind) => kind === key.kind);
+  if (postQuantum !== undefined) return postQuantum;
+  throw new CaError('badPublicKey', 'a CA key is RSA of 2048, 3072 or 4096 bits, on P-256, P-384 or P-521, or ML-DSA');
 }
 
 function show(key: SignerKeyRecord): SignerKeyBody {

@@ -8,11 +8,12 @@ import { newId } from '#domain/id.ts';
 import type { SigningAuthority } from '#domain/issuance/issue.ts';
 import { certIdOf, type CertId } from '#domain/revocation/ocsp-request.ts';
 import { buildTbsOcspResponder } from '#domain/x509/authority.ts';
+import { mlDsaKinds, signatureOf, type CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { issuerInfo, signCertificate, type IssuerInfo } from '#domain/x509/leaf.ts';
 import { lintTbsCertificate } from '#domain/x509/lint.ts';
 import { publicKeyBits } from '#domain/x509/public-key.ts';
 import { newSerial } from '#domain/x509/serial.ts';
-import type { Signer } from '#domain/x509/signer.ts';
+import type { SignatureAlgorithm, Signer } from '#domain/x509/signer.ts';
 
 /** A delegated OCSP responder ready to sign (RFC 6960 §4.2.2.2). */
 export interface Responder {
@@ -75,7 +76,7 @@ async function make(
 ): Promise<StoredResponder> {
   const now = Math.floor(ports.chance.now() / 1000) * 1000;
   const id = newId('ocsp', now, ports.chance.random(10));
-  const { signer, sealed } = await createSigner(ports.envelope, keyContext(id));
+  const { signer, sealed } = await createSigner(ports.envelope, keyContext(id), keyAlgorithmFor(authority.signer.algorithm));
   const serial = newSerial(ports.chance.random(16));
   const notBefore = new Date(now - 300_000);
   const notAfter = new Date(Math.min(now + lifetimeMs, authority.issuer.notAfter.getTime()));
@@ -90,6 +91,11 @@ async function make(
   if (finding !== undefined) throw new CaError('internal', `the responder would break rule ${finding.rule}`, { cause: finding });
   const certificate = await signCertificate(authority.signer, tbs);
   return { id, caId: authority.id, serial, certificate, sealedKey: sealed, notBefore, notAfter, rotatedFrom: previous };
+}
+
+/** What is said of certificates is no easier to forge than they are: below a CA with ML-DSA the responder has it too. */
+function keyAlgorithmFor(algorithm: SignatureAlgorithm): CaKeyAlgorithm {
+  return mlDsaKinds.find((kind) => signatureOf[kind] === algorithm) ?? 'ECDSA-P256';
 }
 
 function keyContext(id: string): string {

@@ -25,6 +25,7 @@ const keys = {
   p384: spkiOf(generateKeyPairSync('ec', { namedCurve: 'P-384' })),
   p521: spkiOf(generateKeyPairSync('ec', { namedCurve: 'P-521' })),
   ed25519: spkiOf(generateKeyPairSync('ed25519')),
+  mlDsa65: spkiOf(generateKeyPairSync('ml-dsa-65')),
 };
 const algorithms: Readonly<Record<SignatureAlgorithm, { id: string; parameters?: asn1js.Null }>> = {
   'ecdsa-p256-sha256': { id: Oid.ecdsaSha256 },
@@ -32,6 +33,9 @@ const algorithms: Readonly<Record<SignatureAlgorithm, { id: string; parameters?:
   'ecdsa-p521-sha512': { id: Oid.ecdsaSha512 },
   'rsa-pkcs1-sha256': { id: Oid.sha256WithRSA, parameters: new asn1js.Null() },
   ed25519: { id: Oid.ed25519 },
+  'ml-dsa-44': { id: Oid.mlDsa44 },
+  'ml-dsa-65': { id: Oid.mlDsa65 },
+  'ml-dsa-87': { id: Oid.mlDsa87 },
 };
 
 const issuerSubject = writeAuthorityName({ commonName: 'Ünïted Issuing', organization: 'Example', country: 'CH' });

@@ -237,7 +237,7 @@ describe('children', () => {
     expect(row['not_after']).toBe(parent['not_after']);
   });
 
-  test.each(['ECDSA-P256', 'ECDSA-P384', 'ECDSA-P521', 'RSA-2048'])(
+  test.each(['ECDSA-P256', 'ECDSA-P384', 'ECDSA-P521', 'RSA-2048', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'])(
     'two children with keys of %s have different keys, and each signs',
     async (algorithm) => {
       const parent = await root();

@@ -49,6 +49,7 @@ const ecSpki = spkiOf(ec('P-256'));
 const rsaSpki = spkiOf(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey);
 const weakSpki = spkiOf(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey);
 const ed25519Spki = spkiOf(generateKeyPairSync('ed25519').publicKey);
+const mlDsaSpki = spkiOf(generateKeyPairSync('ml-dsa-44').publicKey);
 
 const attribute = (type: string, value: string, tag: number = Tag.utf8String): Buffer =>
   setOf(sequence(oid(type), der(tag, Buffer.from(value))));
@@ -184,7 +185,7 @@ export const broken: Readonly<Record<string, readonly Fixture[]>> = {
   ski_matches: [leaf({ ski: subjectKey(caSpki) })],
   key_usage_critical: [leaf({ keyUsage: undefined }), leaf({ keyUsage: writeExtension(Oid.keyUsage, false, namedBits([0])) })],
   key_usage_fits: [leaf({ keyUsage: usage(0, 5) }), below({ keyUsage: usage(5) }), below({ keyUsage: usage(2, 5, 6) })],
-  key_usage_fits_key: [leaf({ keyUsage: usage(0, 2) }), leaf({ spki: rsaSpki, ski: subjectKey(rsaSpki), keyUsage: usage(0, 4) })],
+  key_usage_fits_key: [leaf({ keyUsage: usage(0, 2) }), leaf({ spki: rsaSpki, ski: subjectKey(rsaSpki), keyUsage: usage(0, 4) }), ...[2, 3, 4].map((bit) => leaf({ spki: mlDsaSpki, ski: subjectKey(mlDsaSpki), keyUsage: usage(0, bit) }))],
   key_usage_bits: [leaf({ keyUsage: writeExtension(Oid.keyUsage, true, der(Tag.bitString, Buffer.of(0, 0))) })],
   policies_unique: [leaf({ policies: asserted(Oid.domainValidated, '1.2.3', '1.2.3') })],
   san_present: [leaf({ san: undefined }), leaf({ san: san([]) })],
@@ -218,7 +219,7 @@ export const broken: Readonly<Record<string, readonly Fixture[]>> = {
   ],
   br_not_before: [leaf({ validity: life(days(3), days(90)) })],
   br_signature: [leaf({ signature: algorithmIdentifier.ed25519 }, { issuer: { ...issuer, spki: ed25519Spki } })],
-  br_key_kind: [leaf({ spki: ed25519Spki, ski: subjectKey(ed25519Spki) })],
+  br_key_kind: [ed25519Spki, mlDsaSpki].map((spki) => leaf({ spki, ski: subjectKey(spki) })),
   br_subject: [leaf({ subject: sequence(attribute(Oid.organization, 'Example'), attribute(Oid.commonName, 'www.example.com')) })],
   br_one_common_name: [
     leaf({ subject: sequence(attribute(Oid.commonName, 'www.example.com'), attribute(Oid.commonName, '*.example.com')) }),

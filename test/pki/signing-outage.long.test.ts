@@ -8,6 +8,8 @@ import { signCertificate } from '#domain/x509/leaf.ts';
 import { certificatesOfPem, toPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
+import { acmeClient } from '../acme/client.ts';
+import { makeCsr as acmeCsr } from '../acme-conformance/certification-request.ts';
 import { startKeyService, type KeyService, type KeyServiceBehaviour } from '../fakes/key-service.ts';
 import { startPrivateCa, type Behaviour, type PrivateCa } from '../fakes/private-ca.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
@@ -46,6 +48,8 @@ beforeAll(async () => {
   });
   root = { id: String(row['id']), certificate: String(row['cert_pem']) };
   await post('/profiles', { id: 'kms', name: 'kms', ca_id: root.id });
+  const trusting = { acme_auth_mode: 'trust_authenticated', allowed_names: ['.outage.example'], acknowledge_trust: true };
+  await post('/profiles', { id: 'kms-acme', name: 'kms-acme', ca_id: root.id, ...trusting });
   elsewhere = String((await post('/issuers', { name: 'Private', type: 'aws-private-ca', config: { caArn: privateCa.arn } }))['id']);
 });
 afterEach(() => {
@@ -134,6 +138,30 @@ test('a signature whose answer is lost is made again of the same bytes: one seri
   const asked = await order();
   await until('answers were lost', () => service.signed.length >= before + 2 || undefined, patience);
   await expectOne(asked, before);
+});
+
+test('an ACME order that is finalized while the key service is down is processing, and ends valid with the certificate that was reserved, once', async () => {
+  const before = service.signed.length;
+  const name = 'finalized.outage.example';
+  const client = await acmeClient(platform, { profile: 'kms-acme' });
+  await client.register();
+  const { url, body } = await client.order(name);
+  signing.down = true;
+  const csr = acmeCsr([name]).csr.toString('base64url');
+  const finalized = await client.post(String(body['finalize']), { csr });
+  expect([finalized.status, finalized.json()['status'], Number(finalized.headers['retry-after']) > 0]).toEqual([200, 'processing', true]);
+  expect([(await client.post(url)).json()['status'], service.signed.length]).toEqual(['processing', before]);
+  signing.down = undefined;
+  const valid = await until('the order is valid', async () => {
+    await api(platform, 'POST', '/api/v1/admin/loops/jobProcessor/run');
+    const read = (await client.post(url)).json();
+    expect(['processing', 'valid']).toContain(read['status']);
+    return read['status'] === 'valid' ? read : undefined;
+  }, patience); // prettier-ignore
+  const [certificate] = certificatesOfPem((await client.post(String(valid['certificate']))).text);
+  const reserved = await rows<{ serial: string }>('SELECT serial FROM signing_log WHERE idempotency_key = $1', [url.split('/').at(-1)]);
+  expect(reserved).toEqual([{ serial: parseCertificate(certificate!).serial }]);
+  expect(new Set(service.signed.slice(before))).toEqual(new Set([digestOf(certificate!)]));
 });
 
 test('a CA that is made while the key service is down is refused with when to try again, and leaves nothing but a reserved serial', async () => {

@@ -1,5 +1,6 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { buildTbsRoot } from '#domain/x509/authority.ts';
+import type { CaKeyAlgorithm } from '#domain/x509/key-algorithm.ts';
 import { signCertificate } from '#domain/x509/leaf.ts';
 import { certificatesOfPem, toPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
@@ -35,8 +36,12 @@ function authority(row: Record<string, unknown>): Authority {
 }
 
 /** A root with a key made outside, room for CAs below it. */
-export async function makeRoot(platform: Platform): Promise<Authority> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export async function makeRoot(
+  platform: Platform,
+  privateKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+  /** Where the key is in KMS. */
+  arn?: string,
+): Promise<Authority> {
   const signer = softwareSigner(privateKey);
   const name = `status-root-${++made}`;
   const at = Math.floor(Date.now() / 1000) * 1000;
@@ -49,15 +54,16 @@ export async function makeRoot(platform: Platform): Promise<Authority> {
   });
   const root_cert_pem = toPem('CERTIFICATE', await signCertificate(signer, tbs));
   const key = await call(platform, 'POST', '/api/v1/signer-keys', {
-    driver: 'sealed',
-    private_key_pem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    ...(arn === undefined
+      ? { driver: 'sealed', private_key_pem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() }
+      : { driver: 'kms', ref: arn }),
   });
   return authority(await call(platform, 'POST', intermediates, { name, root_cert_pem, key_driver_id: key['id'] }));
 }
 
-export async function makeChild(platform: Platform, parent: Authority): Promise<Authority> {
+export async function makeChild(platform: Platform, parent: Authority, algorithm: CaKeyAlgorithm = 'ECDSA-P256'): Promise<Authority> {
   const name = `status-ca-${++made}`;
-  const body = { name, parent_ca_id: parent.id, subject: { common_name: name } };
+  const body = { name, parent_ca_id: parent.id, subject: { common_name: name }, algorithm };
   return authority(await call(platform, 'POST', intermediates, body));
 }
 
@@ -75,7 +81,15 @@ export async function issueInShards(platform: Platform, ca: Authority, count: nu
 }
 
 /** Has certificates signed by a CA, which the issuer chooses for as long as that takes. */
-export async function issueBelow(platform: Platform, ca: Authority, count: number): Promise<readonly IssuedLeaf[]> {
+export async function issueBelow(
+  platform: Platform,
+  ca: Authority,
+  count: number,
+  asked: { readonly profile: string; readonly csr: (name: string) => string } = {
+    profile: 'internal',
+    csr: (name) => makeCsr([name]).csr,
+  },
+): Promise<readonly IssuedLeaf[]> {
   await call(platform, 'PUT', '/api/v1/issuers/iss-local/issuing-ca', { issuing_ca_id: ca.id });
   try {
     return await Promise.all(
@@ -83,8 +97,8 @@ export async function issueBelow(platform: Platform, ca: Authority, count: numbe
         const name = `status-leaf-${++made}`;
         const created = await call(platform, 'POST', '/api/v1/certificates', {
           name,
-          profile: 'internal',
-          csr: makeCsr([`${name}.example.com`]).csr,
+          profile: asked.profile,
+          csr: asked.csr(`${name}.example.com`),
         });
         const { id } = created['certificate'] as { id: string };
         const leaf = await until('it is issued', async () => {

@@ -20,7 +20,7 @@ export const baselineRules: readonly LintRule[] = [
   },
   {
     id: 'br_key_kind', source: 'BR §6.1.5', says: 'the key is RSA or on P-256, P-384 or P-521', kinds, refusal: 'badCsr',
-    holds: (tbs, context) => subjectKeyOf(tbs, context).kind !== 'Ed25519',
+    holds: (tbs, context) => ['RSA', 'ECDSA'].includes(subjectKeyOf(tbs, context).kind),
   },
   {
     id: 'br_policy_qualifiers', source: 'BR §7.1.2.7.9', says: 'policies have no qualifiers', kinds,

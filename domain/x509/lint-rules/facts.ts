@@ -80,10 +80,16 @@ export function attributesOf(tbs: TbsCertificate): readonly Attribute[] {
 }
 
 const algorithms = new WeakMap<Uint8Array, readonly SignatureAlgorithm[]>();
-const ofCurves: Readonly<Record<string, SignatureAlgorithm>> = {
+/** By what names the key, or its curve. */
+const signedBy: Readonly<Record<string, SignatureAlgorithm>> = {
+  [Oid.rsaEncryption]: 'rsa-pkcs1-sha256',
   [Oid.p256]: 'ecdsa-p256-sha256',
   [Oid.p384]: 'ecdsa-p384-sha384',
   [Oid.p521]: 'ecdsa-p521-sha512',
+  [Oid.ed25519]: 'ed25519',
+  [Oid.mlDsa44]: 'ml-dsa-44',
+  [Oid.mlDsa65]: 'ml-dsa-65',
+  [Oid.mlDsa87]: 'ml-dsa-87',
 };
 
 /** How a key may sign, told by its AlgorithmIdentifier alone: importing it would cost as much as a signature. @throws {DerError} */
@@ -92,8 +98,8 @@ export function algorithmsOf(spki: Uint8Array): readonly SignatureAlgorithm[] {
   if (found === undefined) {
     const parts = cursor(cursor(readDer(spki), Tag.sequence).next(Tag.sequence));
     const type = oidText(parts.next(Tag.oid));
-    const curve = type === Oid.ecPublicKey ? ofCurves[oidText(parts.next(Tag.oid))] : undefined;
-    found = type === Oid.rsaEncryption ? ['rsa-pkcs1-sha256'] : type === Oid.ed25519 ? ['ed25519'] : curve === undefined ? [] : [curve];
+    const known = signedBy[type === Oid.ecPublicKey ? oidText(parts.next(Tag.oid)) : type];
+    found = known === undefined ? [] : [known];
     algorithms.set(spki, found);
   }
   return found;

@@ -39,8 +39,8 @@ export const rfc5280Rules: readonly LintRule[] = [
     holds: (tbs) => tbs.serialOctets.length <= 20,
   },
   {
-    id: 'signature_known', source: 'RFC 5280 §4.1.2.3; RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3', kinds: everyKind,
-    says: 'the signature algorithm is RSA with SHA-256, ECDSA with the digest of its curve, or Ed25519, with parameters as their RFCs say',
+    id: 'signature_known', source: 'RFC 5280 §4.1.2.3; RFC 4055 §5, RFC 5758 §3.2, RFC 8410 §3, RFC 9881 §2', kinds: everyKind,
+    says: 'the signature algorithm is RSA with SHA-256, ECDSA with the digest of its curve, Ed25519 or ML-DSA, with parameters as their RFCs say',
     holds: (tbs) => signatures.some(([, known]) => known.equals(tbs.signature)),
   },
   {
@@ -120,11 +120,12 @@ export const rfc5280Rules: readonly LintRule[] = [
     },
   },
   {
-    id: 'key_usage_fits_key', source: 'RFC 3279 §2.3.1, RFC 8813 §3, RFC 8410 §5', kinds: everyKind,
-    says: 'only an RSA key enciphers keys or data, and only another agrees on keys',
+    id: 'key_usage_fits_key', source: 'RFC 3279 §2.3.1, RFC 8813 §3, RFC 8410 §5, RFC 9881 §5', kinds: everyKind,
+    says: 'only an RSA key enciphers keys or data, and only an EC key agrees on keys',
     holds: (tbs, context) => {
       const bits = keyUsageBits(tbs);
-      return subjectKeyOf(tbs, context).kind === 'RSA' ? !bits.has(4) : !bits.has(2) && !bits.has(3);
+      const { kind } = subjectKeyOf(tbs, context);
+      return (kind === 'RSA' || (!bits.has(2) && !bits.has(3))) && (kind === 'ECDSA' || !bits.has(4));
     },
   },
   {

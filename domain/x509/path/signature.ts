@@ -1,11 +1,13 @@
 import { constants, verify, type KeyObject } from 'node:crypto';
 import { explicit, integer, nothing, oid, sequence } from '../../asn1/der.ts';
+import { mlDsaKinds } from '../key-algorithm.ts';
+import { mlDsa } from '../ml-dsa.ts';
 import { Oid } from '../oids.ts';
-import { parsePublicKey } from '../public-key.ts';
+import { parsePublicKey, type PublicKeyInfo } from '../public-key.ts';
 import { PathFault } from './fault.ts';
 
 interface Scheme {
-  readonly kind: 'RSA' | 'ECDSA' | 'Ed25519';
+  readonly kind: PublicKeyInfo['kind'];
   readonly digest: 'sha256' | 'sha384' | 'sha512' | null;
   readonly pss?: boolean;
 }
@@ -29,6 +31,7 @@ const schemes = new Map<string, Scheme>(
       [pssIdentifier(hash, saltLength), { kind: 'RSA', digest, pss: true }],
     ]),
     [sequence(oid(Oid.ed25519)), { kind: 'Ed25519', digest: null }] as const,
+    ...mlDsaKinds.map((kind) => [sequence(oid(mlDsa[kind].oid)), { kind, digest: null }] as const),
   ].map(([der, scheme]) => [der.toString('hex'), scheme]),
 );
 
