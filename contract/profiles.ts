@@ -32,9 +32,7 @@ const profileFields = {
   allowed_cidrs: z
     .array(z.union([z.cidrv4(), z.cidrv6()]).refine(isNetwork, 'bits beyond the prefix must be zero, as in 10.0.0.0/8'))
     .max(100),
-  key_rules: z
-    .array(z.strictObject({ algorithm: z.enum(keyKinds), min_size: z.number().int().min(256).max(4096) }))
-    .min(1),
+  key_rules: z.array(z.strictObject({ algorithm: z.enum(keyKinds), min_size: z.number().int().min(256).max(4096) })).min(1),
   validity_seconds: z.number().int().min(300).max(34_300_800),
   extended_key_usages: z.array(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection', 'timeStamping'])).min(1),
   must_staple: z.boolean(),

@@ -10,7 +10,7 @@ import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
 import { newSerial } from '../x509/serial.ts';
 import type { AccountRequest } from './authenticate.ts';
 import { assertCsrMatches } from './finalize.ts';
-import { thumbprint, type PublicJwk } from './jwk.ts';
+import { keyThumbprint } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import { currentOrder, type Order } from './order.ts';
 import { assertNoApprovalNeeded } from './new-order.ts';
@@ -29,7 +29,7 @@ export async function finalizeOrder(ports: AcmePorts, request: AccountRequest, o
   const spkiSha256 = createHash('sha256').update(csr.publicKey.spki).digest();
   let profile: Profile | undefined = request.profile;
   for (let attempt = 0; attempt < 3; attempt++) {
-    const found = await ports.orders.orderToFinalize(request.who, orderId, spkiSha256, accountThumbprint(csr));
+    const found = await ports.orders.orderToFinalize(request.who, orderId, spkiSha256, keyThumbprint(csr.publicKey.key));
     if (found === undefined) throw new CaError('notFound', 'no such order');
     const order = currentOrder(found.order, ports.chance.now());
     if (order.status === 'processing') return order;
@@ -76,11 +76,19 @@ async function issue(
   });
   const limits = { profileVersion: profile.version, leaseSeconds: ports.settings.finalizeLease };
   if (!(await ports.issuance.beginFinalize(request.who, order.id, csr.der, intent, limits))) return undefined;
-  const certificate = await signIntent(intent, authority.signer, newId('cert', ports.chance.now(), ports.chance.random(10)));
+  const id = newId('cert', ports.chance.now(), ports.chance.random(10));
+  const certificate = await signIntent(intent, authority.signer, id).catch(unlessAway);
+  // The order is processing, and a worker signs what is reserved when the lease ends: the client may wait for that, where most give up at a 503.
+  if (certificate === undefined) return ports.orders.order(request.who, order.id);
   const completed = await ports.issuance.completeFinalize(order.id, certificate);
   if (completed) return { ...order, status: 'valid', certificateId: certificate.id };
   // A worker thought that we were dead and was quicker: its certificate is the order's.
   return ports.orders.order(request.who, order.id);
+}
+
+/** Undefined while the key cannot be reached, which may heal. @throws what is for good */
+function unlessAway(error: unknown): undefined {
+  if (!(error instanceof CaError) || error.code !== 'unavailable') throw error;
 }
 
 function readCsr(value: unknown): CertificationRequest {
@@ -92,10 +100,6 @@ function readCsr(value: unknown): CertificationRequest {
   }
   if (der.length > maxCsrBytes) throw new CaError('badCsr', `a CSR may have at most ${maxCsrBytes} bytes`);
   return parseCsr(der);
-}
-
-function accountThumbprint(csr: CertificationRequest): string {
-  return thumbprint(csr.publicKey.key.export({ format: 'jwk' }) as unknown as PublicJwk);
 }
 
 function assertNamesStillAllowed(order: Order, profile: Profile, request: AccountRequest): void {

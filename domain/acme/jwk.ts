@@ -14,6 +14,13 @@ export type PublicJwk =
   | { readonly crv: 'Ed25519'; readonly kty: 'OKP'; readonly x: string }
   | { readonly e: string; readonly kty: 'RSA'; readonly n: string };
 
+/** A key that a certificate may have and an account may not. */
+interface MlDsaJwk {
+  readonly alg: string;
+  readonly kty: 'AKP';
+  readonly pub: string;
+}
+
 /** An account key ready to verify with. */
 export interface AccountKey {
   readonly jwk: PublicJwk;
@@ -50,12 +57,17 @@ export function restoreKey(jwk: PublicJwk, knownThumbprint: string): AccountKey 
 }
 
 /** SHA-256 thumbprint, base64url (RFC 7638). */
-export function thumbprint(jwk: PublicJwk): string {
+export function thumbprint(jwk: PublicJwk | MlDsaJwk): string {
   return createHash('sha256').update(canonicalJwk(jwk)).digest('base64url');
 }
 
+/** The thumbprint of a certificate's key, whether an account may have such a key or not. */
+export function keyThumbprint(key: KeyObject): string {
+  return thumbprint(key.export({ format: 'jwk' }) as unknown as PublicJwk | MlDsaJwk);
+}
+
 /** The one text of a key: its required members in lexicographic order, no white space (RFC 7638 §3.3). */
-export function canonicalJwk(jwk: PublicJwk): string {
+export function canonicalJwk(jwk: PublicJwk | MlDsaJwk): string {
   switch (jwk.kty) {
     case 'EC':
       return JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y });
@@ -63,6 +75,8 @@ export function canonicalJwk(jwk: PublicJwk): string {
       return JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x });
     case 'RSA':
       return JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n });
+    case 'AKP':
+      return JSON.stringify({ alg: jwk.alg, kty: jwk.kty, pub: jwk.pub });
   }
 }
 

@@ -3,7 +3,7 @@ import { CaError } from '../error.ts';
 import { decodeBase64url } from '../json/base64url.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import type { AccountRequest, KeyRequest } from './authenticate.ts';
-import { thumbprint, type PublicJwk } from './jwk.ts';
+import { keyThumbprint } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import type { AcmePorts } from './ports.ts';
 import { presentAccount } from './update-account.ts';
@@ -31,8 +31,8 @@ export async function revokeCertificate(ports: AcmePorts, request: AccountReques
   if (certificate === undefined || !isHere) throw new CaError('notFound', 'no such certificate');
   if (!byKey) await presentAccount(ports, request);
   if (byKey) {
-    const jwk = createPublicKey({ key: subjectKey(certificate.certificate), format: 'der', type: 'spki' }).export({ format: 'jwk' });
-    if (thumbprint(jwk as unknown as PublicJwk) !== request.key.thumbprint)
+    const key = createPublicKey({ key: subjectKey(certificate.certificate), format: 'der', type: 'spki' });
+    if (keyThumbprint(key) !== request.key.thumbprint)
       throw new CaError('unauthorized', 'the request is not signed by the key of the certificate');
   } else if (
     certificate.accountId !== request.account.id &&

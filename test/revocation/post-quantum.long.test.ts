@@ -12,6 +12,7 @@ import { validatePath } from '#domain/x509/path/validate.ts';
 import { fromPem, toPem } from '#domain/x509/pem.ts';
 import { parsePublicKey, publicKeyBits } from '#domain/x509/public-key.ts';
 import { algorithmIdentifier } from '#domain/x509/signer.ts';
+import { acmeClient, firstCertificate, registered } from '../acme/client.ts';
 import { startKeyService, type KeyService } from '../fakes/key-service.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { api, request, startPlatform, until, type Platform } from '../platform.ts';
@@ -119,6 +120,29 @@ function csrOf(kind: MlDsaKind, name: string): string {
   const info = sequence(integer(0), sequence(), publicKey.export({ type: 'spki', format: 'der' }), attributes);
   return toPem('CERTIFICATE REQUEST', sequence(info, algorithmIdentifier[signatureOf[kind]], bitString(sign(null, info, privateKey))));
 }
+
+test('over ACME a certificate for an ML-DSA key is issued, and revoked by its account, not by whoever has another key', async () => {
+  const profile = { acme_auth_mode: 'trust_authenticated', allowed_names: ['.pq.example'], acknowledge_trust: true };
+  const made = await api(platform, 'POST', '/api/v1/profiles', {
+    ...profile,
+    id: 'pq-acme',
+    name: 'Post-quantum over ACME',
+    key_rules: [{ algorithm: 'ML-DSA-87', min_size: 256 }],
+  });
+  expect(made.status, made.text).toBe(201);
+  const client = await registered(platform, { profile: 'pq-acme' });
+  const { url, body } = await client.order('www.pq.example');
+  const csr = Buffer.from(fromPem('CERTIFICATE REQUEST', csrOf('ML-DSA-87', 'www.pq.example'))).toString('base64url');
+  expect((await client.post(String(body['finalize']), { csr })).json()['status']).toBe('valid');
+  const pem = (await client.post(String((await client.post(url)).json()['certificate']))).text;
+  const certificate = firstCertificate(pem);
+  expect(kindOf(certificate)).toBe('ML-DSA-87');
+  const revokeCert = String(client.directory['revokeCert']);
+  const stranger = await acmeClient(platform, { profile: 'pq-acme' });
+  const refused = await stranger.post(revokeCert, { certificate: certificate.toString('base64url') });
+  expect([refused.status, refused.json()['type']]).toEqual([403, 'urn:ietf:params:acme:error:unauthorized']);
+  expect((await client.post(revokeCert, { certificate: certificate.toString('base64url') })).status).toBe(200);
+});
 
 test('subscribers have ML-DSA keys where their profile says so, and only there', async () => {
   const made = await api(platform, 'POST', '/api/v1/profiles', {
