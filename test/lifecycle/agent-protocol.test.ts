@@ -1,9 +1,10 @@
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbOf, invoke, stateTable } from '../cloud.ts';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { certified, makeTarget, order, report, served, work, workSoon, type Item } from './agent-jobs.ts';
 import { makeCsr } from './csr.ts';
 import { enrol, enrolledAgent, hostFacts, makeToken, signedAgent, type SignedAgent } from './signed-agent.ts';
 
@@ -18,67 +19,13 @@ afterAll(async () => {
   await platform.stop();
 });
 
-interface Item {
-  job_id: string;
-  type: 'csr' | 'deployment';
-  certificate_id: string;
-  lease_token: string;
-  attempt: number;
-  version_id: string;
-  target_id: string;
-  key_algorithm: string;
-  sans: { type: string; value: string }[];
-}
-
-const work = async (agent: SignedAgent): Promise<Item[]> => {
-  const answer = await agent.send('POST', 'work', { limit: 20 });
-  expect([answer.status, answer.text.slice(0, 300)]).toEqual([200, expect.stringContaining('jobs')]);
-  return answer.json()['jobs'] as Item[];
-};
-const workSoon = (agent: SignedAgent): Promise<Item[]> =>
-  until('the agent has work', async () => {
-    const items = await work(agent);
-    return items.length === 0 ? undefined : items;
-  });
 const get = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/certificates/${id}`)).json();
 const jobOf = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/jobs/${id}`)).json();
 const run = (name: string, loop: string): Promise<unknown> => invoke(platform, name, { loop, run: `test-${Math.random()}` });
 
-async function target(agent: SignedAgent, name: string): Promise<string> {
-  const config = { cert_path: `/etc/${name}.crt`, key_path: `/etc/${name}.key`, verify: 'off' };
-  const answer = await api(platform, 'POST', '/api/v1/targets', { name, type: 'nginx', agent: agent.id, config });
-  expect([answer.status, answer.text]).toEqual([201, expect.stringContaining(name)]);
-  return answer.json()['id'] as string;
-}
-
-async function ordered(name: string, targets: string[], more: object = {}): Promise<{ id: string; jobs: string[] }> {
-  const names = [`${name}.example.com`];
-  const answer = await api(platform, 'POST', '/api/v1/certificates', { name, names, targets, ...more });
-  expect([answer.status, answer.text]).toEqual([202, expect.stringContaining(name)]);
-  const { certificate, jobs } = answer.json() as unknown as { certificate: { id: string }; jobs: string[] };
-  return { id: certificate.id, jobs };
-}
-
-/** A CSR handed in, and the deployment jobs that come of it. */
-async function certified(agent: SignedAgent, name: string): Promise<Item[]> {
-  const [job] = (await workSoon(agent)).filter(({ type }) => type === 'csr');
-  const answer = await agent.send('POST', `jobs/${job!.job_id}/csr`, {
-    lease_token: job!.lease_token,
-    csr: makeCsr([`${name}.example.com`]).csr,
-  });
-  expect([answer.status, answer.json()['status']]).toEqual([202, 'issuing']);
-  return workSoon(agent);
-}
-
-async function served(agent: SignedAgent, item: Item): Promise<string> {
-  const picked = (await agent.send('GET', `certificates/${item.version_id}`)).json();
-  const leaf = new X509Certificate(picked['leaf_pem'] as string);
-  expect(leaf.fingerprint256.replaceAll(':', '').toLowerCase()).toBe(picked['fingerprint']);
-  return picked['fingerprint'] as string;
-}
-
-const report = (agent: SignedAgent, item: Item, more: object) =>
-  agent.send('POST', `jobs/${item.job_id}/report`, { lease_token: item.lease_token, ok: true, ...more });
+const target = (agent: SignedAgent, name: string): Promise<string> => makeTarget(platform, agent, name);
+const ordered = (name: string, targets: string[], more: object = {}): Promise<{ id: string; jobs: string[] }> =>
+  order(platform, name, targets, more);
 
 test('given a token for one use, one host becomes an agent with it and no second; the token’s secret is kept nowhere', async () => {
   const { id, token } = await makeToken(platform, { description: 'one' });
