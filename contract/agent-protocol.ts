@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
+import { inspectedKeyTypes } from '#domain/agent/inspection.ts';
 import { failureClasses } from '#domain/agent/work.ts';
 import { agentId } from './agents.ts';
 import { nothing, route } from './route.ts';
@@ -7,6 +8,7 @@ import { nothing, route } from './route.ts';
 const params = z.strictObject({ id: agentId });
 const jobParams = z.strictObject({ id: agentId, job_id: z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job') });
 const leaseToken = z.string().min(1).max(128);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const text = (max: number): z.ZodString => z.string().max(max);
 
 /** What an agent says of its host. */
@@ -16,7 +18,7 @@ const facts = {
   architecture: text(64),
   version: text(64),
   ip_address: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
-  /** Target types that it can drive. */
+  /** Target types that it can drive, and what else it can do: `inspection`. */
   capabilities: z.array(text(64)).max(64),
   /** The host's clock, RFC 3339. */
   clock: z.iso.datetime(),
@@ -58,7 +60,6 @@ export const heartbeat = route({
 
 const item = {
   job_id: z.string(),
-  certificate_id: z.string(),
   lease_token: z.string(),
   lease_expires_at: z.string(),
   attempt: z.number().int(),
@@ -68,6 +69,7 @@ export const workItem = z.discriminatedUnion('type', [
   z.strictObject({
     ...item,
     type: z.literal('csr'),
+    certificate_id: z.string(),
     common_name: z.string().nullable(),
     sans: z.array(z.strictObject({ type: z.enum(['dns', 'ip', 'email', 'uri']), value: z.string() })),
     key_algorithm: z.enum(agentKeyAlgorithms),
@@ -76,11 +78,21 @@ export const workItem = z.discriminatedUnion('type', [
   z.strictObject({
     ...item,
     type: z.literal('deployment'),
+    certificate_id: z.string(),
     deployment_id: z.string(),
     version_id: z.string(),
     target_id: z.string(),
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
+  }),
+  z.strictObject({
+    ...item,
+    type: z.literal('inspection'),
+    target_id: z.string(),
+    target_type: z.string(),
+    config: z.record(z.string(), z.unknown()),
+    /** Of the certificate that ought to be there; null: whichever the server shows. */
+    key_type: z.enum(inspectedKeyTypes).nullable(),
   }),
 ]);
 export type WorkItemBody = z.infer<typeof workItem>;
@@ -164,11 +176,23 @@ export const reportJob = route({
     backup_paths: z.array(text(4096)).max(20).default([]),
     duration_ms: z.number().int().min(0).max(86_400_000).default(0),
     /** SHA-256 of the certificate that the server served afterwards, hex; null: nobody looked. */
-    observed_fingerprint: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .nullable()
-      .default(null),
+    observed_fingerprint: sha256.nullable().default(null),
+    /** What was seen at a target, when the job was to look at it; then `ok` says whether a deployment could be made. */
+    observation: z
+      .discriminatedUnion('source', [
+        z.strictObject({
+          source: z.enum(['served', 'stored']),
+          fingerprint: sha256,
+          serial: z
+            .string()
+            .regex(/^[0-9a-f]{1,40}$/)
+            .nullable(),
+          not_after: z.iso.datetime().nullable(),
+        }),
+        /** `empty`: nothing is stored there; `none`: nobody answered. */
+        z.strictObject({ source: z.enum(['empty', 'none']) }),
+      ])
+      .optional(),
   }),
   answer: z.strictObject({ status: z.string(), ...pace }),
   status: 200,

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { driftPolicies, inspectionOutcomes } from '#domain/agent/inspection.ts';
+import { failureClasses } from '#domain/agent/work.ts';
 import { agentId } from './agents.ts';
 import { list } from './list.ts';
 import { nothing, route } from './route.ts';
@@ -8,6 +10,31 @@ const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots,
 const params = z.strictObject({ id: targetId });
 const config = z.record(z.string().max(64), z.unknown());
 
+/** What an agent saw of a target, and whether a deployment could be made. */
+const inspection = z.strictObject({
+  /** `unreachable`: nobody answered, so nothing is known; `deploying`: not judged, for a deployment has not ended; null: not looked at since a deployment that nobody verifies. */
+  outcome: z.enum(inspectionOutcomes).nullable(),
+  at: z.string().nullable(),
+  /** SHA-256 of the certificate that was last verified in place, hex. */
+  expected_fingerprint: z.string().nullable(),
+  observed_fingerprint: z.string().nullable(),
+  /** `served` over TLS, or `stored` where the configuration says that nobody looks. */
+  observed_source: z.enum(['served', 'stored']).nullable(),
+  observed_serial: z.string().nullable(),
+  observed_not_after: z.string().nullable(),
+  drifted_since: z.string().nullable(),
+  /** Configuration, rules of the host, paths and connection were as a deployment needs them. */
+  ready: z.boolean().nullable(),
+  failure_class: z.enum(failureClasses).nullable(),
+  detail: z.string().nullable(),
+});
+
+/** What is done when a target serves another certificate than was deployed there, and how often its agent looks. */
+const watch = {
+  on_drift: z.enum(driftPolicies).default('report'),
+  inspect_every_seconds: z.number().int().min(300).max(604_800).default(86_400),
+};
+
 export const target = z.strictObject({
   id: targetId,
   name,
@@ -15,6 +42,11 @@ export const target = z.strictObject({
   agent: agentId,
   config: z.record(z.string(), z.unknown()),
   enabled: z.boolean(),
+  on_drift: z.enum(driftPolicies),
+  inspect_every_seconds: z.number().int(),
+  /** When its agent looks next; null: nothing was deployed yet, or `on_drift` is `ignore`. */
+  next_inspection_at: z.string().nullable(),
+  inspection,
   version: z.number().int(),
   retired_at: z.string().nullable(),
   retired_reason: z.string().nullable(),
@@ -68,6 +100,7 @@ export const createTarget = route({
     type: z.string().min(1).max(64),
     agent: agentId,
     config,
+    ...watch,
   }),
   answer: target,
   status: 201,
@@ -79,11 +112,11 @@ export const replaceTarget = route({
   command: 'targets replace',
   method: 'PUT',
   path: '/api/v1/targets/{id}',
-  summary: 'Replaces name, configuration and whether it is used',
+  summary: 'Replaces name, configuration, what is done about drift, and whether it is used',
   permission: 'target.edit',
   params,
   query: nothing,
-  body: z.strictObject({ name, config, enabled: z.boolean().default(true) }),
+  body: z.strictObject({ name, config, enabled: z.boolean().default(true), ...watch }),
   answer: target,
   status: 200,
   versioned: true,
@@ -101,4 +134,19 @@ export const retireTarget = route({
   body: nothing,
   answer: target,
   status: 200,
+});
+
+export const testTarget = route({
+  operation: 'testTarget',
+  command: 'targets test',
+  method: 'POST',
+  path: '/api/v1/targets/{id}/test',
+  summary:
+    'Has the agent look at a target at its next poll and try what a deployment needs; when the job is completed, the target says what was found',
+  permission: 'target.edit',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ target: targetId, job: z.string() }),
+  status: 202,
 });

@@ -1,6 +1,7 @@
 import type { DeploymentReport, Reported } from '#domain/agent/work.ts';
 import { backoffSeconds } from '#domain/job/backoff.ts';
 import type { Database, Session } from './database.ts';
+import { nextInspection } from './inspection-time.ts';
 import { notifyFrom } from './notify.ts';
 
 // A report that comes twice finds the token of the first in the job's payload. The certificate says what must have been deployed.
@@ -29,11 +30,16 @@ const complete = {
     d AS (SELECT d.id, d.certificate_id, d.version_id, d.target_id, d.agent_id, j.id AS job FROM deployments d JOIN j ON j.subject_id = d.id),
     t AS (UPDATE certificate_targets SET deployed_id = d.version_id, deployed_at = now(), last_error = NULL FROM d
           WHERE certificate_targets.certificate_id = d.certificate_id AND certificate_targets.target_id = d.target_id),
+    v AS (UPDATE targets SET inspected_at = CASE WHEN $3::text IS NOT NULL THEN now() END, inspection = CASE WHEN $3::text IS NOT NULL THEN 'in_sync' END,
+            expected = c.fingerprint, observed = decode($3, 'hex'), observed_source = CASE WHEN $3::text IS NOT NULL THEN 'served' END, observed_serial = CASE WHEN $3::text IS NOT NULL THEN c.serial END,
+            observed_not_after = CASE WHEN $3::text IS NOT NULL THEN c.not_after END, drifted_since = NULL, ready = true, failure_class = NULL, inspection_detail = NULL,
+            inspect_at = CASE WHEN on_drift <> 'ignore' THEN ${nextInspection} END
+          FROM d JOIN certificates c ON c.id = d.version_id WHERE targets.id = d.target_id RETURNING targets.inspect_at),
     a AS (UPDATE agents SET status = 'online', status_reason = NULL FROM d WHERE agents.id = d.agent_id AND status = 'degraded' AND status_reason = 'deployment_failed'),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT agent_id, 'Agent', 'certificate_deployed', 'managed_certificate', certificate_id,
                  jsonb_build_object('version', version_id, 'target', target_id, 'deployment', id, 'job', job), 'cert_lifecycle' FROM d)
-  SELECT id FROM j`,
+  SELECT j.id, (SELECT inspect_at FROM v) AS inspect_at FROM j`,
 };
 const again = {
   name: 'agent-report-again',
@@ -68,8 +74,25 @@ const fail = {
   SELECT id FROM j`,
 };
 
+// Who makes a newer deployment holds the share's row: what is read afterwards has it.
+const lockShare = {
+  name: 'agent-report-share',
+  text: `SELECT h.id FROM certificate_holders h JOIN deployments d ON d.certificate_id = h.certificate_id AND d.agent_id = h.agent_id
+         JOIN jobs j ON j.subject_id = d.id WHERE j.id = $1 FOR NO KEY UPDATE OF h`,
+};
+const supersede = {
+  name: 'agent-report-supersede',
+  text: `WITH j AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), last_error = 'superseded by a newer deployment', ${settled}
+                   FROM deployments d WHERE jobs.id = $1 AND d.id = jobs.subject_id
+                     AND EXISTS (SELECT FROM deployments n WHERE n.target_id = d.target_id AND n.certificate_id = d.certificate_id AND n.created_at > d.created_at)
+                   RETURNING jobs.id, jobs.agent_id),
+    l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+          SELECT agent_id, 'Agent', 'job_superseded', 'job', id, jsonb_build_object('reason', $3::text), 'cert_lifecycle' FROM j)
+  SELECT id FROM j`,
+};
+
 interface Locked {
-  type: 'csr' | 'deployment';
+  type: 'csr' | 'deployment' | 'inspection';
   status: string;
   attempts: number;
   max_attempts: number;
@@ -80,7 +103,13 @@ interface Locked {
 }
 
 /** Takes a job's row for a report; what the report is not about, or comes too late for, is said instead. */
-async function held(session: Session, agentId: string, jobId: string, token: string, type: Locked['type']): Promise<Locked | Reported> {
+export async function held(
+  session: Session,
+  agentId: string,
+  jobId: string,
+  token: string,
+  type: Locked['type'],
+): Promise<Locked | Reported> {
   const [row] = await session.query<Locked>(lock, [agentId, jobId]);
   if (row?.type !== type) return { kind: 'unknown' };
   if (row.reported === token) return { kind: 'taken', status: row.status };
@@ -114,10 +143,13 @@ export function reportDeployment(
       ok && report.observed !== undefined,
     ]);
     if (ok) {
-      await session.query(complete, [jobId, token]);
-      return { kind: 'taken', status: 'completed' };
+      const [done] = await session.query<{ inspect_at: Date | null }>(complete, [jobId, token, report.observed ?? null]);
+      return { kind: 'taken', status: 'completed', ...(done?.inspect_at && { nextDue: done.inspect_at }) };
     }
     const reason = `${failureClass ?? 'connector'}: ${report.detail ?? 'no detail'}`.slice(0, 500);
+    // Tried again after the newer one it would undo that.
+    await session.query(lockShare, [jobId]);
+    if ((await session.query(supersede, [jobId, token, reason])).length > 0) return { kind: 'taken', status: 'cancelled' };
     // Neither gets better by itself: the one needs another key, the other a person.
     const final = failureClass === 'key_mismatch' || failureClass === 'rollback_failed' || job.attempts >= job.max_attempts;
     if (final) await session.query(fail, [jobId, token, reason, failureClass === 'key_mismatch']);

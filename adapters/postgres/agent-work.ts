@@ -1,7 +1,9 @@
 import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
+import { keyTypeOf } from '#domain/agent/inspection.ts';
 import type { AgentWork, WorkItem } from '#domain/agent/work.ts';
 import type { Database } from './database.ts';
 import { reportCsrFailure, reportDeployment } from './agent-reports.ts';
+import { inspections } from './inspections.ts';
 import { issuersOf } from './issuer-chain.ts';
 import { profileColumns, profileOf, type ProfileRow } from './profiles.ts';
 
@@ -11,30 +13,34 @@ const claim = {
   text: `WITH c AS (
       SELECT id FROM jobs WHERE agent_id = $1 AND (
         (type = 'csr' AND status = 'awaiting_csr' AND run_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at <= now()))
-        OR (type = 'deployment' AND attempts < max_attempts
+        OR (type IN ('deployment', 'inspection') AND attempts < max_attempts
             AND ((status = 'pending' AND run_at <= now()) OR (status = 'running' AND lease_expires_at <= now()))))
       ORDER BY run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE jobs SET lease_token = $2, lease_expires_at = now() + make_interval(secs => $3),
-            attempts = attempts + CASE type WHEN 'deployment' THEN 1 ELSE 0 END,
-            status = CASE type WHEN 'deployment' THEN 'running' ELSE status END,
-            state_entered_at = CASE type WHEN 'deployment' THEN now() ELSE state_entered_at END
+            attempts = attempts + CASE type WHEN 'csr' THEN 0 ELSE 1 END,
+            status = CASE type WHEN 'csr' THEN status ELSE 'running' END,
+            state_entered_at = CASE type WHEN 'csr' THEN state_entered_at ELSE now() END
           FROM c WHERE jobs.id = c.id RETURNING jobs.id, jobs.type, jobs.subject_id, jobs.lease_expires_at, jobs.attempts, jobs.run_at)
-  SELECT u.id, u.type, u.lease_expires_at, u.attempts, coalesce(m.id, d.certificate_id) AS certificate_id, m.common_name, m.sans, m.key_algorithm,
-    p.must_staple, d.id AS deployment_id, d.version_id, d.target_id, t.type AS target_type, t.config
+  SELECT u.id, u.type, u.lease_expires_at, u.attempts, coalesce(m.id, d.certificate_id) AS certificate_id, m.common_name, m.sans, coalesce(m.key_algorithm, e.key_algorithm) AS key_algorithm,
+    p.must_staple, d.id AS deployment_id, d.version_id, t.id AS target_id, t.type AS target_type, t.config
   FROM u
     LEFT JOIN certificate_holders h ON u.type = 'csr' AND h.id = u.subject_id
     LEFT JOIN managed_certificates m ON m.id = h.certificate_id
     LEFT JOIN profiles p ON p.id = m.profile_id
     LEFT JOIN deployments d ON u.type = 'deployment' AND d.id = u.subject_id
-    LEFT JOIN targets t ON t.id = d.target_id
+    LEFT JOIN targets t ON t.id = coalesce(d.target_id, CASE u.type WHEN 'inspection' THEN u.subject_id END)
+    LEFT JOIN LATERAL (SELECT o.key_algorithm FROM certificate_targets c JOIN managed_certificates o ON o.id = c.certificate_id AND o.state = 'active'
+      WHERE u.type = 'inspection' AND c.target_id = t.id AND c.deployed_id IS NOT NULL ORDER BY c.deployed_at DESC LIMIT 1) e ON true
   ORDER BY u.run_at, u.id`,
 };
 const outlook = {
   name: 'agent-outlook',
-  text: `SELECT min(CASE status WHEN 'running' THEN lease_expires_at ELSE greatest(run_at, lease_expires_at) END)
-      FILTER (WHERE type = 'deployment' OR status = 'awaiting_csr') AS next_due,
+  text: `SELECT *, look_at <= now() AS look_due FROM (SELECT min(CASE status WHEN 'running' THEN lease_expires_at ELSE greatest(run_at, lease_expires_at) END)
+      FILTER (WHERE type <> 'csr' OR status = 'awaiting_csr') AS next_due,
+    (SELECT min(t.inspect_at) FROM targets t JOIN agents a ON a.id = t.agent_id AND 'inspection' = ANY (a.capabilities)
+     WHERE t.agent_id = $1 AND t.inspect_at IS NOT NULL AND t.enabled AND t.retired_at IS NULL) AS look_at,
     coalesce(bool_or(type = 'csr' AND status IN ('pending', 'running')), false) AS expecting
-  FROM jobs WHERE agent_id = $1 AND status IN ('pending', 'awaiting_csr', 'running')`,
+  FROM jobs WHERE agent_id = $1 AND status IN ('pending', 'awaiting_csr', 'running')) o`,
 };
 const renewLease = {
   name: 'agent-lease',
@@ -65,14 +71,22 @@ const certificate = {
          WHERE c.id = $2 AND c.agent_id = $1 AND EXISTS (SELECT FROM deployments d WHERE d.version_id = c.id AND d.agent_id = $1)`,
 };
 
+interface Outlook {
+  next_due: Date | null;
+  look_at: Date | null;
+  look_due: boolean | null;
+  expecting: boolean;
+}
+
 interface ClaimedRow {
   id: string;
-  type: 'csr' | 'deployment';
+  type: 'csr' | 'deployment' | 'inspection';
   lease_expires_at: Date;
   attempts: number;
   certificate_id: string;
   common_name: string | null;
   sans: { type: string; value: string }[];
+  /** Of a certificate that is to be looked for: null where nothing was deployed. */
   key_algorithm: AgentKeyAlgorithm;
   must_staple: boolean;
   deployment_id: string;
@@ -95,15 +109,19 @@ interface CsrRow extends ProfileRow {
 
 /** The jobs of agents. Each statement names the agent: what belongs to another does not exist for it. */
 export function agentWork(database: Database): AgentWork {
+  const ofTargets = inspections(database);
   return {
     async claim(agentId, lease, limit) {
-      const rows = await database.query<ClaimedRow>(claim, [agentId, lease.token, lease.seconds, limit]);
-      const [left] = await database.query<{ next_due: Date | null; expecting: boolean }>(outlook, [agentId]);
-      return {
-        items: rows.map((row) => itemOf(row, lease.token)),
-        nextDue: left?.next_due ?? undefined,
-        expecting: left?.expecting === true,
+      const items: WorkItem[] = [];
+      const look = async (): Promise<Outlook | undefined> => {
+        const values = [agentId, lease.token, lease.seconds, limit - items.length];
+        items.push(...(await database.query<ClaimedRow>(claim, values)).map((row) => itemOf(row, lease.token)));
+        return (await database.query<Outlook>(outlook, [agentId]))[0];
       };
+      let left = await look();
+      const isDue = left?.look_due === true && items.length < limit;
+      if (isDue && (await ofTargets.arm(agentId, limit - items.length))) left = await look();
+      return { items, nextDue: earlier(left?.next_due, left?.look_at), expecting: left?.expecting === true };
     },
     async renewLease(agentId, jobId, token, seconds) {
       const [row] = await database.query<{ lease_expires_at: Date }>(renewLease, [agentId, jobId, token, seconds]);
@@ -137,35 +155,37 @@ export function agentWork(database: Database): AgentWork {
       return { chain, foreignChain: row.chain ?? undefined, fingerprint: row.fingerprint.toString('hex') };
     },
     reportDeployment: (agentId, jobId, token, report, fraction) => reportDeployment(database, agentId, jobId, token, report, fraction),
+    reportInspection: (...given) => ofTargets.report(...given),
     reportCsrFailure: (agentId, jobId, token, reason, fraction) => reportCsrFailure(database, agentId, jobId, token, reason, fraction),
   };
 }
 
+function earlier(...dates: readonly (Date | null | undefined)[]): Date | undefined {
+  const times = dates.flatMap((date) => (date ? [date.getTime()] : []));
+  return times.length === 0 ? undefined : new Date(Math.min(...times));
+}
+
 function itemOf(row: ClaimedRow, leaseToken: string): WorkItem {
-  const common = {
-    jobId: row.id,
-    certificateId: row.certificate_id,
-    leaseToken,
-    leaseExpiresAt: row.lease_expires_at,
-    attempt: row.attempts,
-  };
+  const common = { jobId: row.id, leaseToken, leaseExpiresAt: row.lease_expires_at, attempt: row.attempts };
   if (row.type === 'csr') {
     return {
       ...common,
       type: 'csr',
+      certificateId: row.certificate_id,
       commonName: row.common_name ?? undefined,
       sans: row.sans,
       keyAlgorithm: row.key_algorithm,
       mustStaple: row.must_staple,
     };
   }
+  const target = { targetId: row.target_id, targetType: row.target_type, config: row.config };
+  if (row.type === 'inspection') return { ...common, ...target, type: 'inspection', keyType: keyTypeOf(row.key_algorithm) };
   return {
     ...common,
+    ...target,
     type: 'deployment',
+    certificateId: row.certificate_id,
     deploymentId: row.deployment_id,
     versionId: row.version_id,
-    targetId: row.target_id,
-    targetType: row.target_type,
-    config: row.config,
   };
 }

@@ -92,6 +92,7 @@ const requested = {
   name: 'deployment-request',
   text: makeDeployments('($4::text IS NULL OR t.id = $4) AND ($5::text[] IS NULL OR t.agent_id = ANY($5))'),
 };
+const repair = { name: 'deployment-repair', text: makeDeployments('t.id = $4') };
 const ofHolder = { name: 'deployment-of-holder', text: makeDeployments('h.id = $4') };
 
 interface Row {
@@ -149,6 +150,11 @@ export function deployments(database: Database): Deployments {
 /** Deploys what an agent has just been given, in the transaction that gave it. */
 export async function deployToHolder(session: Session, certificateId: string, holderId: string, renewed: boolean): Promise<void> {
   await session.query(ofHolder, [certificateId, renewed ? 'renewed' : 'issued', 'system:worker', holderId]);
+}
+
+/** Deploys again to a target that has lost what was deployed there, in the transaction that found out. False when the agent has nothing to deploy. */
+export async function repairTarget(session: Session, certificateId: string, targetId: string): Promise<boolean> {
+  return (await session.query(repair, [certificateId, 'repair', 'system:drift', targetId])).length > 0;
 }
 
 function recordOf(row: Row): DeploymentRecord {

@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { notOfAgents } from './jobs.ts';
 
 /** What the job processor finds to repair. */
 export interface DispatchStore {
@@ -16,7 +17,7 @@ const stranded = {
   name: 'dispatch-stranded',
   text: `WITH c AS (
       SELECT id FROM jobs
-      WHERE type <> 'deployment' AND ((status = 'pending' AND run_at <= now() - interval '5 seconds') OR (status = 'running' AND lease_expires_at <= now()))
+      WHERE ${notOfAgents} AND ((status = 'pending' AND run_at <= now() - interval '5 seconds') OR (status = 'running' AND lease_expires_at <= now()))
         AND (hinted_at IS NULL OR hinted_at <= now() - make_interval(secs => $2))
       ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE jobs SET hinted_at = now() FROM c WHERE jobs.id = c.id RETURNING jobs.id, run_at)
@@ -45,11 +46,11 @@ const adopt = {
 const outlook = {
   name: 'dispatch-outlook',
   text: `SELECT least(
-      (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND type <> 'deployment'),
-      (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND type <> 'deployment'),
+      (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND ${notOfAgents}),
+      (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND ${notOfAgents}),
       (SELECT min(run_at) FROM jobs WHERE retryable),
       (SELECT min(lease_until) FROM acme_orders WHERE status = 'processing')) AS next_due,
-    coalesce(extract(epoch FROM now() - (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND type <> 'deployment')), 0)::float8 AS oldest`,
+    coalesce(extract(epoch FROM now() - (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND ${notOfAgents})), 0)::float8 AS oldest`,
 };
 
 export function dispatchStore(database: Database): DispatchStore {

@@ -50,7 +50,7 @@ const find = { name: 'jobs-find', text: `SELECT ${columns} FROM jobs WHERE id = 
 const cancel = {
   name: 'jobs-cancel',
   text: `WITH j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-                    WHERE id = $1 AND type IN ('issuance', 'renewal', 'csr', 'deployment') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+                    WHERE id = $1 AND type IN ('issuance', 'renewal', 'csr', 'deployment', 'inspection') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
                     RETURNING id, subject_id),
     m AS (UPDATE managed_certificates SET last_error = 'cancelled', updated_at = now(),
             renew_at = CASE WHEN state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' END

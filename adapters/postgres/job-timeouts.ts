@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { notOfAgents } from './jobs.ts';
 import { laterOfHolder } from './managed-issuance.ts';
 import { notifyFrom } from './notify.ts';
 
@@ -10,14 +11,14 @@ export interface JobTimeouts {
     limits: { readonly csrSeconds: number; readonly approvalSeconds: number },
     limit: number,
   ): Promise<{ readonly failed: number; readonly notificationIds: readonly string[] }>;
-  /** Deployments whose agent fell silent in the last attempt. */
+  /** Deployments and inspections whose agent fell silent in the last attempt. */
   failSilent(limit: number): Promise<{ readonly failed: number; readonly notificationIds: readonly string[] }>;
   nextDue(limits: { readonly csrSeconds: number; readonly approvalSeconds: number }): Promise<Date | undefined>;
 }
 
 const abandoned = {
   name: 'timeout-abandoned',
-  text: `WITH c AS (SELECT id FROM jobs WHERE status = 'running' AND lease_expires_at <= now() AND attempts < max_attempts AND type <> 'deployment'
+  text: `WITH c AS (SELECT id FROM jobs WHERE status = 'running' AND lease_expires_at <= now() AND attempts < max_attempts AND ${notOfAgents}
                    ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE jobs SET status = 'pending', run_at = now(), last_error = 'lease_expired', state_entered_at = now(), hinted_at = NULL,
             lease_token = NULL, lease_expires_at = NULL
@@ -44,16 +45,16 @@ const unanswered = {
           SELECT 'system:job-timeout', 'System', 'job_timeout', 'job', id, jsonb_build_object('reason', reason), 'cert_lifecycle' FROM u)
   SELECT (SELECT count(*)::int FROM u) AS n, ARRAY(SELECT id FROM n) AS ids`,
 };
-// An agent takes its own lapsed deployments up again while attempts are left; the last one ends here.
+// An agent takes its own lapsed deployments and inspections up again while attempts are left; the last one ends here.
 const silent = {
   name: 'timeout-silent',
-  text: `WITH c AS (SELECT id FROM jobs WHERE type = 'deployment' AND status = 'running' AND lease_expires_at <= now() AND attempts >= max_attempts
+  text: `WITH c AS (SELECT id FROM jobs WHERE NOT (${notOfAgents}) AND status = 'running' AND lease_expires_at <= now() AND attempts >= max_attempts
                    ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED),
     u AS (UPDATE jobs SET status = 'failed', last_error = 'lease_expired', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-          FROM c WHERE jobs.id = c.id RETURNING jobs.id, subject_id, agent_id),
+          FROM c WHERE jobs.id = c.id RETURNING jobs.id, type, subject_id, agent_id),
     t AS (UPDATE certificate_targets SET last_error = 'lease_expired: the agent did not say how it ended' FROM u JOIN deployments d ON d.id = u.subject_id
           WHERE certificate_targets.certificate_id = d.certificate_id AND certificate_targets.target_id = d.target_id),
-    n AS (${notifyFrom('u', 'job.failed', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('job', u.id, 'type', 'deployment', 'agent', u.agent_id, 'reason', 'lease_expired')` })}),
+    n AS (${notifyFrom('u', 'job.failed', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('job', u.id, 'type', u.type, 'agent', u.agent_id, 'reason', 'lease_expired')` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:job-timeout', 'System', 'job_timeout', 'job', id, jsonb_build_object('reason', 'lease_expired'), 'cert_lifecycle' FROM u)
   SELECT (SELECT count(*)::int FROM u) AS n, ARRAY(SELECT id FROM n) AS ids`,
@@ -61,7 +62,7 @@ const silent = {
 const nextDue = {
   name: 'timeout-next',
   text: `SELECT least(
-      (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND (attempts < max_attempts) = (type <> 'deployment')),
+      (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND (attempts < max_attempts) = (${notOfAgents})),
       (SELECT min(state_entered_at) FROM jobs WHERE status = 'awaiting_csr') + make_interval(secs => $1),
       (SELECT min(state_entered_at) FROM jobs WHERE status = 'awaiting_approval') + make_interval(secs => $2)) AS next_due`,
 };

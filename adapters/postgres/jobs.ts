@@ -2,12 +2,15 @@ import type { JsonObject } from '#domain/json/strict.ts';
 import type { ClaimedJob, JobStore, JobType } from '#domain/job/job.ts';
 import type { Database, Session } from './database.ts';
 
-// Deployments are claimed by agents; a CSR job is the worker's from when its CSR is there.
+/** Jobs that workers do, some of them after an agent made the CSR; the others an agent does alone. */
+export const notOfAgents = `type NOT IN ('deployment', 'inspection')`;
+
+// Deployments and inspections are claimed by agents; a CSR job is the worker's from when its CSR is there.
 const claim = {
   name: 'job-claim',
   text: `WITH c AS (
       SELECT id FROM jobs
-      WHERE id = $1 AND type <> 'deployment' AND ((status = 'pending' AND run_at <= now()) OR (status = 'running' AND lease_expires_at <= now()))
+      WHERE id = $1 AND ${notOfAgents} AND ((status = 'pending' AND run_at <= now()) OR (status = 'running' AND lease_expires_at <= now()))
       FOR UPDATE SKIP LOCKED),
     u AS (
       UPDATE jobs SET status = 'running', attempts = attempts + 1, lease_token = $2, lease_expires_at = now() + make_interval(secs => $3),
@@ -19,7 +22,7 @@ const claim = {
 };
 const waiting = {
   name: 'job-waiting',
-  text: `SELECT run_at FROM jobs WHERE id = $1 AND type <> 'deployment' AND status = 'pending' AND run_at > now()`,
+  text: `SELECT run_at FROM jobs WHERE id = $1 AND ${notOfAgents} AND status = 'pending' AND run_at > now()`,
 };
 /** Whose lease it still is: $1 the job, $2 the token. */
 export const held = `id = $1 AND lease_token = $2 AND status = 'running'`;

@@ -1,15 +1,41 @@
+import type { DriftPolicy, InspectionOutcome } from '#domain/agent/inspection.ts';
+import type { FailureClass } from '#domain/agent/work.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
 
-export interface TargetRecord {
+/** What is done about drift, and how often it is looked for. */
+export interface TargetWatch {
+  readonly onDrift: DriftPolicy;
+  readonly inspectEverySeconds: number;
+}
+
+/** What was found at a target last; undefined members are not known. */
+export interface TargetInspection {
+  readonly outcome: InspectionOutcome | undefined;
+  readonly at: Date | undefined;
+  /** SHA-256, hex. */
+  readonly expected: string | undefined;
+  readonly observed: string | undefined;
+  readonly source: 'served' | 'stored' | undefined;
+  readonly serial: string | undefined;
+  readonly notAfter: Date | undefined;
+  readonly driftedSince: Date | undefined;
+  readonly ready: boolean | undefined;
+  readonly failureClass: FailureClass | undefined;
+  readonly detail: string | undefined;
+}
+
+export interface TargetRecord extends TargetWatch {
   readonly id: string;
   readonly name: string;
   readonly type: string;
   readonly agentId: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly enabled: boolean;
+  readonly inspectAt: Date | undefined;
+  readonly inspection: TargetInspection;
   readonly version: number;
   readonly retiredAt: Date | undefined;
   readonly retiredReason: string | undefined;
@@ -29,21 +55,23 @@ export interface TargetStore {
       readonly type: string;
       readonly agentId: string;
       readonly config: Readonly<Record<string, unknown>>;
-    },
+    } & TargetWatch,
     actor: string,
   ): Promise<TargetRecord>;
   /** Undefined when it has another version than expected, or is retired. @throws {CaError} `conflict` for a name that the agent has */
   replace(
     id: string,
     expected: number | undefined,
-    to: { readonly name: string; readonly config: Readonly<Record<string, unknown>>; readonly enabled: boolean },
+    to: { readonly name: string; readonly config: Readonly<Record<string, unknown>>; readonly enabled: boolean } & TargetWatch,
     actor: string,
   ): Promise<TargetRecord | undefined>;
   /** Retired, its certificates unmapped from it, its deployments cancelled; undefined when there is none. */
   retire(id: string, reason: string, actor: string): Promise<TargetRecord | undefined>;
 }
 
-const columns = 'id, name, type, agent_id, config, enabled, version, retired_at, retired_reason, created_by, created_at, updated_at';
+const columns = `id, name, type, agent_id, config, enabled, on_drift, inspect_every_seconds, inspect_at, inspection, inspected_at, encode(expected, 'hex') AS expected,
+  encode(observed, 'hex') AS observed, observed_source, observed_serial, observed_not_after, drifted_since, ready, failure_class, inspection_detail, version, retired_at,
+  retired_reason, created_by, created_at, updated_at`;
 export const targetList: Keyset = {
   columns,
   from: 'targets',
@@ -55,26 +83,30 @@ const find = { name: 'target', text: `SELECT ${columns} FROM targets WHERE id = 
 const create = {
   name: 'target-create',
   text: `WITH a AS (SELECT id FROM agents WHERE id = $4 AND retired_at IS NULL FOR SHARE),
-    t AS (INSERT INTO targets (id, name, type, agent_id, config, created_by) SELECT $1, $2, $3, a.id, $5, $6 FROM a RETURNING ${columns}),
+    t AS (INSERT INTO targets (id, name, type, agent_id, config, created_by, on_drift, inspect_every_seconds) SELECT $1, $2, $3, a.id, $5, $6, $7, $8 FROM a RETURNING ${columns}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $6, 'APIKey', 'createTarget', 'target', id, jsonb_build_object('name', name, 'type', type, 'agent', agent_id), 'cert_lifecycle' FROM t)
   SELECT * FROM t`,
 };
 const replace = {
   name: 'target-replace',
-  text: `WITH t AS (UPDATE targets SET name = $3, config = $4, enabled = $5, version = version + 1, updated_at = now()
+  text: `WITH t AS (UPDATE targets SET name = $3, config = $4, enabled = $5, version = version + 1, updated_at = now(), on_drift = $7, inspect_every_seconds = $8,
+                     inspect_at = CASE WHEN $7 <> 'ignore' AND EXISTS (SELECT FROM certificate_targets c WHERE c.target_id = targets.id AND c.deployed_id IS NOT NULL)
+                       THEN now() END
                    WHERE id = $1 AND ($2::int IS NULL OR version = $2) AND retired_at IS NULL RETURNING ${columns}),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM t WHERE inspect_at IS NOT NULL),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-          SELECT $6, 'APIKey', 'replaceTarget', 'target', id, jsonb_build_object('version', version, 'enabled', enabled), 'cert_lifecycle' FROM t)
+          SELECT $6, 'APIKey', 'replaceTarget', 'target', id, jsonb_build_object('version', version, 'enabled', enabled, 'on_drift', on_drift), 'cert_lifecycle' FROM t)
   SELECT * FROM t`,
 };
 // A certificate without targets on an agent is renewed there no more.
 const retire = {
   name: 'target-retire',
-  text: `WITH t AS (UPDATE targets SET retired_at = now(), retired_reason = $2, enabled = false, version = version + 1, updated_at = now()
+  text: `WITH t AS (UPDATE targets SET retired_at = now(), retired_reason = $2, enabled = false, inspect_at = NULL, version = version + 1, updated_at = now()
                    WHERE id = $1 AND retired_at IS NULL RETURNING ${columns}),
     j AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-          FROM t, deployments d WHERE d.target_id = t.id AND jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')),
+          FROM t WHERE jobs.status IN ('pending', 'running') AND ((jobs.type = 'inspection' AND jobs.subject_id = t.id)
+            OR (jobs.type = 'deployment' AND jobs.subject_id IN (SELECT d.id FROM deployments d WHERE d.target_id = t.id)))),
     h AS (UPDATE certificate_holders SET renew_at = NULL, last_error = 'no target is left on its agent' FROM t
           WHERE certificate_holders.agent_id = t.agent_id
             AND EXISTS (SELECT FROM certificate_targets c WHERE c.certificate_id = certificate_holders.certificate_id AND c.target_id = t.id)
@@ -92,6 +124,20 @@ interface Row {
   agent_id: string;
   config: Record<string, unknown>;
   enabled: boolean;
+  on_drift: DriftPolicy;
+  inspect_every_seconds: number;
+  inspect_at: Date | null;
+  inspection: InspectionOutcome | null;
+  inspected_at: Date | null;
+  expected: string | null;
+  observed: string | null;
+  observed_source: 'served' | 'stored' | null;
+  observed_serial: string | null;
+  observed_not_after: Date | null;
+  drifted_since: Date | null;
+  ready: boolean | null;
+  failure_class: FailureClass | null;
+  inspection_detail: string | null;
   version: number;
   retired_at: Date | null;
   retired_reason: string | null;
@@ -124,11 +170,13 @@ export function targetStore(database: Database): TargetStore {
       ),
     find: (id) => one(find, [id]),
     async create(target, actor) {
-      const made = await one(create, [target.id, target.name, target.type, target.agentId, JSON.stringify(target.config), actor]);
+      const { id, name, type, agentId, config, onDrift, inspectEverySeconds } = target;
+      const made = await one(create, [id, name, type, agentId, JSON.stringify(config), actor, onDrift, inspectEverySeconds]);
       if (made === undefined) throw new CaError('malformed', 'the body: agent: no such agent, or it is retired');
       return made;
     },
-    replace: (id, expected, to, actor) => one(replace, [id, expected ?? null, to.name, JSON.stringify(to.config), to.enabled, actor]),
+    replace: (id, expected, { name, config, enabled, onDrift, inspectEverySeconds }, actor) =>
+      one(replace, [id, expected ?? null, name, JSON.stringify(config), enabled, actor, onDrift, inspectEverySeconds]),
     retire: (id, reason, actor) => one(retire, [id, reason, actor]),
   };
 }
@@ -141,6 +189,22 @@ function recordOf(row: Row): TargetRecord {
     agentId: row.agent_id,
     config: row.config,
     enabled: row.enabled,
+    onDrift: row.on_drift,
+    inspectEverySeconds: row.inspect_every_seconds,
+    inspectAt: row.inspect_at ?? undefined,
+    inspection: {
+      outcome: row.inspection ?? undefined,
+      at: row.inspected_at ?? undefined,
+      expected: row.expected ?? undefined,
+      observed: row.observed ?? undefined,
+      source: row.observed_source ?? undefined,
+      serial: row.observed_serial ?? undefined,
+      notAfter: row.observed_not_after ?? undefined,
+      driftedSince: row.drifted_since ?? undefined,
+      ready: row.ready ?? undefined,
+      failureClass: row.failure_class ?? undefined,
+      detail: row.inspection_detail ?? undefined,
+    },
     version: row.version,
     retiredAt: row.retired_at ?? undefined,
     retiredReason: row.retired_reason ?? undefined,

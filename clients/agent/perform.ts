@@ -1,5 +1,6 @@
 import { pickUpCertificate, submitAgentCsr, type JobReport, type WorkItemBody } from '#contract/agent-protocol.ts';
 import { deploy } from '#connectors/targets/deploy.ts';
+import { inspectTarget } from '#connectors/targets/inspect.ts';
 import type { HostRules } from '#connectors/targets/target.ts';
 import { makeCsr } from '#domain/agent/make-csr.ts';
 import { toPem } from '#domain/x509/pem.ts';
@@ -16,6 +17,7 @@ export interface PerformPorts {
 
 type Csr = Extract<WorkItemBody, { type: 'csr' }>;
 type Deployment = Extract<WorkItemBody, { type: 'deployment' }>;
+type Look = Extract<WorkItemBody, { type: 'inspection' }>;
 
 /**
  * Does one job. Whatever it did, doing it once more does no harm.
@@ -24,7 +26,27 @@ type Deployment = Extract<WorkItemBody, { type: 'deployment' }>;
  * @throws {ApiProblem} when the platform cannot be reached or is not well: the job is to be done again
  */
 export function perform(ports: PerformPorts, item: WorkItemBody, signal: AbortSignal): Promise<JobReport | undefined> {
+  if (item.type === 'inspection') return look(ports, item);
   return item.type === 'csr' ? certify(ports, item) : put(ports, item, signal);
+}
+
+async function look({ rules }: PerformPorts, { lease_token, target_type, config, key_type }: Look): Promise<JobReport> {
+  const { ready, failureClass, detail, observation } = await inspectTarget(target_type, config, rules, key_type ?? undefined);
+  return {
+    lease_token,
+    ok: ready,
+    failure_class: failureClass ?? null,
+    detail: detail?.slice(0, 1000) ?? null,
+    observation:
+      'fingerprint' in observation
+        ? {
+            source: observation.source,
+            fingerprint: observation.fingerprint,
+            serial: observation.serial ?? null,
+            not_after: observation.notAfter?.toISOString() ?? null,
+          }
+        : { source: observation.source },
+  };
 }
 
 async function certify({ agentId, platform, keys }: PerformPorts, item: Csr): Promise<JobReport | undefined> {

@@ -65,7 +65,7 @@ export function work(ports: WorkPorts): Work {
       log.info('job', {
         job: item.job_id,
         type: item.type,
-        certificate: item.certificate_id,
+        ...(item.type === 'inspection' ? { target: item.target_id } : { certificate: item.certificate_id }),
         ok: outcome?.ok ?? true,
         detail: outcome?.detail,
       });

@@ -223,3 +223,11 @@ async function sha256Of(path: string): Promise<string | null> {
     throw new TargetFailure('write', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }
+
+/** The text of a file, empty when there is none. @throws when it is there and cannot be read: who may not look knows nothing of it */
+export async function readIfThere(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  });
+}

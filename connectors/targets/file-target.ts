@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { Change, Target } from './change.ts';
 import { runCommand, type Command } from './command.ts';
@@ -12,6 +11,7 @@ import {
   planFiles,
   presentBackups,
   pruneBackups,
+  readIfThere,
   restoreFiles,
   stageFiles,
   type FileRecord,
@@ -74,7 +74,7 @@ export function fileTarget<C>(target: FileTarget<C>): Target<C> {
       target.stored ??
       (async (config) => {
         const [path = ''] = target.paths(config);
-        return firstFingerprint(await readFile(path, 'utf8').catch(() => ''));
+        return firstFingerprint(await readIfThere(path));
       }),
   };
 }

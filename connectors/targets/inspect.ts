@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Observation } from '#domain/agent/inspection.ts';
 import { assertAllowed } from './allowance.ts';
 import { parseConfig } from './config.ts';
 import { TargetFailure, failureOf, reasonOf, safeDetail } from './failure.ts';
@@ -7,31 +9,39 @@ import { targetOf } from './registry.ts';
 import { servedCertificate } from './served-certificate.ts';
 import type { FailureClass, HostRules } from './target.ts';
 
-/** Whether a target could be deployed to. */
-export interface TargetTest {
-  readonly ok: boolean;
+/** What was found at a target. */
+export interface Inspection {
+  /** A deployment would come as far as its first write. */
+  readonly ready: boolean;
   readonly failureClass?: FailureClass;
+  readonly observation: Observation;
+  /** For people: why it is not ready, or else why nothing was seen; at most 2000 characters, without secrets. */
   readonly detail?: string;
-  /** What the server serves now; absent when nobody looks or nothing answers yet. */
-  readonly observedFingerprint?: string;
 }
 
-/** Tries what a deployment would need, configuration, paths, commands, connection, and changes nothing. Never throws. */
-export async function testTarget(targetType: string, config: unknown, rules: HostRules): Promise<TargetTest> {
+/**
+ * Tries what a deployment would need, configuration, paths, commands, connection, looks at what the target has now, and changes nothing. Never throws.
+ *
+ * @param keyType `rsa`, `ec` or `ed25519`: of the certificate to look for, where a server has several
+ */
+export async function inspectTarget(targetType: string, config: unknown, rules: HostRules, keyType?: string): Promise<Inspection> {
+  const failure = await obstacle(targetType, config, rules);
+  const { observation, detail } = await observeTarget(targetType, config, rules, keyType);
+  if (failure === undefined) return { ready: true, observation, ...(detail !== undefined && { detail }) };
+  return { ready: false, failureClass: failure.failureClass, detail: safeDetail(failure.message), observation };
+}
+
+async function obstacle(targetType: string, config: unknown, rules: HostRules): Promise<TargetFailure | undefined> {
   try {
     const target = targetOf(targetType);
     const parsed = parseConfig(target.config, config);
-    await assertAllowed(target.demands(parsed), rules);
-    for (const path of target.demands(parsed).paths) await assertWritable(dirname(path));
+    const demands = target.demands(parsed);
+    await assertAllowed(demands, rules);
+    for (const path of demands.paths) await assertWritable(dirname(path));
     await target.probe?.(parsed, rules);
-    const verify = target.verify(parsed);
-    if (verify === 'off') return { ok: true };
-    // Before the first deployment there may be nothing that answers; that hinders none.
-    const served = await servedCertificate(verify).catch((error: unknown) => safeDetail(reasonOf(error)));
-    return typeof served === 'string' ? { ok: true, detail: served } : { ok: true, observedFingerprint: served.fingerprint };
+    return undefined;
   } catch (error) {
-    const failure = failureOf(error, 'connector');
-    return { ok: false, failureClass: failure.failureClass, detail: safeDetail(failure.message) };
+    return failureOf(error, 'connector');
   }
 }
 
@@ -41,21 +51,42 @@ async function assertWritable(folder: string): Promise<void> {
   });
 }
 
-/** Which certificate a target has: as served over TLS where the configuration names an endpoint, else as stored. */
-export type Observation =
-  { readonly source: 'served' | 'stored'; readonly fingerprint: string } | { readonly source: 'none'; readonly detail: string };
-
-/** Looks at a target without touching it, to find drift. Never throws; fingerprints are lower-case hex of SHA-256 over the leaf's DER. */
-export async function observedFingerprint(targetType: string, config: unknown, rules: HostRules): Promise<Observation> {
+/**
+ * Which certificate a target has: as served over TLS where the configuration names an endpoint, else as stored. Never throws.
+ *
+ * @param keyType as of {@link inspectTarget}
+ */
+export async function observeTarget(
+  targetType: string,
+  config: unknown,
+  rules: HostRules,
+  keyType?: string,
+): Promise<{ readonly observation: Observation; readonly detail?: string }> {
   try {
     const target = targetOf(targetType);
     const parsed = parseConfig(target.config, config);
     const verify = target.verify(parsed);
-    if (verify !== 'off') return { source: 'served', fingerprint: (await servedCertificate(verify)).fingerprint };
+    if (verify !== 'off') {
+      const { fingerprint, leaf } = await servedCertificate(verify, keyType);
+      return { observation: { source: 'served', fingerprint, ...factsOf(leaf) } };
+    }
     await assertAllowed(target.demands(parsed), rules);
-    const stored = await target.stored?.(parsed, rules);
-    return stored === undefined ? { source: 'none', detail: 'no certificate is stored' } : { source: 'stored', fingerprint: stored };
+    const fingerprint = await target.stored?.(parsed, rules);
+    return fingerprint === undefined
+      ? { observation: { source: 'empty' }, detail: 'no certificate is stored' }
+      : { observation: { source: 'stored', fingerprint, serial: undefined, notAfter: undefined } };
   } catch (error) {
-    return { source: 'none', detail: safeDetail(reasonOf(error)) };
+    return { observation: { source: 'none' }, detail: safeDetail(reasonOf(error)) };
+  }
+}
+
+/** A server may serve what OpenSSL takes and this parser does not: the fingerprint stands all the same. */
+function factsOf(leaf: Uint8Array): { readonly serial: string | undefined; readonly notAfter: Date | undefined } {
+  try {
+    const { serialNumber, validToDate } = new X509Certificate(leaf);
+    const notAfter = Number.isNaN(validToDate.getTime()) ? undefined : validToDate;
+    return { serial: serialNumber.toLowerCase().replace(/^0+(?=.)/, ''), notAfter };
+  } catch {
+    return { serial: undefined, notAfter: undefined };
   }
 }

@@ -9,6 +9,8 @@ import { startTls } from './starttls.ts';
 export interface Served {
   /** Lower-case hex of SHA-256 over the leaf's DER. */
   readonly fingerprint: string;
+  /** DER. */
+  readonly leaf: Uint8Array;
   /** Of the certificates after the leaf. */
   readonly chain: readonly string[];
 }
@@ -74,23 +76,23 @@ function handshake(
   });
   secure.once('error', refused);
   secure.once('secureConnect', () => {
-    const chain = sentCertificates(secure);
-    const [leaf, ...rest] = chain;
+    const [leaf, ...rest] = sentCertificates(secure);
     secure.destroy();
     if (leaf === undefined) refused(new Error('no certificate'));
-    else end(undefined, { fingerprint: leaf, chain: rest });
+    else end(undefined, { fingerprint: leaf.fingerprint, leaf: leaf.raw, chain: rest.map(({ fingerprint }) => fingerprint) });
   });
 }
 
-function sentCertificates(secure: tls.TLSSocket): string[] {
-  const fingerprints: string[] = [];
+function sentCertificates(secure: tls.TLSSocket): { readonly fingerprint: string; readonly raw: Buffer }[] {
+  const sent: { fingerprint: string; raw: Buffer }[] = [];
   // Empty where the server sent none, whatever the type says; a self-signed certificate is its own issuer, for ever.
   let certificate: Partial<tls.DetailedPeerCertificate> | undefined = secure.getPeerCertificate(true);
   while (certificate?.raw !== undefined) {
-    const fingerprint = createHash('sha256').update(certificate.raw).digest('hex');
-    if (fingerprints.includes(fingerprint)) break;
-    fingerprints.push(fingerprint);
+    const { raw } = certificate;
+    const fingerprint = createHash('sha256').update(raw).digest('hex');
+    if (sent.some((one) => one.fingerprint === fingerprint)) break;
+    sent.push({ fingerprint, raw });
     certificate = certificate.issuerCertificate;
   }
-  return fingerprints;
+  return sent;
 }

@@ -1,5 +1,6 @@
 import type { Profile } from '../issuance/profile.ts';
 import type { AgentKeyAlgorithm } from './csr-order.ts';
+import type { InspectedKeyType, InspectionReport } from './inspection.ts';
 
 /** Why a deployment failed: the step of the pipeline. */
 export const failureClasses = ['validate', 'write', 'reload', 'verify', 'rollback_failed', 'connector', 'key_mismatch'] as const;
@@ -8,13 +9,13 @@ export type FailureClass = (typeof failureClasses)[number];
 /** A job that an agent has claimed. Every later word about it quotes the lease token. */
 export type WorkItem = {
   readonly jobId: string;
-  readonly certificateId: string;
   readonly leaseToken: string;
   readonly leaseExpiresAt: Date;
   readonly attempt: number;
 } & (
   | {
       readonly type: 'csr';
+      readonly certificateId: string;
       readonly commonName: string | undefined;
       readonly sans: readonly { readonly type: string; readonly value: string }[];
       readonly keyAlgorithm: AgentKeyAlgorithm;
@@ -22,11 +23,21 @@ export type WorkItem = {
     }
   | {
       readonly type: 'deployment';
+      readonly certificateId: string;
       readonly deploymentId: string;
       readonly versionId: string;
       readonly targetId: string;
       readonly targetType: string;
       readonly config: Readonly<Record<string, unknown>>;
+    }
+  | {
+      /** To look at a target, and to try what a deployment would need. */
+      readonly type: 'inspection';
+      readonly targetId: string;
+      readonly targetType: string;
+      readonly config: Readonly<Record<string, unknown>>;
+      /** Of what was deployed there, for servers with several certificates. */
+      readonly keyType: InspectedKeyType | undefined;
     }
 );
 
@@ -44,7 +55,9 @@ export interface DeploymentReport {
 }
 
 /** How a report was taken: `stale` when the job is another's by then, or has ended otherwise. */
-export type Reported = { readonly kind: 'taken'; readonly status: string } | { readonly kind: 'stale' } | { readonly kind: 'unknown' };
+export type Reported =
+  /** `nextDue`: when work of the agent becomes due by it. */
+  { readonly kind: 'taken'; readonly status: string; readonly nextDue?: Date } | { readonly kind: 'stale' } | { readonly kind: 'unknown' };
 
 export interface CsrJob {
   readonly certificateId: string;
@@ -88,6 +101,7 @@ export interface AgentWork {
   /** A version that a deployment of this agent is about. */
   certificate(agentId: string, versionId: string): Promise<PickedUp | undefined>;
   reportDeployment(agentId: string, jobId: string, token: string, report: DeploymentReport, retryFraction: number): Promise<Reported>;
+  reportInspection(agentId: string, jobId: string, token: string, report: InspectionReport): Promise<Reported>;
   /** The agent could make no key or CSR. */
   reportCsrFailure(agentId: string, jobId: string, token: string, reason: string, retryFraction: number): Promise<Reported>;
 }

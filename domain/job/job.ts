@@ -1,7 +1,18 @@
 import type { ProblemDocument } from '../acme/problem-document.ts';
 import type { JsonObject } from '../json/strict.ts';
 
-export const jobTypes = ['validation', 'finalize', 'crl', 'issuance', 'renewal', 'csr', 'deployment', 'compromise', 'revocation'] as const;
+export const jobTypes = [
+  'validation',
+  'finalize',
+  'crl',
+  'issuance',
+  'renewal',
+  'csr',
+  'deployment',
+  'compromise',
+  'revocation',
+  'inspection',
+] as const;
 export type JobType = (typeof jobTypes)[number];
 
 export const jobStatuses = ['pending', 'awaiting_csr', 'awaiting_approval', 'running', 'completed', 'failed', 'cancelled'] as const;

@@ -7,5 +7,6 @@ export const notificationEvents = [
   'certificate.revoked',
   'job.failed',
   'agent.offline',
+  'target.drifted',
 ] as const;
 export type NotificationEvent = (typeof notificationEvents)[number];

@@ -13,6 +13,7 @@ import {
 import type { AgentStates } from '#adapters/dynamodb/agent-states.ts';
 import type { AgentFacts, AgentStore } from '#adapters/postgres/agents.ts';
 import { assertCsrIsOrdered } from '#domain/agent/csr-order.ts';
+import type { Observation } from '#domain/agent/inspection.ts';
 import { verifyRequest } from '#domain/agent/message-signature.ts';
 import type { AgentWork, Reported, WorkItem } from '#domain/agent/work.ts';
 import type { Chance } from '#domain/clock.ts';
@@ -64,10 +65,13 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
     clockSkew: Math.round((Date.parse(body.clock) - now()) / 30_000) * 30,
   });
   const fraction = (): number => Buffer.from(ports.chance.random(4)).readUInt32BE() / 2 ** 32;
-  const taken = (reported: Reported): string => {
+  const ended = async (id: string, reported: Reported) => {
     if (reported.kind === 'unknown') throw noJob();
     if (reported.kind === 'stale') throw new CaError('conflict', 'the lease of the job is another’s by now, or the job has ended');
-    return reported.status;
+    const { status, nextDue } = reported;
+    // Each agent looks once a day whatever it was told.
+    if (status !== 'completed' || (nextDue !== undefined && nextDue.getTime() < nextDailyWindow(now()))) await ports.tell([id]);
+    return { status, ...pace(nextDue !== undefined && nextDue.getTime() <= now() ? expectingSeconds : undefined) };
   };
   return [
     serve(enrolAgent, async ({ body, request }) => {
@@ -146,6 +150,11 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       const { id } = proven(agent);
       await ports.wake('renewalCheck', 'notificationProcess');
       const of = [id, params.job_id, body.lease_token] as const;
+      if (body.observation !== undefined) {
+        const { ok, failure_class, detail, observation } = body;
+        const said = { ready: ok, failureClass: failure_class ?? undefined, detail: detail ?? undefined, observation: seenOf(observation) };
+        return ended(id, await ports.work.reportInspection(...of, said));
+      }
       let reported = await ports.work.reportDeployment(
         ...of,
         {
@@ -162,9 +171,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       );
       if (reported.kind === 'unknown' && !body.ok)
         reported = await ports.work.reportCsrFailure(...of, (body.detail ?? 'no key or CSR could be made').slice(0, 500), fraction());
-      const status = taken(reported);
-      if (status !== 'completed') await ports.tell([id]);
-      return { status, ...pace() };
+      return ended(id, reported);
     }),
   ];
 }
@@ -181,7 +188,6 @@ function noJob(): CaError {
 function show(item: WorkItem): WorkItemBody {
   const common = {
     job_id: item.jobId,
-    certificate_id: item.certificateId,
     lease_token: item.leaseToken,
     lease_expires_at: item.leaseExpiresAt.toISOString(),
     attempt: item.attempt,
@@ -190,19 +196,27 @@ function show(item: WorkItem): WorkItemBody {
     return {
       ...common,
       type: 'csr',
+      certificate_id: item.certificateId,
       common_name: item.commonName ?? null,
       sans: item.sans.map(({ type, value }) => ({ type: type as 'dns', value })),
       key_algorithm: item.keyAlgorithm,
       must_staple: item.mustStaple,
     };
   }
+  const target = { target_id: item.targetId, target_type: item.targetType, config: { ...item.config } };
+  if (item.type === 'inspection') return { ...common, ...target, type: 'inspection', key_type: item.keyType ?? null };
   return {
     ...common,
+    ...target,
     type: 'deployment',
+    certificate_id: item.certificateId,
     deployment_id: item.deploymentId,
     version_id: item.versionId,
-    target_id: item.targetId,
-    target_type: item.targetType,
-    config: { ...item.config },
   };
+}
+
+function seenOf(said: NonNullable<z.output<typeof reportJob.body>['observation']>): Observation {
+  if (!('fingerprint' in said)) return { source: said.source };
+  const { source, fingerprint, serial, not_after } = said;
+  return { source, fingerprint, serial: serial ?? undefined, notAfter: not_after === null ? undefined : new Date(not_after) };
 }

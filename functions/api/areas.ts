@@ -27,6 +27,7 @@ import { deployments } from '#adapters/postgres/deployments.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
 import { failingNameAdministration } from '#adapters/postgres/failing-names.ts';
+import { inspections } from '#adapters/postgres/inspections.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { jobAdministration } from '#adapters/postgres/job-administration.ts';
@@ -243,7 +244,14 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
     },
     {
       under: ['targets'],
-      load: async () => (await import('./targets.ts')).targetOperations({ store: targetStore(database), newId }),
+      load: async () =>
+        (await import('./targets.ts')).targetOperations({
+          store: targetStore(database),
+          inspections: inspections(database),
+          tell,
+          wake,
+          newId,
+        }),
     },
     {
       under: ['agents'],

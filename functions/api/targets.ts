@@ -1,14 +1,20 @@
-import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, type TargetBody } from '#contract/targets.ts';
-import type { TargetRecord, TargetStore } from '#adapters/postgres/targets.ts';
+import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, testTarget, type TargetBody } from '#contract/targets.ts';
+import type { Inspections } from '#adapters/postgres/inspections.ts';
+import type { TargetRecord, TargetStore, TargetWatch } from '#adapters/postgres/targets.ts';
 import { parseConfig } from '#connectors/targets/config.ts';
 import { TargetFailure } from '#connectors/targets/failure.ts';
 import { targetOf, targetTypes } from '#connectors/targets/registry.ts';
+import type { DriftPolicy } from '#domain/agent/inspection.ts';
 import { CaError } from '#domain/error.ts';
+import type { Wake } from '../shared/wake.ts';
 import { serve, serveList, type Served } from './router.ts';
 import { stale } from './stale.ts';
 
 export interface TargetPorts {
   readonly store: TargetStore;
+  readonly inspections: Pick<Inspections, 'request'>;
+  readonly tell: (agentIds: readonly string[]) => Promise<void>;
+  readonly wake: Wake;
   readonly newId: (prefix: string) => string;
 }
 
@@ -26,14 +32,17 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     serve(getTarget, async ({ params }) => show(await existing(params.id))),
     serve(createTarget, async ({ body, caller }) => {
       assertConfig(body.type, body.config);
-      const target = { id: ports.newId('tgt'), name: body.name, type: body.type, agentId: body.agent, config: body.config };
+      const { name, type, agent, config } = body;
+      const target = { id: ports.newId('tgt'), name, type, agentId: agent, config, ...watchOf(body) };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
     serve(replaceTarget, async ({ params, body, caller, expected }) => {
       const { type } = await existing(params.id);
       assertConfig(type, body.config);
-      const to = { name: body.name, config: body.config, enabled: body.enabled };
+      const to = { name: body.name, config: body.config, enabled: body.enabled, ...watchOf(body) };
+      await ports.wake('notificationProcess');
       const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
+      if (replaced?.inspectAt !== undefined) await ports.tell([replaced.agentId]);
       if (replaced !== undefined) return show(replaced);
       const now = await existing(params.id);
       if (now.retiredAt !== undefined) throw new CaError('conflict', 'the target is retired');
@@ -44,7 +53,23 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
       if (retired === undefined) throw new CaError('notFound', 'no such target');
       return show(retired);
     }),
+    serve(testTarget, async ({ params, caller }) => {
+      await ports.wake('notificationProcess', 'jobTimeout');
+      const asked = await ports.inspections.request(params.id, caller?.id ?? '');
+      if (asked === undefined) {
+        await existing(params.id);
+        throw new CaError('conflict', 'the target is retired');
+      }
+      if (asked === 'offline') throw new CaError('conflict', 'its agent is offline: nobody can look');
+      if (asked === 'unable') throw new CaError('conflict', 'its agent is too old to look; a newer one says the capability inspection');
+      await ports.tell([asked.agentId]);
+      return { target: params.id, job: asked.jobId };
+    }),
   ];
+}
+
+function watchOf(body: { readonly on_drift: DriftPolicy; readonly inspect_every_seconds: number }): TargetWatch {
+  return { onDrift: body.on_drift, inspectEverySeconds: body.inspect_every_seconds };
 }
 
 /** Judged as the host will judge it, but for what only the host knows. */
@@ -61,6 +86,7 @@ function assertConfig(type: string, config: object): void {
 }
 
 function show(target: TargetRecord): TargetBody {
+  const { inspection: seen } = target;
   return {
     id: target.id,
     name: target.name,
@@ -68,6 +94,22 @@ function show(target: TargetRecord): TargetBody {
     agent: target.agentId,
     config: { ...target.config },
     enabled: target.enabled,
+    on_drift: target.onDrift,
+    inspect_every_seconds: target.inspectEverySeconds,
+    next_inspection_at: target.inspectAt?.toISOString() ?? null,
+    inspection: {
+      outcome: seen.outcome ?? null,
+      at: seen.at?.toISOString() ?? null,
+      expected_fingerprint: seen.expected ?? null,
+      observed_fingerprint: seen.observed ?? null,
+      observed_source: seen.source ?? null,
+      observed_serial: seen.serial ?? null,
+      observed_not_after: seen.notAfter?.toISOString() ?? null,
+      drifted_since: seen.driftedSince?.toISOString() ?? null,
+      ready: seen.ready ?? null,
+      failure_class: seen.failureClass ?? null,
+      detail: seen.detail ?? null,
+    },
     version: target.version,
     retired_at: target.retiredAt?.toISOString() ?? null,
     retired_reason: target.retiredReason ?? null,

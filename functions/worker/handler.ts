@@ -92,10 +92,10 @@ const managed = issueManaged({
   newId,
   pkiBaseUrl: settings.PKI_BASE_URL,
 });
-// Agents claim deployments; the worker's claim leaves them alone.
+// Agents claim deployments and inspections; the worker's claim leaves them alone.
 const nobody: Runner = {
-  run: () => Promise.reject(new Error('a deployment is its agent’s')),
-  conclude: () => Promise.reject(new Error('a deployment is its agent’s')),
+  run: () => Promise.reject(new Error('the job is its agent’s')),
+  conclude: () => Promise.reject(new Error('the job is its agent’s')),
 };
 const runners: Readonly<Record<JobType, Runner>> = {
   validation: validation({
@@ -113,6 +113,7 @@ const runners: Readonly<Record<JobType, Runner>> = {
   renewal: managed,
   csr: managed,
   deployment: nobody,
+  inspection: nobody,
   revocation: revocation({ jobs, store: upstreamRevocations(database), ask }),
   compromise: compromise({
     jobs,
@@ -134,6 +135,7 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   renewal: managedMakesDue,
   csr: managedMakesDue,
   deployment: [],
+  inspection: [],
   compromise: ['jobProcessor', 'jobTimeout', 'renewalCheck'],
   revocation: ['jobProcessor', 'jobTimeout', 'notificationProcess'],
 };

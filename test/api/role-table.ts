@@ -101,6 +101,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'POST /api/v1/targets': 'aomc',
   'PUT /api/v1/targets/{id}': 'aomc',
   'DELETE /api/v1/targets/{id}': 'aomc',
+  'POST /api/v1/targets/{id}/test': 'aomc',
   'PUT /api/v1/certificates/{id}': 'aomc aomc',
   'POST /api/v1/certificates/{id}/revoke': 'aomc aomc',
   'POST /api/v1/certificates/{id}/release': 'aomc aomc',

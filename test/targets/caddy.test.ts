@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { testTarget } from '#connectors/targets/inspect.ts';
+import { inspectTarget } from '#connectors/targets/inspect.ts';
 import { resumeInterrupted } from '#connectors/targets/resume.ts';
 import { startCaddy, startCaddyAdmin } from './caddy-server.ts';
 import { tenCases } from './cases.ts';
@@ -95,8 +95,11 @@ describe('Caddy by its admin API', () => {
     const daemon = await started();
     const rules = { ...daemon.rules, allowedPaths: ['http://localhost:2019'] };
     expect(await deployed(daemon, issued(), {}, rules)).toMatchObject({ ok: false, failureClass: 'validate', steps: [] });
-    expect(await testTarget('caddy', daemon.config, rules)).toMatchObject({ ok: false, failureClass: 'validate' });
-    expect(await testTarget('caddy', daemon.config, daemon.rules)).toEqual({ ok: true, observedFingerprint: first.fingerprint });
+    expect(await inspectTarget('caddy', daemon.config, rules)).toMatchObject({ ready: false, failureClass: 'validate' });
+    expect(await inspectTarget('caddy', daemon.config, daemon.rules)).toMatchObject({
+      ready: true,
+      observation: { fingerprint: first.fingerprint },
+    });
   });
 
   test('a Caddy that is gone is told as one that cannot be reached', async () => {

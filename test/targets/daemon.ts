@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from '#connectors/targets/command.ts';
 import { deploy } from '#connectors/targets/deploy.ts';
-import { observedFingerprint } from '#connectors/targets/inspect.ts';
+import { observeTarget } from '#connectors/targets/inspect.ts';
 import type { DeployOutcome, DeployRequest, HostRules, Step } from '#connectors/targets/target.ts';
 import type { Issued } from './issued.ts';
 
@@ -158,6 +158,6 @@ export async function holds(daemon: Daemon): Promise<string> {
 
 /** What the daemon serves now. */
 export async function serves(daemon: Daemon): Promise<string> {
-  const seen = await observedFingerprint(daemon.targetType, daemon.config, daemon.rules);
-  return seen.source === 'none' ? seen.detail : seen.fingerprint;
+  const { observation, detail } = await observeTarget(daemon.targetType, daemon.config, daemon.rules);
+  return 'fingerprint' in observation ? observation.fingerprint : (detail ?? observation.source);
 }

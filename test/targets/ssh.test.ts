@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { testTarget } from '#connectors/targets/inspect.ts';
+import { inspectTarget } from '#connectors/targets/inspect.ts';
 import { resumeInterrupted } from '#connectors/targets/resume.ts';
 import { tenCases } from './cases.ts';
 import { deployed, holds, serves, type Daemon } from './daemon.ts';
@@ -110,8 +110,11 @@ describe('a host reached by SSH', () => {
 
   test('is tried without being changed', async () => {
     const { daemon, strangersKey } = await started();
-    expect(await testTarget('ssh', daemon.config, daemon.rules)).toEqual({ ok: true, observedFingerprint: first.fingerprint });
-    expect(await testTarget('ssh', { ...daemon.config, host_key: strangersKey }, daemon.rules)).toMatchObject({ ok: false });
+    expect(await inspectTarget('ssh', daemon.config, daemon.rules)).toMatchObject({
+      ready: true,
+      observation: { fingerprint: first.fingerprint },
+    });
+    expect(await inspectTarget('ssh', { ...daemon.config, host_key: strangersKey }, daemon.rules)).toMatchObject({ ready: false });
     expect(await holds(daemon)).toBe(first.fingerprint);
   });
 });

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { readFile } from 'node:fs/promises';
 import { account, keyMode, path } from '../config.ts';
 import { verifySchema } from '../endpoint.ts';
 import { fileOwner } from '../file-owner.ts';
+import { readIfThere } from '../file-set.ts';
 import { fileTarget } from '../file-target.ts';
 import { firstFingerprint } from '../material.ts';
 
@@ -36,7 +36,7 @@ export const envoy = fileTarget({
   check: () => undefined,
   reload: () => undefined,
   verify: (config) => config.verify,
-  stored: async ({ sds_path }) => firstFingerprint((await readFile(sds_path, 'utf8').catch(() => '')).replaceAll('\\n', '\n')),
+  stored: async ({ sds_path }) => firstFingerprint((await readIfThere(sds_path)).replaceAll('\\n', '\n')),
 });
 
 function discoveryResponse(

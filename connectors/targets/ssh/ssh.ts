@@ -72,7 +72,8 @@ export const ssh: Target<Config> = {
   probe: (config, rules) => withRemoteShell(config, rules, (shell) => obey(shell, 'true', 'connector', 'a first command')),
   stored: async (config, rules) => {
     const [file = ''] = pairPaths(config);
-    const { stdout } = await withRemoteShell(config, rules, (shell) => shell.run(`cat ${file}`, 262_144));
+    const { status, stdout } = await withRemoteShell(config, rules, (shell) => shell.run(`[ ! -e ${file} ] || cat ${file}`, 262_144));
+    if (status !== 0) throw new TargetFailure('connector', `${file} cannot be read there`);
     return firstFingerprint(stdout.toString('utf8'));
   },
 };
