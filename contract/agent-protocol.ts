@@ -6,7 +6,8 @@ import { agentId } from './agents.ts';
 import { nothing, route } from './route.ts';
 
 const params = z.strictObject({ id: agentId });
-const jobParams = z.strictObject({ id: agentId, job_id: z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job') });
+const jobId = z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job');
+const jobParams = z.strictObject({ id: agentId, job_id: jobId });
 const leaseToken = z.string().min(1).max(128);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const text = (max: number): z.ZodString => z.string().max(max);
@@ -105,7 +106,11 @@ export const claimWork = route({
   permission: 'agent',
   params,
   query: nothing,
-  body: z.strictObject({ limit: z.number().int().min(1).max(20).default(4) }),
+  body: z.strictObject({
+    limit: z.number().int().min(1).max(20).default(4),
+    /** What it is at, when an answer may have been lost: any other job under a lease of its own becomes due at once. */
+    holding: z.array(jobId).max(64).optional(),
+  }),
   answer: z.strictObject({ jobs: z.array(workItem), ...pace }),
   status: 200,
 });

@@ -42,6 +42,11 @@ const outlook = {
     coalesce(bool_or(type = 'csr' AND status IN ('pending', 'running')), false) AS expecting
   FROM jobs WHERE agent_id = $1 AND status IN ('pending', 'awaiting_csr', 'running')) o`,
 };
+const letGo = {
+  name: 'agent-let-go',
+  text: `UPDATE jobs SET lease_expires_at = now()
+         WHERE agent_id = $1 AND status IN ('running', 'awaiting_csr') AND lease_expires_at > now() AND NOT id = ANY ($2::text[]) RETURNING id`,
+};
 const renewLease = {
   name: 'agent-lease',
   text: `UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $4)
@@ -122,6 +127,9 @@ export function agentWork(database: Database): AgentWork {
       const isDue = left?.look_due === true && items.length < limit;
       if (isDue && (await ofTargets.arm(agentId, limit - items.length))) left = await look();
       return { items, nextDue: earlier(left?.next_due, left?.look_at), expecting: left?.expecting === true };
+    },
+    async letGo(agentId, holding) {
+      return (await database.query(letGo, [agentId, holding])).length;
     },
     async renewLease(agentId, jobId, token, seconds) {
       const [row] = await database.query<{ lease_expires_at: Date }>(renewLease, [agentId, jobId, token, seconds]);

@@ -62,12 +62,17 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
     const pace = await platform.call(heartbeat, { params, body: hostFacts(platform.localAddress()) });
     return pace.next_heartbeat_seconds;
   };
+  // Whether jobs may have been given to this agent that it never heard of: one before it, or an answer that was lost.
+  let unsure = true;
   const poll = async (): Promise<number> => {
     await reports.flush();
     const limit = jobs.free();
     if (limit === 0) return settings.max_concurrent_deploys;
-    const answer = await platform.call(claimWork, { params, body: { limit } });
+    const body = { limit, ...(unsure && { holding: jobs.running() }) };
+    unsure = true;
+    const answer = await platform.call(claimWork, { params, body });
     for (const item of answer.jobs) await jobs.begin(item);
+    unsure = false;
     return answer.next_poll_seconds;
   };
   const rhythm = async (what: string, act: () => Promise<number>, interrupt?: (wake: () => void) => void): Promise<void> => {

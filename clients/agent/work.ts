@@ -14,6 +14,8 @@ export interface Work {
   /** Jobs that an agent before this one had begun. */
   unfinished(): Promise<readonly WorkItemBody[]>;
   free(): number;
+  /** Ids of the jobs that run. */
+  running(): string[];
   /** Ends when every job that runs has ended. */
   idle(): Promise<void>;
 }
@@ -98,6 +100,7 @@ export function work(ports: WorkPorts): Work {
       return items;
     },
     free: () => Math.max(0, ports.atOnce - running.size),
+    running: () => [...running.keys()],
     async idle() {
       await Promise.all(running.values());
     },

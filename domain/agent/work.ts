@@ -93,6 +93,8 @@ export interface AgentWork {
     /** Certificates are being signed for it: work comes within seconds. */
     readonly expecting: boolean;
   }>;
+  /** Ends the leases of jobs that the agent has none of, because it never heard of them. @returns how many */
+  letGo(agentId: string, holding: readonly string[]): Promise<number>;
   /** The lease lasts so many seconds from now; undefined when it is another's, or has ended. */
   renewLease(agentId: string, jobId: string, token: string, seconds: number): Promise<Date | undefined>;
   csrJob(agentId: string, jobId: string, spkiSha256: Uint8Array): Promise<CsrJob | undefined>;

@@ -104,7 +104,11 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
     }),
     serve(claimWork, async ({ body, agent }) => {
       const { id, seq, drainedSeq, nextDue } = proven(agent);
-      if (seq === drainedSeq && nextDue > now()) return { jobs: [], ...pace(Math.max(1, Math.ceil((nextDue - now()) / 1000))) };
+      // A lease that has not ended is the next thing that becomes due: without one there is nothing to let go of.
+      const mayHaveLost = body.holding !== undefined && nextDue <= now() + leaseSeconds * 1000;
+      const lost = mayHaveLost ? await ports.work.letGo(id, body.holding ?? []) : 0;
+      if (lost === 0 && seq === drainedSeq && nextDue > now())
+        return { jobs: [], ...pace(Math.max(1, Math.ceil((nextDue - now()) / 1000))) };
       const claimed = await ports.work.claim(id, { token: ports.newId('lease'), seconds: leaseSeconds }, body.limit);
       if (claimed.items.length > 0) await ports.wake('jobTimeout');
       const due = claimed.expecting ? now() : Math.min(claimed.nextDue?.getTime() ?? Infinity, nextDailyWindow(now()));

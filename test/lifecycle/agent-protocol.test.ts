@@ -410,6 +410,24 @@ test('given an agent that died while deploying, its job comes again when the lea
   expect(await get(again.id)).toMatchObject({ deployment: 'failed' });
 });
 
+test('given an answer with work that was lost, the agent that says what it is at gets it once more, and keeps what it has', async () => {
+  const agent = await enrolledAgent(platform, 'unheard');
+  await ordered('unheard', [await target(agent, 'unheard')]);
+  const [kept] = await certified(agent, 'unheard');
+  await ordered('unheard-too', [await target(agent, 'unheard-too')]);
+  const [lost] = await workSoon(agent);
+  const claimed = async (holding: readonly string[]): Promise<readonly Item[]> =>
+    (await agent.send('POST', 'work', { holding })).json()['jobs'] as Item[];
+  expect(await claimed([kept!.job_id, lost!.job_id])).toEqual([]);
+  const [again, ...others] = await claimed([kept!.job_id]);
+  expect([again?.job_id, others]).toEqual([lost!.job_id, []]);
+  const csr = (lease_token: string): Promise<Answer> =>
+    agent.send('POST', `jobs/${lost!.job_id}/csr`, { lease_token, csr: makeCsr(['unheard-too.example.com']).csr });
+  expect((await csr(lost!.lease_token)).status).toBe(409);
+  expect((await csr(again!.lease_token)).status).toBe(202);
+  expect((await report(agent, kept!, {})).status).toBe(200);
+});
+
 test('given an agent with targets, it is retired only by force and with a reason; then each of its calls is 410', async () => {
   const agent = await enrolledAgent(platform, 'leaving');
   const { id, jobs } = await ordered('leaving', [await target(agent, 'leaving')]);
