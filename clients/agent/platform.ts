@@ -31,6 +31,11 @@ export interface PlatformConnection {
   close(): void;
 }
 
+// What a wrong clock looks like before anything can be heard of the right one.
+const clockErrors: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; is the clock late?',
+  CERT_HAS_EXPIRED: 'its certificate has expired; is the clock early?',
+};
 const maxAnswerBytes = 4 * 1024 * 1024;
 // The header's time has whole seconds, and the answer was on its way.
 const tolerableMs = 5000;
@@ -88,8 +93,10 @@ export function connectPlatform(options: PlatformOptions): PlatformConnection {
       const { path, body } = exchangeOf(route, given);
       const attempt = () =>
         send(route.method, path, body).catch((error: unknown) => {
-          const { code, message } = error as { code?: string; message: string };
-          throw new ApiProblem(0, 'unreachable', `${options.server} does not answer: ${code ?? message}`);
+          const { code = '', message } = error as { code?: string; message: string };
+          const why = clockErrors[code];
+          if (why !== undefined) throw new ApiProblem(0, code, `${options.server} cannot be trusted by this host's clock: ${why}`);
+          throw new ApiProblem(0, 'unreachable', `${options.server} does not answer: ${code || message}`);
         });
       const before = offset;
       let response = await attempt();

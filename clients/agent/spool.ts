@@ -5,7 +5,7 @@ import type { Log } from './log.ts';
 import type { PlatformConnection } from './platform.ts';
 import { jsonFiles, privateFolder, removeFile, writeDurably } from './state-file.ts';
 
-/** Reports that are on the disk until the platform has taken them. */
+/** Reports that are on the disk until the platform has taken them; in memory where the disk takes none, for that is what the platform must hear of. */
 export interface Spool {
   put(jobId: string, report: JobReport): Promise<void>;
   /** Sends what is there, oldest first by name. @throws {ApiProblem} when the platform cannot be reached or is not well: what is left stays */
@@ -18,10 +18,11 @@ const settled = new Set([400, 404, 409, 422]);
 export function spool(stateDir: string, agentId: string, platform: PlatformConnection, log: Log): Spool {
   const folder = join(stateDir, 'spool');
   const fileOf = (jobId: string): string => join(folder, `${jobId}.json`);
+  const unwritten = new Map<string, JobReport>();
   let flushing: Promise<void> | undefined;
 
   const flushAll = async (): Promise<void> => {
-    for (const [jobId, content] of await jsonFiles(folder)) {
+    for (const [jobId, content] of [...(await jsonFiles(folder)), ...unwritten]) {
       const report = reportJob.body.safeParse(content);
       if (report.success) {
         try {
@@ -33,12 +34,18 @@ export function spool(stateDir: string, agentId: string, platform: PlatformConne
         }
       }
       await removeFile(fileOf(jobId));
+      unwritten.delete(jobId);
     }
   };
   return {
     async put(jobId, report) {
-      await privateFolder(folder);
-      await writeDurably(fileOf(jobId), JSON.stringify(report));
+      try {
+        await privateFolder(folder);
+        await writeDurably(fileOf(jobId), JSON.stringify(report));
+      } catch (error) {
+        log.error('a report cannot be written down: it is lost if the agent ends before the platform has it', { job: jobId, error });
+        unwritten.set(jobId, report);
+      }
     },
     async flush() {
       // Who comes while somebody is at it waits, and then sees to what came meanwhile.

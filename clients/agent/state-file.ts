@@ -15,12 +15,15 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   await syncFolder(dirname(path));
 }
 
-/** Writes a file that must not exist yet, 0600, to the disk. @throws with code `EEXIST` */
+/** Writes a file that must not exist yet, 0600, to the disk; half a file does not stay. @throws with code `EEXIST` */
 export async function writeNew(path: string, content: string | Uint8Array): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(content);
     await file.sync();
+  } catch (error) {
+    await removeFile(path);
+    throw error;
   } finally {
     await file.close();
   }

@@ -86,8 +86,13 @@ export function work(ports: WorkPorts): Work {
   return {
     async begin(item) {
       if (running.has(item.job_id)) return;
-      await privateFolder(folder);
-      await writeDurably(join(folder, `${item.job_id}.json`), JSON.stringify(item));
+      try {
+        await privateFolder(folder);
+        await writeDurably(join(folder, `${item.job_id}.json`), JSON.stringify(item));
+      } catch (error) {
+        // Who does not begin cannot say what is wrong; after a crash the platform gives it out again.
+        log.error('a job cannot be written down', { job: item.job_id, error });
+      }
       running.set(item.job_id, run(item));
     },
     async unfinished() {
