@@ -101,7 +101,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
 }
 
 /** A home and its database, which lies outside of a home that PostgreSQL's user cannot enter. */
-function removeHome(home: string): void {
+export function removeHome(home: string): void {
   const { database } = JSON.parse(readFileSync(join(home, 'home.json'), 'utf8')) as { database?: string };
   if (database !== undefined) rmSync(join(database, '..'), { recursive: true, force: true });
   rmSync(join(home, '..'), { recursive: true, force: true });

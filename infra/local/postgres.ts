@@ -206,16 +206,25 @@ async function endOrphan(dataFolder: string): Promise<void> {
   try {
     pid = Number(readFileSync(join(dataFolder, 'postmaster.pid'), 'utf8').split('\n')[0]);
     accessSync(`/proc/${pid}`, constants.F_OK);
-    if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dataFolder)) return;
+    const zombie = isZombie(pid);
+    if (!zombie && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dataFolder)) return;
+    if (!zombie) process.kill(pid, 'SIGINT');
   } catch {
     return;
   }
-  process.kill(pid, 'SIGINT');
   const deadline = Date.now() + 10_000;
   while (existsSync(`/proc/${pid}`)) {
-    if (Date.now() > deadline) process.kill(pid, 'SIGQUIT');
+    if (Date.now() > deadline) {
+      if (isZombie(pid)) return;
+      process.kill(pid, 'SIGQUIT');
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Killed, and its number is taken until somebody takes note of its end: the next PostgreSQL would not start beside it. */
+function isZombie(pid: number): boolean {
+  return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
 
 async function untilReady(child: ChildProcess, socketFolder: string, port: number, lastLine: () => string): Promise<void> {

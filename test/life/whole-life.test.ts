@@ -68,7 +68,7 @@ test(`given certificates of six minutes on nginx and HAProxy, each renews itself
       const get = async () => (await api(platform, 'GET', `/api/v1/certificates/${certificate.id}`)).json();
       await until(`${daemon.targetType} serves it`, async () => ((await get())['deployment'] === 'verified' ? true : undefined), 90);
       const { port } = (daemon.config as { verify: { port: number } }).verify;
-      return { name: daemon.targetType, get, watching: judge(port, serverName, platform.ca) };
+      return { name: daemon.targetType, get, watching: judge({ address: '127.0.0.1', port, name: serverName }, platform.ca) };
     }),
   );
   await until(

@@ -1,28 +1,33 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { api, until, type Platform } from '../platform.ts';
 import { agentFlags, buildAgent, buildAgentExecutable } from '../../clients/agent/build.ts';
+import type { HostServer } from './host-server.ts';
 import { makeToken } from './signed-agent.ts';
 
 /** A host with a TLS server and the agent program. */
 export interface AgentHost {
   readonly folder: string;
   readonly stateDir: string;
-  readonly port: number;
-  readonly certPath: string;
-  readonly keyPath: string;
+  readonly server: HostServer;
   agentId(): string;
   /** Starts the agent; resolves when it runs. */
-  start(env?: Readonly<Record<string, string>>): Promise<AgentProcess>;
+  start(options?: StartOptions): Promise<AgentProcess>;
   /** Runs the program to its end. */
   program(...args: readonly string[]): { readonly code: number; readonly out: string };
   enrol(platform: Platform, name: string): Promise<void>;
   /** A target for the server. */
   target(platform: Platform, name: string, more?: object): Promise<string>;
   stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** A program and its arguments that runs the agent. */
+  readonly under?: readonly string[];
 }
 
 export interface AgentProcess {
@@ -35,38 +40,21 @@ export interface AgentProcess {
 }
 
 /** @param without `node`: the host has none, and the agent is one executable */
-export async function agentHost(serverName: string, without?: 'node'): Promise<AgentHost> {
+export async function agentHost(server: HostServer, without?: 'node'): Promise<AgentHost> {
   const folder = mkdtempSync(join(tmpdir(), 'certctl-agent-'));
   const stateDir = join(folder, 'state');
   // As it is installed: one file.
   const file = join(folder, without === 'node' ? 'certctl-agent' : 'certctl-agent.mjs');
   await (without === 'node' ? buildAgentExecutable(file) : buildAgent(file));
-  const [program, ...before] = without === 'node' ? [file] : [process.execPath, ...agentFlags, file];
+  const program = without === 'node' ? [file] : [process.execPath, ...agentFlags, file];
   const env = { ...process.env, ...(without === 'node' && { PATH: '/nowhere' }) };
-  const files = join(folder, 'tls');
-  mkdirSync(files, { mode: 0o755 });
-  const [certPath, keyPath] = [join(files, 'server.crt'), join(files, 'server.key')];
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', '/CN=before'];
-  execFileSync('openssl', [...args, '-keyout', keyPath, '-out', certPath], { stdio: 'ignore' });
-  const server = spawn(process.execPath, [join(import.meta.dirname, 'tls-server.ts'), certPath, keyPath], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let printed = '';
-  server.stdout.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk));
-  const port = await until('the server listens', () => {
-    const [, found] = /listening (\d+)/.exec(printed) ?? [];
-    return found === undefined ? undefined : Number(found);
-  });
-  const reload = ['/bin/kill', '-HUP', String(server.pid)];
   const config = join(folder, 'config.yaml');
   const agents: ChildProcess[] = [];
   let id = '';
   const run = (...words: readonly string[]): { code: number; out: string } => {
+    const [command, ...args] = [...program, ...words, '--config', config];
     try {
-      return {
-        code: 0,
-        out: execFileSync(program, [...before, ...words, '--config', config], { env, encoding: 'utf8', stdio: 'pipe' }),
-      };
+      return { code: 0, out: execFileSync(command, args, { env, encoding: 'utf8', stdio: 'pipe' }) };
     } catch (error) {
       const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
       return { code: status, out: stdout + stderr };
@@ -75,9 +63,7 @@ export async function agentHost(serverName: string, without?: 'node'): Promise<A
   return {
     folder,
     stateDir,
-    port,
-    certPath,
-    keyPath,
+    server,
     agentId: () => id,
     program: run,
     async enrol(platform, name) {
@@ -87,8 +73,8 @@ export async function agentHost(serverName: string, without?: 'node'): Promise<A
         ca_file: join(folder, 'ca.pem'),
         name,
         state_dir: stateDir,
-        allowed_paths: [files],
-        allowed_commands: [['/bin/true'], reload],
+        allowed_paths: server.allowedPaths,
+        allowed_commands: server.allowedCommands,
         log_level: 'debug',
       };
       // JSON is YAML.
@@ -101,25 +87,16 @@ export async function agentHost(serverName: string, without?: 'node'): Promise<A
     async target(platform, name, more = {}) {
       const answer = await api(platform, 'POST', '/api/v1/targets', {
         name,
-        type: 'nginx',
+        type: server.type,
         agent: id,
-        config: {
-          cert_path: certPath,
-          key_path: keyPath,
-          check_command: ['/bin/true'],
-          reload_command: reload,
-          verify: { host: '127.0.0.1', port, server_name: serverName },
-          ...more,
-        },
+        config: { ...server.config, ...more },
       });
       if (answer.status !== 201) throw new Error(answer.text);
       return answer.json()['id'] as string;
     },
-    async start(more = {}) {
-      const child = spawn(program, [...before, 'run', '--config', config], {
-        env: { ...env, ...more },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+    async start({ env: more, under = [] } = {}) {
+      const [command, ...args] = [...server.under, ...under, ...program, 'run', '--config', config];
+      const child = spawn(command, args, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'inherit'] });
       agents.push(child);
       const seen: Record<string, unknown>[] = [];
       let rest = '';
@@ -132,7 +109,7 @@ export async function agentHost(serverName: string, without?: 'node'): Promise<A
       const agent: AgentProcess = {
         process: child,
         lines: () => seen,
-        line(what, seconds = 30) {
+        line(what, seconds = 60) {
           const from = seen.length;
           return until('the agent says it', () => seen.slice(from).find(what), seconds);
         },
@@ -146,23 +123,29 @@ export async function agentHost(serverName: string, without?: 'node'): Promise<A
     },
     async stop() {
       for (const child of agents) child.kill('SIGKILL');
-      server.kill();
+      await server.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** What the server on a port serves, if it is what a CA vouches for. @param ca PEM */
+type Seen = Pick<HostServer, 'address' | 'port' | 'name'>;
+
+/** What a server serves, if it is what a CA vouches for. @param ca PEM */
 export function served(
-  port: number,
-  serverName: string,
+  { address, port, name }: Seen,
   ca: string,
 ): Promise<{ readonly serial: string; readonly publicKey: string; readonly validTo: string }> {
   return new Promise((resolve, reject) => {
-    const socket = tls.connect({ host: '127.0.0.1', port, servername: serverName, ca, timeout: 5000 }, () => {
+    const socket = tls.connect({ host: address, port, servername: name, ca, timeout: 5000 }, () => {
       const { serialNumber, pubkey, valid_to } = socket.getPeerCertificate();
       socket.destroy();
-      resolve({ serial: serialNumber.toLowerCase(), publicKey: (pubkey ?? Buffer.alloc(0)).toString('base64'), validTo: valid_to });
+      resolve({
+        // As the platform writes it.
+        serial: serialNumber.toLowerCase().replace(/^0+/, ''),
+        publicKey: (pubkey ?? Buffer.alloc(0)).toString('base64'),
+        validTo: valid_to,
+      });
     });
     socket.on('error', reject);
     socket.on('timeout', () => socket.destroy(new Error('no answer in time')));
@@ -171,8 +154,7 @@ export function served(
 
 /** Opens a verified connection again and again, and remembers every failure and every serial. */
 export function judge(
-  port: number,
-  serverName: string,
+  server: Seen,
   ca: string,
   everyMs = 50,
 ): { readonly failures: string[]; readonly serials: Set<string>; stop(): Promise<void> } {
@@ -182,7 +164,7 @@ export function judge(
   const isOver = (): boolean => over;
   const looking = (async () => {
     while (!isOver()) {
-      await served(port, serverName, ca)
+      await served(server, ca)
         .then(({ serial }) => serials.add(serial))
         .catch((error: unknown) => failures.push((error as Error).message));
       await new Promise((resolve) => setTimeout(resolve, everyMs));

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { api, until } from '../platform.ts';
+import { api, rowsOf, until } from '../platform.ts';
 import { agentHost, judge, served } from './agent-host.ts';
+import { nodeServer } from './host-server.ts';
 import { makeSite, type Site } from './site.ts';
 
 let site: Site;
@@ -15,9 +16,9 @@ test('given an enrolled host, when a certificate is ordered for its server, then
   expect(site.host.program('status').out).toContain('web-1');
   const { serial } = await site.deployed();
   const agent = await site.host.start();
-  const seen = await served(site.host.port, site.name, site.platform.ca);
-  expect(seen.serial.replace(/^0+/, '')).toBe(serial);
-  const key = readFileSync(site.host.keyPath, 'utf8');
+  const seen = await served(site.host.server, site.platform.ca);
+  expect(seen.serial).toBe(serial);
+  const key = readFileSync(site.host.server.keyPath, 'utf8');
   expect(key).toContain('PRIVATE KEY');
   const kept = readFileSync(join(site.host.stateDir, 'keys', site.certificate, 'current.key'), 'utf8');
   expect(kept.replace(/\s/g, '')).toBe(key.replace(/\s/g, ''));
@@ -25,7 +26,8 @@ test('given an enrolled host, when a certificate is ordered for its server, then
     expect([file, statSync(join(site.host.stateDir, file)).mode & 0o777]).toEqual([file, 0o600]);
   const body = key.split('\n')[1]!;
   expect(site.platform.output()).not.toContain(body);
-  const { rows } = await site.database.query(
+  const rows = await rowsOf(
+    site.platform,
     `SELECT (SELECT jsonb_agg(j) FROM jobs j)::text || (SELECT jsonb_agg(d) FROM deployments d)::text AS all_of_it`,
   );
   expect(JSON.stringify(rows)).not.toContain(body);
@@ -39,12 +41,12 @@ test('given an enrolled host, when a certificate is ordered for its server, then
 test('given a renewal that is due, the server gets a new certificate with a new key, and no connection fails meanwhile', async () => {
   const agent = await site.host.start();
   const before = await site.deployed();
-  const old = await served(site.host.port, site.name, site.platform.ca);
-  const watching = judge(site.host.port, site.name, site.platform.ca);
+  const old = await served(site.host.server, site.platform.ca);
+  const watching = judge(site.host.server, site.platform.ca);
   await site.renewalDue();
   await site.deployed(before['serial']);
   await watching.stop();
-  const now = await served(site.host.port, site.name, site.platform.ca);
+  const now = await served(site.host.server, site.platform.ca);
   expect(now.serial).not.toBe(old.serial);
   expect(now.publicKey).not.toBe(old.publicKey);
   expect([watching.failures, watching.serials.size]).toEqual([[], 2]);
@@ -71,7 +73,7 @@ test('given a command that the host does not allow, nothing is deployed, whateve
 });
 
 test('given an agent that was retired, its program ends with 0, and its identity stays', async () => {
-  const host = await agentHost('leaving.example.com');
+  const host = await agentHost(await nodeServer('leaving.example.com'));
   try {
     await host.enrol(site.platform, 'web-2');
     const agent = await host.start();

@@ -5,8 +5,17 @@ import { launch, makeHome, until } from './daemon.ts';
 import { serverName } from './issued.ts';
 import { existsSync } from 'node:fs';
 
+/** Where a server runs and listens. */
+export interface Place {
+  readonly address: string;
+  /** A program and its arguments that runs another one there. */
+  readonly under: readonly string[];
+}
+
+const here: Place = { address: '127.0.0.1', under: [] };
+
 /** Debian's nginx below a folder of its own. @param layout two files, or one with certificate and key */
-export async function startNginx(layout: 'two files' | 'one file' = 'two files'): Promise<Subject> {
+export async function startNginx(layout: 'two files' | 'one file' = 'two files', { address, under }: Place = here): Promise<Subject> {
   const home = makeHome();
   const port = await freePort();
   const cert = join(home.path, 'tls/site.crt');
@@ -25,7 +34,8 @@ http { access_log off; client_body_temp_path ${home.path}/b; proxy_temp_path ${h
   const reload = [...nginx, '-s', 'reload'];
   const check = [...nginx, '-t'];
   home.commands.push(reload, check);
-  const child = launch('nginx', nginx.slice(1));
+  const [command = '', ...args] = [...under, ...nginx];
+  const child = launch(command, args);
   await until(() => existsSync(join(home.path, 'nginx.pid')), 'nginx runs', child);
   const daemon = {
     targetType: 'nginx',
@@ -34,14 +44,14 @@ http { access_log off; client_body_temp_path ${home.path}/b; proxy_temp_path ${h
       ...(one ? { pem_path: pem } : { cert_path: cert, key_path: key }),
       check_command: check,
       reload_command: reload,
-      verify: { host: '127.0.0.1', port, server_name: serverName, within: 5 },
+      verify: { host: address, port, server_name: serverName, within: 5 },
     },
     keyFiles: [one ? pem : key],
     certFiles: one ? [] : [cert],
     rules: home.rules,
     enableTls: async () => {
       const lines = `ssl_certificate ${one ? pem : cert}; ssl_certificate_key ${one ? pem : key};`;
-      home.write('site.conf', `server { listen 127.0.0.1:${port} ssl; server_name ${serverName}; ${lines} return 204; }\n`);
+      home.write('site.conf', `server { listen ${address}:${port} ssl; server_name ${serverName}; ${lines} return 204; }\n`);
     },
     breakConfiguration: () => {
       home.write('site-broken.conf', 'no_such_directive on;\n');

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
-declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]=dovecot-imapd [caddy]=caddy [keytool]=default-jre-headless [sshd]=openssh-server [ssh]=openssh-client)
+declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]=dovecot-imapd [caddy]=caddy [keytool]=default-jre-headless [sshd]=openssh-server [ssh]=openssh-client [faketime]=faketime [ip]=iproute2)
 missing=()
 for server in "${!package[@]}"; do command -v "$server" >/dev/null || missing+=("${package[$server]}"); done
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
