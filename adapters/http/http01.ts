@@ -12,12 +12,19 @@ const connectMs = 5000;
 const totalMs = 20_000;
 const userAgent = 'certctl-validator (RFC 8555 http-01)';
 
-/** The local host's way to validate names that only exist on its own machine; never set by the CDK app. */
+/** The local host's way to validate what only exists on its own machine; never set by the CDK app. */
 export interface Door {
   readonly suffix: string;
+  /** An identifier that is answered there as well, in canonical text. */
+  readonly ip?: string | undefined;
   readonly address: string;
   readonly http01Port: number;
   readonly tlsAlpn01Port: number;
+}
+
+/** Whether a name or address is behind the door. */
+export function isBehind(door: Door | undefined, host: string): door is Door {
+  return door !== undefined && (host.endsWith(door.suffix) || host === door.ip);
 }
 
 interface Hop {
@@ -83,8 +90,7 @@ async function resolveHop(
   if (isIP(host) !== 0 ? host !== target.name : !isDnsName(host))
     throw new ProbeError('connection', 'a redirect leads to something that is not a dns name', { final: true });
   const { door } = target;
-  if (door !== undefined && host.endsWith(door.suffix) && url.protocol === 'http:')
-    return { url, address: door.address, port: door.http01Port };
+  if (isBehind(door, host) && url.protocol === 'http:') return { url, address: door.address, port: door.http01Port };
   return { url, address: await checkedAddress(resolver, host, target.allowedCidrs), port: url.protocol === 'https:' ? 443 : 80 };
 }
 

@@ -6,7 +6,7 @@ import { Oid } from '#domain/x509/oids.ts';
 import { ProbeError } from '#domain/probe/probe.ts';
 import { checkedAddress } from '../dns/checked-address.ts';
 import type { NameResolver } from '../dns/resolver.ts';
-import type { Door } from '../http/http01.ts';
+import { isBehind, type Door } from '../http/http01.ts';
 
 const protocol = 'acme-tls/1';
 const connectMs = 5000;
@@ -26,7 +26,7 @@ export interface TlsAlpnTarget {
  */
 export async function validateTlsAlpn(resolver: NameResolver, target: TlsAlpnTarget): Promise<void> {
   const { identifier, door } = target;
-  const opened = door !== undefined && identifier.value.endsWith(door.suffix) ? door : undefined;
+  const opened = isBehind(door, identifier.value) ? door : undefined;
   const address = opened?.address ?? (await checkedAddress(resolver, identifier.value, target.allowedCidrs));
   const servername = identifier.type === 'ip' ? reverseName(identifier.value) : identifier.value;
   const certificate = await peerCertificate({ address, port: opened?.tlsAlpn01Port ?? 443, servername });

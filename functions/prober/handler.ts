@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { nameResolver } from '#adapters/dns/resolver.ts';
 import { validateTlsAlpn } from '#adapters/tls/tls-alpn01.ts';
-import { assertKeyAuthorization, fetchKeyAuthorization } from '#adapters/http/http01.ts';
+import { assertKeyAuthorization, fetchKeyAuthorization, isBehind } from '#adapters/http/http01.ts';
 import { accountLabel } from '#domain/probe/account-label.ts';
 import { caaRefusal, relevantCaa } from '#domain/probe/caa.ts';
 import { provenUntil } from '#domain/probe/persistent-record.ts';
@@ -12,6 +12,7 @@ import { canonicalIp } from '#domain/x509/ip-address.ts';
 
 const door = z.strictObject({
   suffix: z.string().startsWith('.'),
+  ip: z.string().optional(),
   address: z.string(),
   http01Port: z.number().int().positive(),
   tlsAlpn01Port: z.number().int().positive(),
@@ -68,7 +69,7 @@ function assertIdentifier({ type, value }: Probe['identifier']): void {
 
 /** Names behind the door are in no zone that could have CAA records; addresses have none at all (RFC 8738 §7). */
 async function assertCaa({ caa, identifier, type }: Probe): Promise<void> {
-  if (caa === undefined || identifier.type === 'ip' || (opened !== undefined && identifier.value.endsWith(opened.suffix))) return;
+  if (caa === undefined || identifier.type === 'ip' || isBehind(opened, identifier.value)) return;
   const records = await relevantCaa(caa.name ?? identifier.value, (name) => resolver.caa(name));
   const refusal = caaRefusal(records, { ...caa, method: type });
   if (refusal !== undefined) throw new ProbeError('caa', refusal, { final: true });

@@ -45,6 +45,7 @@ const host = await timed(
 
         doorHttp01Port: port,
         doorTlsAlpn01Port: 5001,
+        doorIp: undefined,
       },
       () => undefined,
     ),

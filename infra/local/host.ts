@@ -242,6 +242,7 @@ function environment(options: Options, endpoint: string): Record<string, string>
     CONNECTOR_DOOR: JSON.stringify({ suffix: '.localhost', address: '127.0.0.1' }),
     PROBER_DOOR: JSON.stringify({
       suffix: '.localhost',
+      ip: options.doorIp,
       address: '127.0.0.1',
       http01Port: options.doorHttp01Port,
       tlsAlpn01Port: options.doorTlsAlpn01Port,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { UsageError } from './usage-error.ts';
@@ -16,6 +17,8 @@ export interface Options {
   readonly config: string | undefined;
   readonly doorHttp01Port: number;
   readonly doorTlsAlpn01Port: number;
+  /** Validated on this machine, whoever has it. */
+  readonly doorIp: string | undefined;
 }
 
 export const help = `certctl on this machine: the deployed template, played by local parts.
@@ -30,6 +33,7 @@ export const help = `certctl on this machine: the deployed template, played by l
   --dns-resolver HOST:PORT    asked by validation; repeatable  (the system's, CERTCTL_DNS_RESOLVER)
   --door-http01-port N        http-01 for *.localhost          (5002, CERTCTL_DOOR_HTTP01_PORT)
   --door-tls-alpn01-port N    tls-alpn-01 for *.localhost      (5001, CERTCTL_DOOR_TLS_ALPN01_PORT)
+  --door-ip ADDRESS           proven there like *.localhost    (none, CERTCTL_DOOR_IP)
   --ephemeral                 a temporary home, removed at the end
   --help, --version
 
@@ -45,6 +49,7 @@ const flags = {
   'dns-resolver': { type: 'string', multiple: true },
   'door-http01-port': { type: 'string' },
   'door-tls-alpn01-port': { type: 'string' },
+  'door-ip': { type: 'string' },
   ephemeral: { type: 'boolean' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
@@ -95,7 +100,14 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     config: jsonOf(values.config ?? env['CERTCTL_CONFIG']),
     doorHttp01Port: number('door-http01-port', 5002, 1, 65_535),
     doorTlsAlpn01Port: number('door-tls-alpn01-port', 5001, 1, 65_535),
+    doorIp: addressOf(values['door-ip'] ?? env['CERTCTL_DOOR_IP']),
   };
+}
+
+function addressOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (isIP(text) === 0) throw new UsageError(`--door-ip must be an address, such as 192.0.2.1, not "${text}"`);
+  return text;
 }
 
 function jsonOf(text: string | undefined): string | undefined {

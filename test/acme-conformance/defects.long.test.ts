@@ -12,7 +12,7 @@ import { resourceDefects } from './defects/resources.ts';
 import { revocationDefects } from './defects/revocation.ts';
 import { validationDefects } from './defects/validation.ts';
 import { withheldDefects } from './defects/withheld.ts';
-import { demanding, here, localOptions } from './local-options.ts';
+import { demanding, doors, here, localOptions } from './local-options.ts';
 import type { Options } from './options.ts';
 import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
@@ -41,12 +41,7 @@ const interposer = interpose();
 
 beforeAll(async () => {
   responders = await startResponders(here);
-  const { http, tls, zone } = responders;
-  const ports = ['--door-http01-port', String(http?.port), '--door-tls-alpn01-port', String(tls?.port)];
-  platform = await startPlatform({
-    args: [...ports, '--dns-resolver', zone?.address ?? ''],
-    env: { LIMIT_OPEN_ORDERS: '10000' },
-  });
+  platform = await startPlatform({ args: doors(responders), env: { LIMIT_OPEN_ORDERS: '10000' } });
   expect((await api(platform, 'POST', '/api/v1/profiles', demanding)).status).toBe(201);
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'demanding', max_uses: 10_000 })).json();
   options = localOptions(`${platform.url}/acme/profile/demanding/directory`, platform.ca, {
@@ -84,11 +79,10 @@ function tried(defect: Defect): typeof sections {
   }));
 }
 
-/** What neither this server nor, but for the last, any other at hand offers. */
+/** What neither this server nor any other at hand offers. */
 const neverSeen = [
   'RFC 8555 §7.4.1 newAuthz makes a pending authorization and gives its URL',
   'RFC 8555 §7.4.1 newAuthz takes no wildcard',
-  'RFC 8738 §5 http-01 for an address asks there, and the address is the Host',
 ];
 
 test('each case that this server can pass is failed by some defect', () => {

@@ -1,7 +1,17 @@
 import type { Options } from './options.ts';
+import type { Responders } from './session.ts';
 
 /** Where the responders of our own tests are: on this machine, on ports that are free. */
 export const here = { listen: '127.0.0.1', httpPort: 0, tlsPort: 0, dnsPort: 0, address: '127.0.0.1' };
+
+/** What a platform of the tests is started with, so that it reaches the responders: names, and one address. */
+export function doors({ http, tls, zone }: Responders): string[] {
+  const ports = ['--door-http01-port', String(http?.port), '--door-tls-alpn01-port', String(tls?.port)];
+  return [...ports, '--door-ip', address, '--dns-resolver', zone?.address ?? ''];
+}
+
+// Of a range that nobody has (RFC 5737).
+const address = '192.0.2.1';
 
 /** Options of the suite for a platform of the tests: everything is tried. */
 export function localOptions(directory: string, ca: string, externalAccount: Options['externalAccount']): Options {
@@ -11,7 +21,7 @@ export function localOptions(directory: string, ca: string, externalAccount: Opt
     ca,
     externalAccount,
     suffix: 'localhost',
-    ip: undefined,
+    ip: address,
     profile: undefined,
     patience: 60,
     only: [],

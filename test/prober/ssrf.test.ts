@@ -126,6 +126,25 @@ test('with the door open, names under its suffix lead to its port and to nowhere
   expect((await refusal('notlocalhost', { door: openDoor() })).code).toBe('dns');
 });
 
+test('an address at the door leads there by itself alone: no name and no redirect reaches it, and its neighbour is an address like any other', async () => {
+  const door = { ...openDoor(), ip: '192.0.2.1' };
+  expect(await fetchKeyAuthorization(resolver, { name: '192.0.2.1', token: 'token', allowedCidrs: [], door })).toBe('trapped');
+  expect(trapped).toEqual(['192.0.2.1/.well-known/acme-challenge/token']);
+  trapped = [];
+  zone = { 'named.example': a('192.0.2.1') };
+  expect(await refusal('named.example', { door })).toMatchObject({ code: 'connection', final: true });
+  expect(await refusal('192.0.2.2', { door })).toMatchObject({ code: 'connection', final: true });
+  const server = http.createServer((_request, response) => response.writeHead(302, { location: 'http://192.0.2.1/x' }).end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as { port: number };
+    expect(await refusal('demo.localhost', { door: { ...door, http01Port: port } })).toMatchObject({ code: 'connection', final: true });
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  expect(trapped).toEqual([]);
+});
+
 test.each([
   ['a forbidden address', 'http://inner.example/x'],
   ['an address', 'http://127.0.0.1/x'],

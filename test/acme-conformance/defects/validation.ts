@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { base64url } from '../key.ts';
@@ -126,6 +127,20 @@ export const validationDefects: readonly Defect[] = [
       const answer = await server.forward(request);
       const { http } = server.subject;
       http?.visits.splice(0, http.visits.length, ...http.visits.map((visit) => ({ ...visit, host: 'elsewhere.example' })));
+      return answer;
+    },
+  },
+  {
+    what: 'http-01 for an address asks for a name',
+    caught: ['RFC 8738 §5 http-01 for an address asks there, and the address is the Host'],
+    serve: async (request, server) => {
+      const answer = await server.forward(request);
+      const { http } = server.subject;
+      http?.visits.splice(
+        0,
+        http.visits.length,
+        ...http.visits.map((visit) => (isIP(visit.host) === 0 ? visit : { ...visit, host: `${visit.host}.example` })),
+      );
       return answer;
     },
   },
