@@ -1,19 +1,29 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
 import { root } from '../platform.ts';
 
 const page = readFileSync(join(root, 'docs/contributor/acme-cases.md'), 'utf8');
+const threats = readFileSync(join(root, 'docs/reference/threat-model.md'), 'utf8');
+
+interface Named {
+  readonly file: string;
+  readonly title: string;
+}
 
 interface Row {
   readonly number: number;
-  readonly tests: readonly { readonly file: string; readonly title: string }[];
+  readonly tests: readonly Named[];
 }
+
+/** The tests that a text names: links from a page two folders down, each with a title. */
+const namedIn = (text: string): Named[] =>
+  [...text.matchAll(/\]\(\.\.\/\.\.\/([^)]+)\) "([^"]+)"/g)].map(([, file = '', title = '']) => ({ file, title }));
 
 const rows: Row[] = [...page.matchAll(/^\| (\d+) \| [^|]+ \| ([^|]+) \|$/gm)].map(([, number, cell = '']) => ({
   number: Number(number),
-  tests: [...cell.matchAll(/\]\(\.\.\/\.\.\/([^)]+)\) "([^"]+)"/g)].map(([, file = '', title = '']) => ({ file, title })),
+  tests: namedIn(cell),
 }));
 
 /** What the file runs by name: the titles of its tests and cases, as they stand in the source; what is skipped for good is none. */
@@ -38,8 +48,14 @@ test('the table has the 54 cases, each once and in order, and each with a test',
   expect(rows.filter(({ tests }) => tests.length === 0)).toEqual([]);
 });
 
-test('every test that the table names is there', () => {
-  const named = rows.flatMap(({ tests }) => tests);
+test.each([
+  ['the table of cases', page],
+  ['the threat model', threats],
+])('every test that %s names is there', (_, text) => {
+  const named = namedIn(text);
+  expect(named.length).toBeGreaterThan(20);
   const there = new Map([...new Set(named.map(({ file }) => file))].map((file) => [file, titlesOf(file)]));
   expect(named.filter(({ file, title }) => there.get(file)?.has(title) !== true)).toEqual([]);
+  const folders = [...text.matchAll(/`((?:test|functions)\/[^`]+)`/g)].map(([, path = '']) => path);
+  expect(folders.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
