@@ -10,7 +10,12 @@ const jobId = z.string().regex(/^job-[0-9a-z-]{1,60}$/, 'the id of a job');
 const jobParams = z.strictObject({ id: agentId, job_id: jobId });
 const leaseToken = z.string().min(1).max(128);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const text = (max: number): z.ZodString => z.string().max(max);
+// PostgreSQL holds no text with a NUL in it.
+const text = (max: number): z.ZodString =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\0]*$/);
 
 /** What an agent says of its host. */
 const facts = {

@@ -1,4 +1,5 @@
 import * as access from './access.ts';
+import * as agentDiscoveries from './agent-discoveries.ts';
 import * as agentGroups from './agent-groups.ts';
 import * as agentProtocol from './agent-protocol.ts';
 import * as agents from './agents.ts';
@@ -6,6 +7,7 @@ import * as audit from './audit.ts';
 import * as certificates from './certificates.ts';
 import * as crossCertificates from './cross-certificates.ts';
 import * as deployments from './deployments.ts';
+import * as discoveries from './discoveries.ts';
 import * as eabKeys from './eab-keys.ts';
 import * as enrolmentTokens from './enrolment-tokens.ts';
 import * as health from './health.ts';
@@ -29,6 +31,7 @@ import type { Route } from './route.ts';
 
 const resources = {
   access: access,
+  'agent-discoveries': agentDiscoveries,
   'agent-groups': agentGroups,
   'agent-protocol': agentProtocol,
   agents: agents,
@@ -36,6 +39,7 @@ const resources = {
   certificates: certificates,
   'cross-certificates': crossCertificates,
   deployments: deployments,
+  discoveries: discoveries,
   'eab-keys': eabKeys,
   'enrolment-tokens': enrolmentTokens,
   health: health,

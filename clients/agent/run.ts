@@ -4,6 +4,7 @@ import { resumeInterrupted } from '#connectors/targets/resume.ts';
 import type { HostRules } from '#connectors/targets/target.ts';
 import { signatureWindowSeconds } from '#domain/agent/message-signature.ts';
 import { ApiProblem } from '../http/problem.ts';
+import { discover } from './discover.ts';
 import { hostFacts } from './host-facts.ts';
 import type { Identity } from './identity.ts';
 import { keyStore } from './key-store.ts';
@@ -103,7 +104,13 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
       await pause(waitMs, AbortSignal.any([signal, early.signal]));
     }
   };
-  await Promise.all([rhythm('heartbeat', beat), rhythm('poll', poll, (wake) => (wakePoll = wake))]);
+  const { discovery_dirs: folders, discovery_exclude: leftOut, state_dir: stateDir } = settings;
+  const search = (): Promise<number> => discover({ agentId: identity.agent_id, platform, stateDir, folders, leftOut, log, signal });
+  await Promise.all([
+    rhythm('heartbeat', beat),
+    rhythm('poll', poll, (wake) => (wakePoll = wake)),
+    ...(folders.length > 0 ? [rhythm('discovery', search)] : []),
+  ]);
   await jobs.idle();
   await reports.flush().catch(() => undefined);
   platform.close();

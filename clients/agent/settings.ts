@@ -26,6 +26,10 @@ const schema = z.strictObject({
   secrets_dir: folder.optional(),
   /** Copies of replaced files to keep; -1: all. */
   backup_retention: z.number().int().min(-1).max(100).default(3),
+  /** Folders that are searched for certificates, with all below them; none: nothing is searched. */
+  discovery_dirs: z.array(folder).max(50).default([]),
+  /** Files or folders that are left out of it. */
+  discovery_exclude: z.array(folder).max(200).default([]),
   max_concurrent_deploys: z.number().int().min(1).max(16).default(4),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

@@ -19,6 +19,8 @@ export const permissionTexts = {
   'agent.edit': 'make enrolment tokens, retire agents',
   'target.read': 'see deployment targets and deployments',
   'target.edit': 'make, change and retire deployment targets',
+  'discovery.read': 'see certificates that agents found on their hosts',
+  'discovery.claim': 'say whose a certificate is that was found, or that it is nobody’s concern',
   'approval.read': 'see approvals',
   'approval.approve': 'say yes to what others asked for',
   'approval.reject': 'say no to what others asked for',

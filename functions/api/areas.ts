@@ -24,6 +24,8 @@ import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import type { Database } from '#adapters/postgres/database.ts';
 import { deployments } from '#adapters/postgres/deployments.ts';
+import { discoveredCertificates } from '#adapters/postgres/discovered-certificates.ts';
+import { discoveryScans } from '#adapters/postgres/discovery-scans.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
 import { failingNameAdministration } from '#adapters/postgres/failing-names.ts';
@@ -276,6 +278,19 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
           newId,
           chance,
           pace: { poll: settings.AGENT_POLL_SECONDS, heartbeat: settings.AGENT_HEARTBEAT_SECONDS },
+        }),
+    },
+    {
+      under: ['agents'],
+      load: async () => (await import('./agent-discoveries.ts')).agentDiscoveryOperations({ scans: discoveryScans(database), newId }),
+    },
+    {
+      under: ['discovered-certificates', 'discovery-scans', 'discovery-summary'],
+      load: async () =>
+        (await import('./discoveries.ts')).discoveryOperations({
+          found: discoveredCertificates(database),
+          scans: discoveryScans(database),
+          certificates,
         }),
     },
     {

@@ -6,6 +6,8 @@ import { agentList } from '#adapters/postgres/agents.ts';
 import { apiKeyList } from '#adapters/postgres/api-keys.ts';
 import { approvalList } from '#adapters/postgres/approvals.ts';
 import { auditConditions, auditList, type AuditFilter } from '#adapters/postgres/audit.ts';
+import { discoveredList } from '#adapters/postgres/discovered-certificates.ts';
+import { scanList } from '#adapters/postgres/discovery-scans.ts';
 import { deploymentList } from '#adapters/postgres/deployments.ts';
 import { eabKeyList } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokenList } from '#adapters/postgres/enrolment-tokens.ts';
@@ -106,6 +108,16 @@ const lists: Readonly<Record<string, readonly [Keyset, Readonly<Record<string, r
     deploymentList,
     { all: [], certificate: [['d.certificate_id = ?', 'x']], target: [['d.target_id = ?', 'x']], agent: [['d.agent_id = ?', 'x']] },
   ],
+  'discovered certificates': [
+    discoveredList,
+    {
+      all: [],
+      status: [['d.status = ?', 'unmanaged']],
+      certificate: [['d.managed_certificate_id = ?', 'x']],
+      ends: [['d.not_after < ?', date]],
+    },
+  ],
+  'discovery scans': [scanList, { all: [], agent: [['agent_id = ?', 'x']] }],
   'enrolment tokens': [enrolmentTokenList, { all: [], agent: [['agent_id = ?', 'x']] }],
   'failing ACME names': [
     failingNameList,
@@ -124,6 +136,8 @@ const big = new Set([
   'targets',
   'deployments',
   'agent_enrolment_tokens',
+  'discovered_certificates',
+  'discovery_scans',
 ]);
 
 function faults(node: Node): readonly string[] {

@@ -88,6 +88,22 @@ export async function fillControlPlane(database: pg.Client, { certificates, audi
        SELECT 'et-' || substr(id, 7), sha256(id::bytea), 'et_', id, 1, registered_at + interval '1 hour', 'ak-bootstrap', registered_at FROM agents WHERE enrolled_by = 'et-load'`,
       [],
     ],
+    [
+      `INSERT INTO discovered_certificates (id, fingerprint, certificate, subject, issuer, sans, serial, not_before, not_after, key_algorithm, is_ca, self_issued, status, managed_certificate_id, first_seen_at)
+       SELECT 'dc-' || substr(id, 4), sha256(id::bytea), '\\x3000', 'CN=' || name, 'CN=' || name, '[]', '1', not_before, not_after, 'ECDSA', false, true,
+              CASE WHEN name LIKE '%7' THEN 'managed' ELSE 'unmanaged' END, CASE WHEN name LIKE '%7' THEN id END, created_at FROM managed_certificates WHERE name LIKE 'host-%'`,
+      [],
+    ],
+    [
+      `INSERT INTO discovery_scans (id, agent_id, directories, started_at, completed_at)
+       SELECT 'scan-' || substr(id, 7) || n, id, '{/etc/ssl}', registered_at - make_interval(hours => 6 * n), registered_at FROM agents, generate_series(1, 4) n WHERE enrolled_by = 'et-load'`,
+      [],
+    ],
+    [
+      `INSERT INTO discovered_sightings (discovered_id, agent_id, path, format, key_present)
+       SELECT 'dc-' || substr(certificate_id, 4), agent_id, '/etc/ssl/site.pem', 'pem', false FROM deployments WHERE created_by = 'system:worker'`,
+      [],
+    ],
   ];
   for (const [text, values] of statements) await database.query(text, values);
   // What they are sealed with is no chain: the table shall be as large as its sister.

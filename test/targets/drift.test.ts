@@ -31,6 +31,8 @@ beforeAll(async () => {
     allowed_paths: [...nginx.rules.allowedPaths],
     allowed_commands: nginx.rules.allowedCommands.map((command) => [...command]),
     backup_retention: 3,
+    discovery_dirs: [],
+    discovery_exclude: [],
     max_concurrent_deploys: 4,
     log_level: 'error',
   };

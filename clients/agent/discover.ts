@@ -1,0 +1,95 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { discoveryLimits, reportDiscovery } from '#contract/agent-discoveries.ts';
+import { nextDailyWindow } from '#domain/schedule/daily-window.ts';
+import type { Log } from './log.ts';
+import type { PlatformConnection } from './platform.ts';
+import { searchCertificates, type SearchResult } from './search.ts';
+import { writeDurably } from './state-file.ts';
+
+export interface DiscoverPorts {
+  readonly agentId: string;
+  readonly platform: PlatformConnection;
+  readonly stateDir: string;
+  readonly folders: readonly string[];
+  readonly leftOut: readonly string[];
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+const everySeconds = 6 * 3600;
+const maxPartBytes = 600_000;
+const reported = z.strictObject({ digest: z.string(), at: z.number() });
+
+/**
+ * Searches the host and tells what was found: each time when it differs from what was told last, and once a day in any case, so that a database that sleeps is
+ * woken by no host without news.
+ *
+ * @returns seconds until the next search
+ * @throws {ApiProblem} when the platform did not take it
+ */
+export async function discover(ports: DiscoverPorts): Promise<number> {
+  const { stateDir, folders, log } = ports;
+  const began = performance.now();
+  const result = await searchCertificates(folders, [stateDir, ...ports.leftOut], ports.signal);
+  const durationMs = Math.round(performance.now() - began);
+  if (ports.signal.aborted) return everySeconds;
+  const digest = digestOf(folders, result);
+  const file = join(stateDir, 'discovery.json');
+  const before = reported.safeParse(JSON.parse(await readFile(file, 'utf8').catch(() => 'null'))).data;
+  const now = Date.now();
+  if (before?.digest !== digest || nextDailyWindow(before.at) <= now) {
+    await tell(ports, result, durationMs);
+    await writeDurably(file, JSON.stringify({ digest, at: now }));
+    log.info('discovery', { certificates: result.certificates.size, errors: result.errors.length, milliseconds: durationMs });
+  }
+  return Math.min(everySeconds, Math.max(1, Math.ceil((nextDailyWindow(Date.now()) - Date.now()) / 1000)));
+}
+
+function digestOf(folders: readonly string[], { certificates, errors }: SearchResult): string {
+  const places = [...certificates].flatMap(([fingerprint, { places: each }]) =>
+    each.map((place) => `${fingerprint} ${JSON.stringify(place)}`),
+  );
+  return createHash('sha256')
+    .update([...folders, ...places.sort(), ...errors].join('\n'))
+    .digest('hex');
+}
+
+async function tell({ agentId, platform, folders }: DiscoverPorts, result: SearchResult, durationMs: number): Promise<void> {
+  const scan = `scan-${randomUUID().replaceAll('-', '')}`;
+  const parts = partsOf(result);
+  for (const [part, certificates] of parts.entries()) {
+    const body = {
+      scan,
+      part,
+      last: part === parts.length - 1,
+      complete: result.complete,
+      directories: [...folders],
+      certificates,
+      errors: part === 0 ? [...result.errors] : [],
+      duration_ms: durationMs,
+    };
+    await platform.call(reportDiscovery, { params: { id: agentId }, body });
+  }
+}
+
+type Said = z.input<typeof reportDiscovery.body>['certificates'];
+
+/** As many certificates at a time as a request may carry; one part at least, for nothing found is something to tell. */
+function partsOf({ certificates }: SearchResult): readonly Said[] {
+  const parts: Said[] = [[]];
+  let bytes = 0;
+  for (const { der, places } of certificates.values()) {
+    const one = { certificate: der.toString('base64'), places: [...places] };
+    const size = JSON.stringify(one).length;
+    if ((parts.at(-1)?.length ?? 0) >= discoveryLimits.inPart || (bytes > 0 && bytes + size > maxPartBytes)) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)?.push(one);
+    bytes += size;
+  }
+  return parts;
+}

@@ -1,0 +1,55 @@
+import * as z from 'zod';
+import { agentId } from './agents.ts';
+import { nothing, route } from './route.ts';
+
+/** How much an agent may say of one scan: certificates in all, and in one part. */
+export const discoveryLimits = { certificates: 5000, inPart: 200, places: 50, errors: 100 } as const;
+
+const path = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/);
+
+export const reportDiscovery = route({
+  operation: 'reportAgentDiscovery',
+  method: 'POST',
+  path: '/api/v1/agents/{id}/discoveries',
+  summary:
+    'An agent says which certificates it found on its host, part by part; with the last one, what it did not find any more is missing',
+  permission: 'agent',
+  params: z.strictObject({ id: agentId }),
+  query: nothing,
+  body: z.strictObject({
+    scan: z.string().regex(/^scan-[0-9a-f]{32}$/, 'the id that the agent gave the scan'),
+    /** Counted from 0; a part that comes twice is one. */
+    part: z.number().int().min(0).max(1000),
+    last: z.boolean(),
+    /** Whatever lies in the directories was seen; else nothing counts as missing. */
+    complete: z.boolean(),
+    directories: z.array(path).max(50),
+    certificates: z
+      .array(
+        z.strictObject({
+          /** DER in base64; private keys have no place here. */
+          certificate: z.base64().min(4).max(87_400),
+          places: z
+            .array(z.strictObject({ path, format: z.enum(['pem', 'der']), key_present: z.boolean() }))
+            .min(1)
+            .max(discoveryLimits.places),
+        }),
+      )
+      .max(discoveryLimits.inPart),
+    /** What could not be read, for people. */
+    errors: z
+      .array(
+        z
+          .string()
+          .max(500)
+          .regex(/^[^\0]*$/),
+      )
+      .max(discoveryLimits.errors),
+    duration_ms: z.number().int().min(0).max(86_400_000),
+  }),
+  answer: z.strictObject({ taken: z.number().int(), refused: z.number().int() }),
+  status: 202,
+});

@@ -1,0 +1,173 @@
+import * as z from 'zod';
+import { discoveryStatuses } from '#domain/discovery/discovered.ts';
+import { agentId } from './agents.ts';
+import { list } from './list.ts';
+import { nothing, route } from './route.ts';
+import { timestamp } from './timestamp.ts';
+
+const id = z.string().regex(/^dc-[0-9a-z-]{1,60}$/, 'the id of a discovered certificate');
+const certificateId = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
+const params = z.strictObject({ id });
+
+export const discoveredCertificate = z.strictObject({
+  id,
+  status: z.enum(discoveryStatuses),
+  /** Whose version it is: by its fingerprint, or because somebody said so. */
+  certificate: z.string().nullable(),
+  reason: z.string().nullable(),
+  decided_by: z.string().nullable(),
+  decided_at: z.string().nullable(),
+  /** SHA-256, hex. */
+  fingerprint: z.string(),
+  subject: z.string(),
+  issuer: z.string(),
+  common_name: z.string().nullable(),
+  sans: z.array(z.strictObject({ type: z.string(), value: z.string() })),
+  serial: z.string(),
+  not_before: z.string(),
+  not_after: z.string(),
+  key_algorithm: z.string(),
+  key_size: z.number().int().nullable(),
+  is_ca: z.boolean(),
+  self_issued: z.boolean(),
+  /** Places where it lies by the last scans. */
+  places: z.number().int(),
+  first_seen_at: z.string(),
+  last_seen_at: z.string(),
+});
+export type DiscoveredBody = z.infer<typeof discoveredCertificate>;
+
+export const listDiscovered = route(
+  list({
+    operation: 'listDiscoveredCertificates',
+    command: 'discovered-certificates list',
+    path: '/api/v1/discovered-certificates',
+    summary: 'Certificates that agents found on their hosts, newest first',
+    permission: 'discovery.read',
+    params: nothing,
+    filters: {
+      status: z.enum(discoveryStatuses).optional(),
+      agent: agentId.optional(),
+      certificate: certificateId.optional(),
+      expires_before: timestamp.optional(),
+    },
+    item: discoveredCertificate,
+    sorts: ['-first_seen_at', 'not_after'],
+  }),
+);
+
+export const getDiscovered = route({
+  operation: 'getDiscoveredCertificate',
+  command: 'discovered-certificates get',
+  method: 'GET',
+  path: '/api/v1/discovered-certificates/{id}',
+  summary: 'A certificate that was found, and where',
+  permission: 'discovery.read',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: discoveredCertificate.extend({
+    pem: z.string(),
+    /** The newest hundred. */
+    sightings: z.array(
+      z.strictObject({
+        agent: z.string(),
+        path: z.string(),
+        format: z.enum(['pem', 'der']),
+        key_present: z.boolean(),
+        first_seen_at: z.string(),
+        last_seen_at: z.string(),
+        missing_since: z.string().nullable(),
+      }),
+    ),
+  }),
+  status: 200,
+});
+
+export const claimDiscovered = route({
+  operation: 'claimDiscoveredCertificate',
+  command: 'discovered-certificates claim',
+  method: 'POST',
+  path: '/api/v1/discovered-certificates/{id}/claim',
+  summary: 'Says that a managed certificate stands for one that was found',
+  permission: 'discovery.claim',
+  params,
+  query: nothing,
+  body: z.strictObject({
+    certificate: certificateId,
+    /** Also where the two have no name in common. */
+    force: z.boolean().default(false),
+  }),
+  answer: discoveredCertificate,
+  status: 200,
+});
+
+export const dismissDiscovered = route({
+  operation: 'dismissDiscoveredCertificate',
+  command: 'discovered-certificates dismiss',
+  method: 'POST',
+  path: '/api/v1/discovered-certificates/{id}/dismiss',
+  summary: 'Says that a certificate that was found is nobody’s concern, and why',
+  permission: 'discovery.claim',
+  params,
+  query: nothing,
+  body: z.strictObject({ reason: z.string().min(1).max(1000) }),
+  answer: discoveredCertificate,
+  status: 200,
+});
+
+export const reopenDiscovered = route({
+  operation: 'reopenDiscoveredCertificate',
+  command: 'discovered-certificates reopen',
+  method: 'POST',
+  path: '/api/v1/discovered-certificates/{id}/reopen',
+  summary: 'Takes a claim or a dismissal back',
+  permission: 'discovery.claim',
+  params,
+  query: nothing,
+  body: nothing,
+  answer: discoveredCertificate,
+  status: 200,
+});
+
+export const discoveryScan = z.strictObject({
+  id: z.string(),
+  agent: z.string(),
+  directories: z.array(z.string()),
+  certificates_found: z.number().int(),
+  certificates_new: z.number().int(),
+  /** What could not be read, for people. */
+  errors: z.array(z.string()),
+  duration_ms: z.number().int(),
+  started_at: z.string(),
+  /** null: its last part has not come. */
+  completed_at: z.string().nullable(),
+});
+
+export const listDiscoveryScans = route(
+  list({
+    operation: 'listDiscoveryScans',
+    command: 'discovery-scans list',
+    path: '/api/v1/discovery-scans',
+    summary: 'What agents searched of late, newest first; kept for 30 days',
+    permission: 'discovery.read',
+    params: nothing,
+    filters: { agent: agentId.optional() },
+    item: discoveryScan,
+    sorts: ['-started_at'],
+  }),
+);
+
+export const getDiscoverySummary = route({
+  operation: 'getDiscoverySummary',
+  command: 'discovered-certificates summary',
+  method: 'GET',
+  path: '/api/v1/discovery-summary',
+  summary: 'How many of the certificates that were found are managed, dismissed or nobody’s',
+  permission: 'discovery.read',
+  params: nothing,
+  query: nothing,
+  body: nothing,
+  answer: z.strictObject({ unmanaged: z.number().int(), managed: z.number().int(), dismissed: z.number().int() }),
+  status: 200,
+});
