@@ -1,9 +1,6 @@
 import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, testTarget, type TargetBody } from '#contract/targets.ts';
 import type { Inspections } from '#adapters/postgres/inspections.ts';
 import type { TargetRecord, TargetStore, TargetWatch } from '#adapters/postgres/targets.ts';
-import { parseConfig } from '#connectors/targets/config.ts';
-import { TargetFailure } from '#connectors/targets/failure.ts';
-import { targetOf, targetTypes } from '#connectors/targets/registry.ts';
 import type { DriftPolicy } from '#domain/agent/inspection.ts';
 import { CaError } from '#domain/error.ts';
 import type { Wake } from '../shared/wake.ts';
@@ -31,14 +28,14 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     serveList(listTargets, ({ query: { agent, type }, page }) => ports.store.list(page, { agent, type }), show),
     serve(getTarget, async ({ params }) => show(await existing(params.id))),
     serve(createTarget, async ({ body, caller }) => {
-      assertConfig(body.type, body.config);
+      await assertConfig(body.type, body.config);
       const { name, type, agent, config } = body;
       const target = { id: ports.newId('tgt'), name, type, agentId: agent, config, ...watchOf(body) };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
     serve(replaceTarget, async ({ params, body, caller, expected }) => {
       const { type } = await existing(params.id);
-      assertConfig(type, body.config);
+      await assertConfig(type, body.config);
       const to = { name: body.name, config: body.config, enabled: body.enabled, ...watchOf(body) };
       await ports.wake('notificationProcess');
       const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
@@ -72,17 +69,13 @@ function watchOf(body: { readonly on_drift: DriftPolicy; readonly inspect_every_
   return { onDrift: body.on_drift, inspectEverySeconds: body.inspect_every_seconds };
 }
 
-/** Judged as the host will judge it, but for what only the host knows. */
-function assertConfig(type: string, config: object): void {
+/** Judged as the host will judge it, but for what only the host knows. The targets' code is loaded for it, which few requests want. */
+async function assertConfig(type: string, config: object): Promise<void> {
   if (JSON.stringify(config).length > maxConfigBytes)
     throw new CaError('malformed', `the body: config: has more than ${maxConfigBytes} bytes`);
-  if (!targetTypes().includes(type)) throw new CaError('malformed', `the body: type: one of ${targetTypes().join(', ')}`);
-  try {
-    parseConfig(targetOf(type).config, config);
-  } catch (error) {
-    if (error instanceof TargetFailure) throw new CaError('malformed', `the body: config: ${error.message}`, { cause: error });
-    throw error;
-  }
+  const { configObjection } = await import('#connectors/targets/judge-config.ts');
+  const objection = configObjection(type, config);
+  if (objection !== undefined) throw new CaError('malformed', `the body: ${objection}`);
 }
 
 function show(target: TargetRecord): TargetBody {
