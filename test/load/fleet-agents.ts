@@ -103,19 +103,23 @@ function count(error: string): void {
   errors[error] = (errors[error] ?? 0) + 1;
 }
 
-async function perform(agent: Agent, item: WorkItemBody): Promise<void> {
+/** False when a request failed: the job is to be done again. */
+async function perform(agent: Agent, item: WorkItemBody): Promise<boolean> {
   const { lease_token, job_id } = item;
   if (item.type === 'csr') {
     const { privateKey } = await generate('ec', { namedCurve: 'P-256' });
     const names = item.sans.map(({ type, value }) => ({ type, value }));
     const csr = makeCsr(privateKey, { commonName: item.common_name ?? undefined, names, mustStaple: item.must_staple });
-    await call('csr', agent, 'POST', `jobs/${job_id}/csr`, { lease_token, csr: toPem('CERTIFICATE REQUEST', csr) });
+    const body = { lease_token, csr: toPem('CERTIFICATE REQUEST', csr) };
+    return (await call('csr', agent, 'POST', `jobs/${job_id}/csr`, body)) !== undefined;
   } else if ('version_id' in item) {
     const picked = await call('pick-up', agent, 'GET', `certificates/${item.version_id}`);
-    if (picked === undefined) return;
+    if (picked === undefined) return false;
     const report = { lease_token, ok: true, observed_fingerprint: picked['fingerprint'] };
-    if ((await call('report', agent, 'POST', `jobs/${job_id}/report`, report)) !== undefined) deployed += 1;
+    if ((await call('report', agent, 'POST', `jobs/${job_id}/report`, report)) === undefined) return false;
+    deployed += 1;
   }
+  return true;
 }
 
 /** An agent's life until the signal: heartbeats and polls, each in the rhythm that the platform says, the first of them within so many seconds. */
@@ -125,10 +129,13 @@ function live(agent: Agent, within: number, signal: AbortSignal): void {
     while (!signal.aborted) await pause(spread(Number((await act()) ?? 60), Math.random()), signal);
   };
   void rhythm(async () => (await call('heartbeat', agent, 'POST', 'heartbeat', hostFacts()))?.['next_heartbeat_seconds']);
+  let unsure = true;
   void rhythm(async () => {
-    const answer = await call('poll', agent, 'POST', 'work', { limit: 4 });
+    // What was lost comes again, as it does to the agent.
+    const answer = await call('poll', agent, 'POST', 'work', { limit: 4, ...(unsure && { holding: [] }) });
     const jobs = (answer?.['jobs'] ?? []) as readonly WorkItemBody[];
-    for (const item of jobs) await perform(agent, item);
+    unsure = answer === undefined;
+    for (const item of jobs) unsure = !(await perform(agent, item)) || unsure;
     // As the agent does when a job has ended.
     return jobs.length > 0 ? 0 : answer?.['next_poll_seconds'];
   });
