@@ -6,7 +6,7 @@ const read: Statement = { name: 'read', text: 'SELECT 1' };
 const write: Statement = { name: 'write', text: `WITH l AS (INSERT INTO audit_events (actor) VALUES ('x')) SELECT 1` };
 
 /** What happens, in its order. */
-function watched(commits = true): { database: Database; log: string[] } {
+function watched(commits = true, announced = false): { database: Database; log: string[] } {
   const log: string[] = [];
   const query = ({ name }: Statement): Promise<never[]> => {
     log.push(name);
@@ -24,7 +24,8 @@ function watched(commits = true): { database: Database; log: string[] } {
     opened: () => 1,
     close: () => Promise.resolve(),
   };
-  return { database: noticingAudit(plain, () => log.push('noticed')), log };
+  const coming = announced ? () => Promise.resolve(void log.push('coming')) : undefined;
+  return { database: noticingAudit(plain, () => log.push('noticed'), coming), log };
 }
 
 test('an audit row is noticed after its statement, or after the commit of its transaction, once', async () => {
@@ -44,4 +45,12 @@ test('what was rolled back is not noticed', async () => {
   const { database, log } = watched(false);
   await expect(database.transaction((session) => session.query(write, []))).rejects.toThrow('rolled back');
   expect(log).toEqual(['write']);
+});
+
+test('what may write an audit row is announced before it begins, and what only reads is not', async () => {
+  const { database, log } = watched(true, true);
+  await database.query(read, []);
+  await database.query(write, []);
+  await database.transaction((session) => session.query(write, []));
+  expect(log.join(' ')).toBe('read coming write noticed coming write commit noticed');
 });

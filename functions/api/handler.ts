@@ -7,6 +7,7 @@ import { auditTrail } from '#adapters/postgres/audit.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { idempotent } from '#adapters/postgres/idempotency.ts';
+import { noticingAudit } from '#adapters/postgres/notice-audit.ts';
 import { CaError } from '#domain/error.ts';
 import { addressOf } from '../shared/address-of.ts';
 import { chance } from '../shared/chance.ts';
@@ -24,12 +25,15 @@ import { problemOf } from './problem.ts';
 import { router } from './router.ts';
 import { settings } from './settings.ts';
 
-const { database, keys } = idempotent(connectDatabase(settings, 'api', 20_000));
 const dynamodb = dynamodbClient(3000);
 const store = gates(dynamodb, settings.STATE_TABLE);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const now = (): number => chance.now();
 const wake = waker(store, now);
+// Agents that have nothing to say write nothing, and must not keep the database awake for the sealer's sake.
+let unsealed = false;
+const connection = noticingAudit(connectDatabase(settings, 'api', 20_000), () => (unsealed = true), wake);
+const { database, keys } = idempotent(connection);
 const trail = auditTrail(database);
 const limits = connectLimiter('api', process.env);
 const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
@@ -52,9 +56,7 @@ const route = router(
     },
   },
   {
-    changing: () => wake(),
-    // What cannot be sealed now is sealed by its loop, which was woken.
-    changed: () => trail.sealNow().catch((error: unknown) => log.warn('the audit trail was not sealed at once', { error: String(error) })),
+    changed: sealChanges,
     cursors: knownOnce(async () =>
       cursors(
         await madeOnce(dynamodb, settings.STATE_TABLE, { pk: 'cursor-secret', attribute: 'secret', make: async () => chance.random(32) }),
@@ -67,6 +69,13 @@ const route = router(
 // Who asked, for a refusal that comes after that was known.
 const askers = new WeakMap<HttpRequest, string>();
 
+/** What cannot be sealed now is sealed by its loop, which was woken. */
+async function sealChanges(): Promise<void> {
+  if (!unsealed) return;
+  unsealed = false;
+  await trail.sealNow().catch((error: unknown) => log.warn('the audit trail was not sealed at once', { error: String(error) }));
+}
+
 /** A refusal of who may not, or of a key that is none. A request without a key wakes no database, so it is only logged. */
 async function noteRefusal(error: unknown, request: HttpRequest): Promise<void> {
   const code = error instanceof CaError ? error.code : undefined;
@@ -75,14 +84,13 @@ async function noteRefusal(error: unknown, request: HttpRequest): Promise<void> 
   if (!guessed && (code !== 'unauthorized' || asker === undefined)) return;
   try {
     const address = addressOf(request.sourceIp);
-    await wake();
     await trail.noteRefusal({
       actor: asker ?? `anonymous:${address}`,
       actorType: asker === undefined ? 'Anonymous' : 'APIKey',
       resourceId: `${request.method} ${request.path}`.slice(0, 256),
       details: { code, address },
     });
-    await trail.sealNow();
+    await sealChanges();
   } catch (cause) {
     log.warn('a refusal was not noted', { requestId: request.requestId, error: String(cause) });
   }

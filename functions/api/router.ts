@@ -108,9 +108,7 @@ export interface Area {
 }
 
 export interface RouterPorts {
-  /** Called before an operation that changes something: its audit row wants to be sealed. */
-  readonly changing: () => Promise<void>;
-  /** Called after one that did. */
+  /** Called after an operation that may have changed something. */
   readonly changed: () => Promise<void>;
   readonly cursors: () => Promise<Cursors>;
   readonly once: Once;
@@ -162,10 +160,7 @@ export function router(
       );
     };
     if (route.method === 'GET') return answered();
-    const response = await ports.once(request, route, caller, async () => {
-      await ports.changing();
-      return answered();
-    });
+    const response = await ports.once(request, route, caller, answered);
     await ports.changed();
     return response;
   };
