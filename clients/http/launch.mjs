@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 export function launch(name, main) {
   const own = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
   const node = existsSync(own) ? own : process.execPath;
-  const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(main), ...process.argv.slice(2)];
+  const cache = new URL('./compile-cache.mjs', import.meta.url).href;
+  const args = ['--disable-warning=ExperimentalWarning', '--import', cache, fileURLToPath(main), ...process.argv.slice(2)];
   const { status, signal, error } = spawnSync(node, args, { stdio: 'inherit' });
   if (error !== undefined) console.error(`${name}: ${error.message}`);
   process.exitCode = signal === null ? (status ?? 1) : 130;

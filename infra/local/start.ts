@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
-import { startHost, type Host } from './host.ts';
+import { compileCache } from './compile-cache.ts';
+import type { Host } from './host.ts';
 import { help, readOptions } from './options.ts';
 import { UsageError } from './usage-error.ts';
 
 /** `npm start`. */
 const began = performance.now();
+// For what is loaded from here on.
+enableCompileCache(compileCache);
 
 try {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -18,6 +22,7 @@ try {
 }
 
 async function run(options: Exclude<ReturnType<typeof readOptions>, string>): Promise<void> {
+  const { startHost } = await import('./host.ts');
   let stopping = false;
   const starting = startHost(options, (line) =>
     process.stdout.write(`  ${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${line}\n`),
