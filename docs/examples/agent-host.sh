@@ -73,3 +73,16 @@ shown() {
   openssl s_client -connect "localhost:$1" -servername "$2" -verify_hostname "$2" -CAfile "$CERTCTL_HOME/ca.pem" -verify_return_error \
     </dev/null 2>/dev/null | openssl x509 -noout -serial
 }
+
+# renewal_shown SERVER PORT NAME: what a client sees before and after a renewal, ordered here as the policy will order it weeks from now.
+renewal_shown() {
+  local first second serial
+  first=$(shown "$2" "$3")
+  echo "$1 serves $first"
+  serial=$(certctl certs get "$certificate" | field .serial)
+  certctl certs renew "$certificate" >/dev/null
+  await in_place "$serial"
+  second=$(shown "$2" "$3")
+  echo "$1 serves $second"
+  [ "$first" != "$second" ]
+}

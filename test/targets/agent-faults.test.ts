@@ -36,33 +36,27 @@ async function endedWell(before: Record<string, unknown>, watching: ReturnType<t
   expect(await next.end('SIGTERM')).toBe(0);
 }
 
+/** An agent is killed when it says that it has come to a step of a deployment; the next one ends what it left. */
+async function killedAt(step: string, prepare: () => void = () => undefined): Promise<void> {
+  const before = await site.deployed();
+  const watching = judge(nginx, site.platform.ca);
+  prepare();
+  const agent = await site.host.start();
+  const reached = agent.line((line) => line['message'] === 'step' && line['step'] === step);
+  await site.renewalDue();
+  await reached;
+  await agent.end('SIGKILL');
+  await endedWell(before, watching);
+}
+
 test.each(['stage', 'check_staged', 'commit', 'check', 'reload', 'verify', 'settle'])(
   'given an agent that is killed at the step %s, nginx never serves a broken pair, and the next agent finishes',
-  async (step) => {
-    const before = await site.deployed();
-    const watching = judge(nginx, site.platform.ca);
-    const agent = await site.host.start();
-    const reached = agent.line((line) => line['message'] === 'step' && line['step'] === step);
-    await site.renewalDue();
-    await reached;
-    await agent.end('SIGKILL');
-    await endedWell(before, watching);
-  },
+  (step) => killedAt(step),
 );
 
 test.each(['restore', 'reload_restored'])(
   'given an agent that is killed at the step %s of a rollback, the next one ends it, and the renewal comes again',
-  async (step) => {
-    const before = await site.deployed();
-    const watching = judge(nginx, site.platform.ca);
-    nginx.failReloads(1);
-    const agent = await site.host.start();
-    const reached = agent.line((line) => line['message'] === 'step' && line['step'] === step);
-    await site.renewalDue();
-    await reached;
-    await agent.end('SIGKILL');
-    await endedWell(before, watching);
-  },
+  (step) => killedAt(step, () => nginx.failReloads(1)),
 );
 
 test.each(['key', 'csr'])('given an agent that is killed when its %s has just been made, one version comes of it', async (made) => {

@@ -150,13 +150,14 @@ describe.skipIf(!isRoot)('with what only root can take away', () => {
     };
   };
 
-  test('given a disk of nginx’s files that is full, nothing of the old pair is lost, the platform says so, and space is enough', async () => {
-    const disk = smallDisk(nginx.files);
+  /** A renewal while nothing can be written, and after. */
+  const outlastsFullDisk = async (folder: string, heard: () => Promise<unknown>): Promise<void> => {
+    const disk = smallDisk(folder);
     try {
       await start();
       const empty = disk.fill();
       await site.renewalDue();
-      expect(await said(/^write: /)).toContain('ENOSPC');
+      await heard();
       await servesStill();
       empty();
       await endsRight();
@@ -164,22 +165,14 @@ describe.skipIf(!isRoot)('with what only root can take away', () => {
       await agent?.end('SIGTERM');
       disk.remove();
     }
+  };
+
+  test('given a disk of nginx’s files that is full, nothing of the old pair is lost, the platform says so, and space is enough', async () => {
+    await outlastsFullDisk(nginx.files, async () => expect(await said(/^write: /)).toContain('ENOSPC'));
   });
 
   test('given a disk of the agent’s own that is full, the platform hears of it all the same, and space is enough', async () => {
-    const disk = smallDisk(site.host.stateDir);
-    try {
-      await start();
-      const empty = disk.fill();
-      await site.renewalDue();
-      await said(/no key or CSR could be made: ENOSPC/);
-      await servesStill();
-      empty();
-      await endsRight();
-    } finally {
-      await agent?.end('SIGTERM');
-      disk.remove();
-    }
+    await outlastsFullDisk(site.host.stateDir, () => said(/no key or CSR could be made: ENOSPC/));
   });
 
   test('given a folder that the agent may not write any more, the platform says so, and the permission is enough', async () => {

@@ -32,13 +32,4 @@ start_agent "[$check, $reload]"
 order haproxy "{
   \"pem_path\": \"$pem\", \"check_command\": $check, \"reload_command\": $reload,
   \"verify\": {\"host\": \"127.0.0.1\", \"port\": $port, \"server_name\": \"$name\"}}" "$name"
-first=$(shown "$port" "$name")
-echo "HAProxy serves $first"
-
-# As its policy will do it, weeks from now.
-serial=$(certctl certs get "$certificate" | field .serial)
-certctl certs renew "$certificate" >/dev/null
-await in_place "$serial"
-second=$(shown "$port" "$name")
-echo "HAProxy serves $second"
-[ "$first" != "$second" ]
+renewal_shown HAProxy "$port" "$name"

@@ -30,13 +30,4 @@ order nginx "{
   \"cert_path\": \"$folder/tls/site.crt\", \"key_path\": \"$folder/tls/site.key\",
   \"check_command\": $check, \"reload_command\": $reload,
   \"verify\": {\"host\": \"127.0.0.1\", \"port\": $port, \"server_name\": \"$name\"}}" "$name"
-first=$(shown "$port" "$name")
-echo "nginx serves $first"
-
-# As its policy will do it, weeks from now.
-serial=$(certctl certs get "$certificate" | field .serial)
-certctl certs renew "$certificate" >/dev/null
-await in_place "$serial"
-second=$(shown "$port" "$name")
-echo "nginx serves $second"
-[ "$first" != "$second" ]
+renewal_shown nginx "$port" "$name"
