@@ -49,6 +49,7 @@ import { targetStore } from '#adapters/postgres/targets.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
 import { deferredBucket } from '#adapters/s3/deferred-bucket.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
+import type { Profile } from '#domain/issuance/profile.ts';
 import type { Limiter } from '#domain/limit/limiter.ts';
 import { authorities } from '../shared/authorities.ts';
 import { chance } from '../shared/chance.ts';
@@ -80,10 +81,12 @@ export interface Connected {
  */
 export function areas({ settings, database, dynamodb, gates, sealed, limiter, trail, states, wake, now }: Connected): readonly Area[] {
   const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
+  const hintJob = (jobId: string): Promise<void> => hint({ jobId });
   const profiles = profileAdministration(database);
   const bucket = deferredBucket(settings.ARTIFACT_BUCKET);
   const approvalStore = approvals(database, replaceProfile);
   const mirror = profileMirror(dynamodb, settings.STATE_TABLE);
+  const mirrorOf = (profile: Profile): Promise<void> => mirrorProfile({ store: profiles, mirror }, profile);
   const door = z.object({ suffix: z.string() }).optional();
   const doorSuffix = door.parse(settings.CONNECTOR_DOOR === undefined ? undefined : JSON.parse(settings.CONNECTOR_DOOR))?.suffix;
   const groups = agentGroups(database);
@@ -141,9 +144,9 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
         (await import('./approvals.ts')).approvalOperations({
           store: approvalStore,
           wake,
-          hint: (jobId) => hint({ jobId }),
+          hint: hintJob,
           tell,
-          mirror: (profile) => mirrorProfile({ store: profiles, mirror }, profile),
+          mirror: mirrorOf,
         }),
     },
     {
@@ -194,12 +197,12 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
           newId,
           pkiBaseUrl: settings.PKI_BASE_URL,
           wake,
-          hint: (jobId) => hint({ jobId }),
+          hint: hintJob,
           succession: authoritySuccession(database, settings.PKI_BASE_URL),
           moved: async (ids) => {
             for (const id of ids) {
               const profile = await profiles.profile(id);
-              if (profile !== undefined) await mirrorProfile({ store: profiles, mirror }, profile);
+              if (profile !== undefined) await mirrorOf(profile);
             }
           },
         }),
@@ -230,7 +233,7 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
           hintAt: hint,
           profile: (id) => profiles.profile(id),
           wake,
-          hint: (jobId) => hint({ jobId }),
+          hint: hintJob,
           newId,
           now,
         }),
@@ -274,7 +277,7 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
           limiter,
           tell,
           wake,
-          hint: (jobId) => hint({ jobId }),
+          hint: hintJob,
           newId,
           chance,
           pace: { poll: settings.AGENT_POLL_SECONDS, heartbeat: settings.AGENT_HEARTBEAT_SECONDS },
@@ -299,8 +302,7 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
     },
     {
       under: ['jobs'],
-      load: async () =>
-        (await import('./jobs.ts')).jobOperations({ store: jobAdministration(database), wake, hint: (jobId) => hint({ jobId }) }),
+      load: async () => (await import('./jobs.ts')).jobOperations({ store: jobAdministration(database), wake, hint: hintJob }),
     },
     {
       under: ['admin'],
