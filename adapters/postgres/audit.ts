@@ -1,4 +1,4 @@
-import type { Break, Link, SealedRow } from '#domain/audit/chain.ts';
+import type { Break, Link, SealedRows } from '#domain/audit/chain.ts';
 import { seal } from '#domain/audit/chain.ts';
 import type { AuditCategory, AuditEvent } from '#domain/audit/event.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
@@ -35,11 +35,11 @@ export interface AuditHead {
 
 export interface AuditTrail {
   list(page: PageRequest, filter: AuditFilter): Promise<Slice<ListedEvent>>;
-  /** Seals at most `limit` events under the head's lock; returns how many. Two sealers take turns. */
+  /** Seals at most `limit` events under the head's lock, wherever they are; returns how many. Two sealers take turns. */
   seal(limit: number): Promise<number>;
   head(): Promise<AuditHead>;
   /** Sealed rows after one, in the order of the chain. */
-  rows(after: number, limit: number): Promise<readonly SealedRow[]>;
+  rows(after: number, limit: number): Promise<SealedRows>;
   /** Hash of one sealed row. */
   linkAt(seq: number): Promise<Link | undefined>;
   /** How far the walk came; `begins` when it set out from the beginning. */
@@ -47,7 +47,7 @@ export interface AuditTrail {
   noteAnchored(seq: number): Promise<void>;
   /** Who takes the trail elsewhere is part of it. */
   noteExport(actor: string, details: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Seals what has committed, waiting a second for others who seal: they may have looked before. */
+  /** Seals what has committed of late, waiting a second for others who seal: they may have looked before. */
   sealNow(): Promise<void>;
   /** A refusal, unless there were many of this actor, or very many in all, within a minute. */
   noteRefusal(refusal: {
@@ -60,7 +60,8 @@ export interface AuditTrail {
   unsealed(): Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
 }
 
-const fields = `e.id::text AS id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, e.actor, e.actor_type, e.action,
+const at = `to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const fields = `e.id::text AS id, ${at} AS at, e.actor, e.actor_type, e.action,
   e.resource_type, e.resource_id, e.details, e.category`;
 export const auditList: Keyset = {
   columns: `${fields}, s.seq::text AS seq, s.row_hash`,
@@ -69,35 +70,54 @@ export const auditList: Keyset = {
   idType: 'bigint',
   sorts: { at: { expression: 'e.at', type: 'timestamptz' } },
 };
-const lockHead = { name: 'audit-head-lock', text: `SELECT seq::text AS seq, hash FROM audit_head FOR UPDATE` };
-// No transaction lives as long as a quarter of an hour: what is older and visible is all there is.
-const settledAfter = `interval '15 minutes'`;
-const settled = `greatest(settled_id, coalesce((SELECT max(id) FROM audit_events WHERE id > settled_id AND at < now() - ${settledAfter}), 0))`;
-const unsealedIds = `e.id > (SELECT settled_id FROM audit_head) AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.event_id = e.id)`;
-const unsealed = { name: 'audit-unsealed', text: `SELECT ${fields} FROM audit_events e WHERE ${unsealedIds} ORDER BY e.id LIMIT $1` };
+// Read before the events are: whoever had ended by then is seen by that look.
+const lockHead = {
+  name: 'audit-head-lock',
+  text: `SELECT seq::text AS seq, hash, pg_snapshot_xmin(pg_current_snapshot()) >= looked_xid AS ended FROM audit_head FOR UPDATE`,
+};
+// No transaction lives as long (transactionMs): what is older and visible is all there is.
+const settledAfter = `interval '5 minutes'`;
+const settled = (upTo: string): string =>
+  `greatest(settled_id, coalesce((SELECT max(id) FROM audit_events WHERE id > settled_id AND id <= ${upTo} AND at < now() - ${settledAfter}), 0))`;
+// The LIMIT makes it a look-up for each of the few events that are not settled. As an anti-join it is planned for a third of the trail and hashes all
+// seals there are, which with a million of them took 300 ms of every request that changes something.
+const unsealedFrom = (mark: string): string =>
+  `audit_events e LEFT JOIN LATERAL (SELECT true AS sealed FROM audit_seals s WHERE s.event_id = e.id LIMIT 1) s ON true
+  WHERE e.id > (SELECT ${mark} FROM audit_head) AND s.sealed IS NULL`;
+const unsealed = { name: 'audit-unsealed', text: `SELECT ${fields} FROM ${unsealedFrom('settled_id')} ORDER BY e.id LIMIT $1` };
+const unsealedOfLate = {
+  name: 'audit-unsealed-of-late',
+  text: `SELECT ${fields} FROM ${unsealedFrom('greatest(settled_id, quick_id)')} ORDER BY e.id LIMIT $1`,
+};
 const unsealedAge = {
   name: 'audit-unsealed-age',
-  text: `SELECT count(*)::int AS n, min(e.at) AS oldest FROM audit_events e WHERE ${unsealedIds}`,
+  text: `SELECT count(*)::int AS n, min(e.at) AS oldest FROM ${unsealedFrom('settled_id')}`,
 };
 const insertSeals = {
   name: 'audit-seal',
-  // With more left, later ones may be sealed before earlier ones are: nothing is settled yet.
+  // With more left, nothing behind the last of this page is settled yet.
   text: `WITH s AS (INSERT INTO audit_seals (seq, event_id, row_hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]))
-         UPDATE audit_head SET seq = $4, hash = $5, settled_id = CASE WHEN $6 THEN settled_id ELSE ${settled} END`,
+         UPDATE audit_head SET seq = $4, hash = $5, settled_id = ${settled('$6::bigint')},
+           quick_id = CASE WHEN $7 THEN greatest(quick_id, looked_id) ELSE quick_id END,
+           looked_id = CASE WHEN $7 THEN $8 ELSE looked_id END,
+           looked_xid = CASE WHEN $7 THEN pg_snapshot_xmax(pg_current_snapshot()) ELSE looked_xid END`,
 };
 const settle = {
   name: 'audit-settle',
-  text: `UPDATE audit_head SET settled_id = ${settled}`,
+  text: `UPDATE audit_head SET settled_id = ${settled('$1::bigint')}`,
 };
 const head = {
   name: 'audit-head',
   text: `SELECT *, seq::text AS seq_text, verified_seq::text AS verified_text, anchored_seq::text AS anchored_text FROM audit_head`,
 };
+// A row of the driver for each event, and a value for each column, would take longer than verifying them: a page comes as one JSON array of arrays. Both
+// LIMITs keep the planner to the page: it would join all that is left before it cuts.
 const rows = {
   name: 'audit-rows',
-  // The page first: joined before it is cut, every page would be a walk over all that is left.
-  text: `SELECT s.seq::text AS seq, s.row_hash, ${fields}
-    FROM (SELECT * FROM audit_seals WHERE seq > $1 ORDER BY seq LIMIT $2) s LEFT JOIN audit_events e ON e.id = s.event_id ORDER BY s.seq`,
+  text: `SELECT string_agg(s.row_hash, '' ORDER BY s.seq) AS hashes,
+      json_agg(json_build_array(s.seq, e.id::text, ${at}, e.actor, e.actor_type, e.action, e.resource_type, e.resource_id, e.details, e.category) ORDER BY s.seq) AS page
+    FROM (SELECT * FROM audit_seals WHERE seq > $1 ORDER BY seq LIMIT $2) s
+      LEFT JOIN LATERAL (SELECT * FROM audit_events WHERE id = s.event_id LIMIT 1) e ON true`,
 };
 const linkAt = { name: 'audit-link', text: `SELECT seq::text AS seq, row_hash FROM audit_seals WHERE seq = $1` };
 const noteVerified = {
@@ -125,6 +145,9 @@ const noteRefusal = {
 };
 const patience = { name: 'audit-patience', text: `SELECT set_config('lock_timeout', '1000', true)` };
 const sealPage = 2000;
+const firstId = '0';
+/** The greatest bigint. */
+const lastId = '9223372036854775807';
 
 interface EventRow {
   id: string | null;
@@ -139,6 +162,19 @@ interface EventRow {
   seq: string | null;
   row_hash: Buffer | null;
 }
+/** `seq`, and what the event of that place has, if it is there. */
+type PageRow = readonly [
+  seq: number,
+  id: string | null,
+  at: string,
+  actor: string,
+  actorType: string,
+  action: string,
+  resourceType: string,
+  resourceId: string,
+  details: object,
+  category: AuditCategory,
+];
 interface HeadRow {
   seq_text: string;
   hash: Buffer;
@@ -151,29 +187,30 @@ interface HeadRow {
   anchored_at: Date | null;
 }
 
-/** Seals at most `limit` events under the head's lock. */
-async function sealIn(session: Session, limit: number): Promise<number> {
-  const [last] = await session.query<{ seq: string; hash: Buffer }>(lockHead, []);
+/** Seals at most `limit` events under the head's lock: all there are, or those of late. Only who looks for all notes what is settled. */
+async function sealIn(session: Session, limit: number, look: 'all' | 'late'): Promise<number> {
+  const [last] = await session.query<{ seq: string; hash: Buffer; ended: boolean }>(lockHead, []);
   if (last === undefined) throw new Error('the audit chain has no head');
-  const events = (await session.query<EventRow>(unsealed, [limit])).map(eventOf);
+  const events = (await session.query<EventRow>(look === 'all' ? unsealed : unsealedOfLate, [limit])).map(eventOf);
   const sealed = seal({ seq: Number(last.seq), hash: last.hash }, events);
   const end = sealed.at(-1);
   if (end !== undefined) {
     const ids = sealed.map(({ event }) => event.id);
     const hashes = sealed.map(({ hash }) => hash);
-    await session.query(insertSeals, [sealed.map(({ seq }) => seq), ids, hashes, end.seq, end.hash, events.length === limit]);
-  } else await session.query(settle, []);
+    const settledUpTo = look === 'late' ? firstId : events.length === limit ? end.event.id : lastId;
+    await session.query(insertSeals, [sealed.map(({ seq }) => seq), ids, hashes, end.seq, end.hash, settledUpTo, last.ended, end.event.id]);
+  } else if (look === 'all') await session.query(settle, [lastId]);
   return events.length;
 }
 
 export function auditTrail(database: Database): AuditTrail {
   return {
     list: (page, filter) => slice(database, auditList, page, auditConditions(filter), listedOf),
-    seal: (limit) => database.transaction((session) => sealIn(session, limit)),
+    seal: (limit) => database.transaction((session) => sealIn(session, limit, 'all')),
     async sealNow() {
       await database.transaction(async (session) => {
         await session.query(patience, []);
-        await sealIn(session, sealPage);
+        await sealIn(session, sealPage, 'late');
       });
     },
     async noteExport(actor, details) {
@@ -196,11 +233,8 @@ export function auditTrail(database: Database): AuditTrail {
       };
     },
     async rows(after, limit) {
-      return (await database.query<EventRow>(rows, [after, limit])).map((row) => ({
-        seq: Number(row.seq),
-        hash: row.row_hash ?? Buffer.alloc(0),
-        event: row.id === null ? undefined : eventOf(row),
-      }));
+      const [found] = await database.query<{ hashes: Buffer | null; page: readonly PageRow[] | null }>(rows, [after, limit]);
+      return { hashes: found?.hashes ?? Buffer.alloc(0), rows: (found?.page ?? []).map(sealedOf) };
     },
     async linkAt(seq) {
       const [row] = await database.query<{ seq: string; row_hash: Buffer }>(linkAt, [seq]);
@@ -238,6 +272,21 @@ function listedOf(row: EventRow): ListedEvent {
     ...eventOf(row),
     seal: row.seq === null || row.row_hash === null ? undefined : { seq: Number(row.seq), hash: row.row_hash },
   };
+}
+
+function sealedOf([
+  seq,
+  id,
+  at,
+  actor,
+  actorType,
+  action,
+  resourceType,
+  resourceId,
+  details,
+  category,
+]: PageRow): SealedRows['rows'][number] {
+  return { seq, event: id === null ? undefined : { id, at, actor, actorType, action, resourceType, resourceId, details, category } };
 }
 
 function eventOf(row: EventRow): AuditEvent {

@@ -43,6 +43,8 @@ export interface DatabaseOptions {
 }
 
 const idleMs = 10_000;
+/** How long a transaction may go on before its next statement is refused. The audit trail counts on it: what is five minutes old has ended. */
+const transactionMs = 60_000;
 const lostBeforeWork = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -109,9 +111,12 @@ export function openDatabase(options: DatabaseOptions): Database {
       let broken: Error | undefined;
       try {
         await client.query('BEGIN');
+        const end = performance.now() + transactionMs;
         const result = await work({
-          query: async (statement, values) =>
-            (await client.query<never>({ name: statement.name, text: statement.text, values: values as unknown[] })).rows,
+          query: async (statement, values) => {
+            if (performance.now() > end) throw new CaError('unavailable', 'a change took too long; try again', { retryAfter: 15 });
+            return (await client.query<never>({ name: statement.name, text: statement.text, values: values as unknown[] })).rows;
+          },
         });
         await client.query('COMMIT');
         return result;

@@ -12,9 +12,12 @@ export interface Link {
   readonly hash: Uint8Array;
 }
 
-/** A sealed row as it is stored; the event is missing when somebody deleted it. */
-export interface SealedRow extends Link {
-  readonly event: AuditEvent | undefined;
+/** Sealed rows as they are stored, in the order of their sequence. */
+export interface SealedRows {
+  /** The SHA-256 of each, one behind the other. */
+  readonly hashes: Buffer;
+  /** The event is missing when somebody deleted it. */
+  readonly rows: readonly { readonly seq: number; readonly event: AuditEvent | undefined }[];
 }
 
 /** Why a chain is broken, at which row. */
@@ -31,38 +34,70 @@ export function canonicalRow(seq: number, event: AuditEvent): string {
   const text = JSON.stringify;
   return (
     `{"action":${text(event.action)},"actor":${text(event.actor)},"actorType":${text(event.actorType)},"at":${text(event.at)},` +
-    `"category":${text(event.category)},"details":${canonicalize(event.details) ?? ''},"id":${text(event.id)},` +
+    `"category":${text(event.category)},"details":${canonicalDetails(event.details)},"id":${text(event.id)},` +
     `"resourceId":${text(event.resourceId)},"resourceType":${text(event.resourceType)},"seq":${seq}}`
   );
 }
 
-/** Hash of a row: SHA-256 over the hash before it and the event with its sequence in canonical JSON. */
-export function rowHash(before: Uint8Array, seq: number, event: AuditEvent): Buffer {
-  const row = Buffer.from(canonicalRow(seq, event), 'utf8');
-  return hash('sha256', Buffer.concat([before, row]), 'buffer');
+/** Flat objects of texts and integers, which nearly all details are, need no walk. */
+function canonicalDetails(details: object): string {
+  let text = '';
+  for (const name of Object.keys(details).sort()) {
+    const value = (details as Record<string, unknown>)[name];
+    if (typeof value !== 'string' && !Number.isInteger(value)) return canonicalize(details) ?? '';
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  }
+  return `{${text}}`;
 }
+
+const hashLength = 32;
+let bytes = Buffer.alloc(4096);
+
+/**
+ * Hash of a row: SHA-256 over the hash before it and the event with its sequence in canonical JSON.
+ *
+ * @param before a hash as a string of bytes (`latin1`), as is the answer: a Buffer for each would take longer than its SHA-256
+ */
+function rowHash(before: string, seq: number, event: AuditEvent): string {
+  const text = canonicalRow(seq, event);
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  const most = hashLength + text.length * 3;
+  if (bytes.length < most) bytes = Buffer.alloc(most);
+  bytes.write(before, 0, 'latin1');
+  return hash('sha256', bytes.subarray(0, hashLength + bytes.write(text, hashLength)), 'binary');
+}
+
+const bytesOf = (digest: Uint8Array): string => Buffer.from(digest).toString('latin1');
+const digestOf = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /** Seals events in the order given, from where the chain is. */
 export function seal(head: Link, events: readonly AuditEvent[]): readonly (Link & { readonly event: AuditEvent })[] {
-  let { seq, hash: before } = head;
+  let { seq } = head;
+  let before = bytesOf(head.hash);
   return events.map((event) => {
     seq += 1;
     before = rowHash(before, seq, event);
-    return { seq, hash: before, event };
+    return { seq, hash: digestOf(before), event };
   });
 }
 
 /** Follows rows from a link that holds; stops at the first that does not follow. */
-export function follow(from: Link, rows: readonly SealedRow[]): { readonly to: Link; readonly broken?: Break } {
-  let to = from;
-  for (const row of rows) {
-    const seq = to.seq + 1;
-    if (row.seq !== seq) return { to, broken: { seq, kind: 'gap' } };
-    if (row.event === undefined) return { to, broken: { seq, kind: 'deleted' } };
-    if (!rowHash(to.hash, seq, row.event).equals(row.hash)) return { to, broken: { seq, kind: 'altered' } };
-    to = { seq, hash: row.hash };
+export function follow(from: Link, { hashes, rows }: SealedRows): { readonly to: Link; readonly broken?: Break } {
+  let { seq } = from;
+  let before = bytesOf(from.hash);
+  const stopped = (kind: Break['kind']): ReturnType<typeof follow> => ({
+    to: { seq, hash: digestOf(before) },
+    broken: { seq: seq + 1, kind },
+  });
+  for (const [index, row] of rows.entries()) {
+    if (row.seq !== seq + 1) return stopped('gap');
+    if (row.event === undefined) return stopped('deleted');
+    const found = rowHash(before, row.seq, row.event);
+    if (found !== hashes.toString('latin1', index * hashLength, (index + 1) * hashLength)) return stopped('altered');
+    before = found;
+    seq = row.seq;
   }
-  return { to };
+  return { to: { seq, hash: digestOf(before) } };
 }
 
 /** Whether the whole chain ends where its head says. */

@@ -1,9 +1,9 @@
 import { contradicts, type Anchor } from './anchor.ts';
-import { endsAt, follow, genesis, type Break, type Link, type SealedRow } from './chain.ts';
+import { endsAt, follow, genesis, type Break, type Link, type SealedRows } from './chain.ts';
 
 export interface ChainReader {
   head(): Promise<{ readonly head: Link }>;
-  rows(after: number, limit: number): Promise<readonly SealedRow[]>;
+  rows(after: number, limit: number): Promise<SealedRows>;
   linkAt(seq: number): Promise<Link | undefined>;
 }
 
@@ -21,7 +21,8 @@ export interface Walked {
   readonly anchor: Anchor | undefined;
 }
 
-const page = 5000;
+const pageLength = 5000;
+const pagesAhead = 2;
 
 /**
  * Walks the chain from a link that held, page by page, up to its head as it is now, and holds it against the newest anchor.
@@ -38,21 +39,26 @@ export async function walk(reader: ChainReader, anchors: Anchors, from: Link, go
   const contradicted = anchor && contradicts(anchor, await reader.linkAt(anchor.seq));
   if (contradicted !== undefined) return ended(from, contradicted);
   let to = start;
-  const pageAfter = (seq: number): Promise<readonly SealedRow[]> => reader.rows(seq, Math.min(page, head.seq - seq));
-  let reading = to.seq < head.seq ? pageAfter(to.seq) : undefined;
-  while (reading !== undefined) {
-    const rows = await reading;
-    const last = rows.at(-1)?.seq ?? head.seq;
-    const more = last < head.seq && goOn();
-    // The database finds the next page while this one is followed.
-    reading = more ? pageAfter(last) : undefined;
-    const next = follow(to, rows);
-    to = next.to;
-    if (next.broken !== undefined) {
-      await reading;
-      return ended(to, next.broken);
+  // The database finds the next pages while one is followed. A page that is not whole has a gap, and what was asked for behind it does not matter.
+  const reading: Promise<SealedRows>[] = [];
+  let asked = to.seq;
+  const ask = (): void => {
+    for (; reading.length < pagesAhead && asked < head.seq; asked += pageLength) {
+      const page = reader.rows(asked, Math.min(pageLength, head.seq - asked));
+      // Whoever waits for it hears of the failure; until then nobody listens.
+      page.catch(() => undefined);
+      reading.push(page);
     }
-    if (last < head.seq && !more) return ended(to, undefined);
+  };
+  ask();
+  for (let page = await reading.shift(); page !== undefined; page = await reading.shift()) {
+    const more = goOn();
+    if (more) ask();
+    const next = follow(to, page);
+    to = next.to;
+    if (next.broken === undefined && more) continue;
+    await Promise.allSettled(reading);
+    if (next.broken !== undefined || to.seq < head.seq) return ended(to, next.broken);
   }
   const broken = endsAt(to, head);
   return ended(to, broken, broken === undefined);

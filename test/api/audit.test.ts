@@ -96,6 +96,32 @@ test('many writers and two sealers at once leave one chain without a gap, and ev
   expect((await verify({ from: verdict.verified })).state).toBe('whole');
 });
 
+test('an event whose transaction ends long after later ones were sealed is sealed by the next change, and few events are looked at for that', async () => {
+  const late = await platform.database();
+  try {
+    await late.query('BEGIN');
+    const { rows } = await late.query<{ id: string }>(
+      `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category) VALUES ('late', 'System', 'late', 'late', 'late', 'config') RETURNING id`,
+    );
+    for (let i = 0; i < 5; i++) await change();
+    await late.query('COMMIT');
+    await change();
+    const { rows: sealed } = await database.query(`SELECT seq FROM audit_seals WHERE event_id = $1`, [rows[0]!.id]);
+    expect(sealed).toHaveLength(1);
+  } finally {
+    await late.end();
+  }
+  // Nobody is under way: the mark follows the end closely, however young the events are.
+  await until('the mark is near the end', async () => {
+    await change();
+    const { rows } = await database.query<{ left: number }>(
+      `SELECT count(*)::int AS left FROM audit_events WHERE id > (SELECT quick_id FROM audit_head)`,
+    );
+    return rows[0]!.left < 10 ? true : undefined;
+  });
+  expect((await verify()).state).toBe('whole');
+});
+
 test('a row that the owner of the database altered, deleted or moved is found where it is', async () => {
   for (let i = 0; i < 4; i++) await change();
   const { verified } = await verify();
