@@ -33,11 +33,23 @@ export async function slice<Item>(
   itemOf: (row: never) => Item,
 ): Promise<Slice<Item>> {
   const { text, values } = sliceStatement(list, page, conditions);
-  const rows = await session.query<{ page_key: string; page_id: string }>({ name: '', text }, values);
+  const rows = await session.query<{ page_key: string; page_id: string }>({ name: nameOf(text), text }, values);
   const shown = rows.slice(0, page.limit);
   const last = shown.at(-1);
   const next = rows.length > page.limit && last !== undefined ? { key: last.page_key, id: last.page_id } : undefined;
   return { rows: shown.map((row) => itemOf(row as never)), next };
+}
+
+// To plan a list takes as long as to run it. A connection keeps what it has planned, so only so many are kept: callers choose filters and lengths.
+const kept = new Map<string, string>();
+const mostKept = 200;
+
+function nameOf(text: string): string {
+  const known = kept.get(text);
+  if (known !== undefined || kept.size >= mostKept) return known ?? '';
+  const name = `list-${kept.size}`;
+  kept.set(text, name);
+  return name;
 }
 
 /** What lies within a caller's reach; a column that is undefined belongs to nothing of its kind. */
