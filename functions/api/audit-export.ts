@@ -27,8 +27,9 @@ export interface ExportedPart {
 export type ExportFormat = 'ndjson' | 'csv';
 
 const pageRows = 5000;
-// A part fits into memory several times over, whatever the export's size.
+// A part fits into memory several times over, whatever the export's size and however much an event has to say.
 const partRows = 40_000;
+const partBytes = 16 * 1024 * 1024;
 const workMs = 18_000;
 export const linkSeconds = 900;
 const media = { ndjson: 'application/x-ndjson', csv: 'text/csv' } as const;
@@ -51,15 +52,18 @@ export async function exportParts(
   do {
     const chunks: Buffer[] = format === 'csv' ? [Buffer.from(csvHead)] : [];
     let rows = 0;
+    let bytes = 0;
     do {
       const page = { sort: 'at', descending: true, after, limit: pageRows };
       const slice = await ports.trail.list(page, after === undefined ? filter : { ...filter, before: undefined });
       const lines = slice.rows.map(ports.show).map((event) => (format === 'csv' ? csvLine(event) : `${JSON.stringify(event)}\n`));
-      chunks.push(Buffer.from(lines.join('')));
+      const chunk = Buffer.from(lines.join(''));
+      chunks.push(chunk);
+      bytes += chunk.length;
       rows += slice.rows.length;
       lastId = slice.rows.at(-1)?.id ?? lastId;
       after = slice.next;
-    } while (after !== undefined && rows < partRows && ports.now() < end);
+    } while (after !== undefined && rows < partRows && bytes < partBytes && ports.now() < end);
     const body = Buffer.concat(chunks);
     const key = `audit/exports/${name}-${String(parts.length + 1).padStart(4, '0')}.${format}`;
     await ports.artifacts.replace(key, body, undefined, { contentType: media[format], cacheControl: 'no-store' });

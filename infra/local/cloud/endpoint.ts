@@ -24,12 +24,15 @@ export interface Endpoint {
   close(): Promise<void>;
 }
 
-const maxBody = 12 * 1024 * 1024;
+// A request to a service in JSON, and an object: a CRL of a million entries, or a part of an export.
+const maxJson = 12 * 1024 * 1024;
+const maxObject = 256 * 1024 * 1024;
 
 /** The cloud's one address, on loopback: AWS JSON protocols by their target header, S3 and Lambda by path. */
 export async function listen(services: Services, port: number): Promise<Endpoint> {
   const server = http.createServer({ keepAliveTimeout: 120_000, noDelay: true }, (request, response) => {
     const chunks: Buffer[] = [];
+    const maxBody = request.method === 'PUT' ? maxObject : maxJson;
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
