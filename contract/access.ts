@@ -39,7 +39,8 @@ export const apiKey = z.strictObject({
 });
 export type ApiKeyBody = z.infer<typeof apiKey>;
 
-const newGrant = z
+/** A grant to be given. */
+export const newGrant = z
   .strictObject({
     role: z.enum(roleIds),
     scope_type: z.enum(scopeTypes).default('global'),

@@ -20,7 +20,7 @@ const problem = {
 
 const refusals: Readonly<Record<number, string>> = {
   400: 'Malformed; the detail names the member',
-  401: 'No valid key',
+  401: 'No valid key, or an AWS identity without a mapping',
   403: 'The key does not have the permission, or not for the whole platform',
   404: 'There is none, or none that the key may see',
   409: 'The resource is in a state that does not allow this, exists, or another request with the same Idempotency-Key is under way',
@@ -49,7 +49,7 @@ export function openApi(release: string): Json {
       title: 'certctl on Lambda',
       version: release,
       description:
-        'The control plane. ACME (`/acme/directory`), CRL and OCSP (`/.well-known/pki/`) are protocols of their own and not described here.',
+        'The control plane. ACME (`/acme/directory`), CRL and OCSP (`/.well-known/pki/`) are protocols of their own and not described here. Where the deployment has `iamCallers`, every path is also under `/iam`, for requests that AWS identities have signed (SigV4, service `execute-api`).',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

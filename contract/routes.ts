@@ -11,6 +11,7 @@ import * as discoveries from './discoveries.ts';
 import * as eabKeys from './eab-keys.ts';
 import * as enrolmentTokens from './enrolment-tokens.ts';
 import * as health from './health.ts';
+import * as iamMappings from './iam-mappings.ts';
 import * as intermediates from './intermediates.ts';
 import * as issuers from './issuers.ts';
 import * as jobs from './jobs.ts';
@@ -43,6 +44,7 @@ const resources = {
   'eab-keys': eabKeys,
   'enrolment-tokens': enrolmentTokens,
   health: health,
+  'iam-mappings': iamMappings,
   intermediates: intermediates,
   issuers: issuers,
   jobs: jobs,

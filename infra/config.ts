@@ -115,6 +115,8 @@ const schema = z.strictObject({
       allowedCidrs: z.array(z.cidrv4()).min(1).default(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
     })
     .optional(),
+  /** Takes requests that AWS roles and users have signed (SigV4) at `/iam/api/…`, each with the rights that it is mapped to. */
+  iamCallers: z.boolean().default(false),
   /** A web ACL in front of the distribution (scope CLOUDFRONT, in us-east-1) or of the load balancer (scope REGIONAL). */
   webAclArn: arn('wafv2').optional(),
   /** CloudFront in front of CRL and OCSP, which gives them plain http; false for emulators without it. */
@@ -191,6 +193,7 @@ export const configSchema = schema.superRefine((config, context) => {
   if (config.vpc !== undefined && config.egress === 'nat') refuse(['egress'], 'is a matter of the network that vpc names');
   if (config.domain !== undefined && !config.edge) refuse(['domain'], 'needs the edge, for pki. under it');
   if (config.domain !== undefined && loadBalancer !== undefined) refuse(['loadBalancer'], 'excludes domain: it is the only entrance');
+  if (config.iamCallers && loadBalancer !== undefined) refuse(['iamCallers'], 'needs the HTTP API: a load balancer verifies no signatures');
   if (config.webAclArn !== undefined && loadBalancer === undefined && !config.edge)
     refuse(['webAclArn'], 'has nothing to stand in front of');
   if (config.webAclArn?.includes(':global/') === (loadBalancer !== undefined))

@@ -5,6 +5,8 @@ export interface FunctionSpec {
   readonly name: string;
   /** Route keys of the HTTP API. */
   readonly routes?: readonly string[];
+  /** Route keys that the HTTP API's IAM authorizer stands before, where the configuration wants AWS identities to call. */
+  readonly iamRoutes?: readonly string[];
   /** Its routes are reachable over plain http, too. */
   readonly plainHttp?: boolean;
   /** Rate of the schedule in minutes. */
@@ -59,6 +61,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
   {
     name: 'api',
     routes: ['ANY /api/{proxy+}', 'GET /health', 'GET /ready'],
+    iamRoutes: ['ANY /iam/{proxy+}'],
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',

@@ -2,7 +2,7 @@ import { membershipIn, type Groupable, type Membership } from '#domain/agent/gro
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
-import { records, type Records } from './records.ts';
+import { records, type RecordTable, type Records } from './records.ts';
 
 export interface AgentGroupMember extends Groupable {
   readonly name: string;
@@ -24,10 +24,27 @@ const wordsOf = (mode: string): string =>
   `ARRAY(SELECT m.agent_id FROM agent_group_members m WHERE m.group_id = r.id AND m.mode = '${mode}' ORDER BY m.agent_id)`;
 const columns = `r.id, r.name, r.description, r.match_os, r.match_architecture, r.match_ip_cidr::text AS match_ip_cidr, r.match_version,
   ${wordsOf('include')} AS included, ${wordsOf('exclude')} AS excluded, r.version, r.created_at, r.updated_at`;
-export const agentGroupList: Pick<Keyset, 'sorts'> = {
+export const agentGroupTable: RecordTable = {
+  table: 'agent_groups',
+  resource: 'agent_group',
+  action: 'AgentGroup',
+  category: 'config',
+  columns,
+  fields: {
+    name: { column: 'name' },
+    description: { column: 'description' },
+    match_os: { column: 'match_os' },
+    match_architecture: { column: 'match_architecture' },
+    match_ip_cidr: { column: 'match_ip_cidr', as: 'cidr' },
+    match_version: { column: 'match_version' },
+  },
   sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
+  details: `jsonb_build_object('name', r.name, 'version', r.version, 'os', r.match_os, 'architecture', r.match_architecture,
+    'ip_cidr', r.match_ip_cidr::text, 'agent_version', r.match_version)`,
 };
-const agents: Keyset = {
+
+/** Whom a group is held against. */
+export const groupableList: Keyset = {
   columns: 'id, name, os, architecture, version, host(ip_address) AS ip_address',
   from: 'agents',
   id: 'id',
@@ -75,24 +92,7 @@ interface AgentRow {
 
 /** Groups of agents; what they ask is kept here, who meets it is judged at each look. */
 export function agentGroups(database: Database): AgentGroups {
-  const groups = records(database, {
-    table: 'agent_groups',
-    resource: 'agent_group',
-    action: 'AgentGroup',
-    category: 'config',
-    columns,
-    fields: {
-      name: { column: 'name' },
-      description: { column: 'description' },
-      match_os: { column: 'match_os' },
-      match_architecture: { column: 'match_architecture' },
-      match_ip_cidr: { column: 'match_ip_cidr', as: 'cidr' },
-      match_version: { column: 'match_version' },
-    },
-    sorts: agentGroupList.sorts,
-    details: `jsonb_build_object('name', r.name, 'version', r.version, 'os', r.match_os, 'architecture', r.match_architecture,
-      'ip_cidr', r.match_ip_cidr::text, 'agent_version', r.match_version)`,
-  });
+  const groups = records(database, agentGroupTable);
   const members = async (id: string, page: PageRequest): Promise<Slice<AgentGroupMember> | undefined> => {
     const group = (await groups.find(id)) as GroupRow | undefined;
     if (group === undefined) return undefined;
@@ -108,7 +108,7 @@ export function agentGroups(database: Database): AgentGroups {
     const found: AgentGroupMember[] = [];
     let after = page.after;
     do {
-      const { rows, next } = await slice(database, agents, { ...page, after, limit: batch }, [['retired_at IS NULL']], agentOf);
+      const { rows, next } = await slice(database, groupableList, { ...page, after, limit: batch }, [['retired_at IS NULL']], agentOf);
       found.push(
         ...rows.flatMap((agent) => {
           const membership = membershipOf(agent);

@@ -30,9 +30,10 @@ const complete = {
     d AS (SELECT d.id, d.certificate_id, d.version_id, d.target_id, d.agent_id, j.id AS job FROM deployments d JOIN j ON j.subject_id = d.id),
     t AS (UPDATE certificate_targets SET deployed_id = d.version_id, deployed_at = now(), last_error = NULL FROM d
           WHERE certificate_targets.certificate_id = d.certificate_id AND certificate_targets.target_id = d.target_id),
-    v AS (UPDATE targets SET inspected_at = CASE WHEN $3::text IS NOT NULL THEN now() END, inspection = CASE WHEN $3::text IS NOT NULL THEN 'in_sync' END,
-            expected = c.fingerprint, observed = decode($3, 'hex'), observed_source = CASE WHEN $3::text IS NOT NULL THEN 'served' END, observed_serial = CASE WHEN $3::text IS NOT NULL THEN c.serial END,
-            observed_not_after = CASE WHEN $3::text IS NOT NULL THEN c.not_after END, drifted_since = NULL, ready = true, failure_class = NULL, inspection_detail = NULL,
+    v AS (UPDATE targets SET expected = c.fingerprint, observed = decode($3, 'hex'), drifted_since = NULL, ready = true, failure_class = NULL, inspection_detail = NULL,
+            -- where nobody looked, nothing was seen
+            (inspected_at, inspection, observed_source, observed_serial, observed_not_after) =
+              (SELECT now(), 'in_sync', 'served', c.serial, c.not_after WHERE $3::text IS NOT NULL),
             inspect_at = CASE WHEN on_drift <> 'ignore' THEN ${nextInspection} END
           FROM d JOIN certificates c ON c.id = d.version_id WHERE targets.id = d.target_id RETURNING targets.inspect_at),
     a AS (UPDATE agents SET status = 'online', status_reason = NULL FROM d WHERE agents.id = d.agent_id AND status = 'degraded' AND status_reason = 'deployment_failed'),

@@ -40,7 +40,7 @@ export interface Approvals {
   /**
    * Decides under a lock: decision, what it sets free, outbox and audit in one commit.
    *
-   * @throws {CaError} `notFound`; `unauthorized` for who asked, in whichever of their keys; `conflict` when it was decided, has expired, or the
+   * @throws {CaError} `notFound`; `unauthorized` for who asked, by whichever of their keys and identities; `conflict` when it was decided, has expired, or the
    *   profile has another version than the one that was changed
    */
   decide(
@@ -77,12 +77,13 @@ const ask = {
           SELECT $3, 'APIKey', 'approval_requested', 'approval', id, jsonb_build_object('profile', profile_id, 'base_version', base_version), 'auth' FROM a)
   SELECT ${columns} FROM a`,
 };
-// Where a key belongs to a person, it is the person that decides; and nobody makes a key to agree with themselves.
+// Where a key or a mapping belongs to a person, it is the person that decides; and nobody makes one to agree with themselves.
 const lock = {
   name: 'approval-lock',
   text: `SELECT ${columns},
-      a.requested_by = $2 OR coalesce((SELECT asker.owner_id = decider.owner_id FROM api_keys asker, api_keys decider WHERE asker.id = a.requested_by AND decider.id = $2), false)
-        OR EXISTS (SELECT FROM api_keys decider WHERE decider.id = $2 AND decider.created_by = a.requested_by AND decider.created_at > a.created_at) AS own
+      a.requested_by = $2
+        OR EXISTS (SELECT FROM callers asker JOIN callers decider ON asker.owner_id = decider.owner_id WHERE asker.caller = a.requested_by AND decider.caller = $2)
+        OR EXISTS (SELECT FROM callers decider WHERE decider.caller = $2 AND decider.created_by = a.requested_by AND decider.created_at > a.created_at) AS own
     FROM approvals a WHERE a.id = $1 FOR UPDATE`,
 };
 const decide = {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { CaError } from '#domain/error.ts';
+import { changes } from './changes.ts';
 import type { Database, Session } from './database.ts';
 
 /** Whose request it is, by what name, and what it says. */
@@ -63,8 +64,6 @@ const release = {
   text: `WITH gone AS (DELETE FROM idempotency_keys WHERE caller = $1 AND key = $2 AND claim = $3 AND effect_at IS NULL)
          UPDATE idempotency_keys SET claimed_until = now() WHERE caller = $1 AND key = $2 AND claim = $3 AND effect_at IS NOT NULL`,
 };
-
-const changes = /\b(?:INSERT INTO|DELETE FROM|UPDATE \w+(?: AS)?(?: \w+)? SET)\b/;
 
 /**
  * Idempotency keys, and the database for operations under them: whatever such an operation commits carries the mark of its request in the same

@@ -47,7 +47,7 @@ export interface NotificationAdministration {
 }
 
 const channelColumns = 'id, name, url, events, delivery, enabled, created_at';
-const channelList: Keyset = {
+export const channelList: Keyset = {
   columns: channelColumns,
   from: 'notification_channels',
   id: 'id',

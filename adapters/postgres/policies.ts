@@ -2,7 +2,7 @@ import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database, Session } from './database.ts';
 import { slice, type Condition, type Keyset } from './keyset.ts';
-import { records, type Records } from './records.ts';
+import { records, type RecordTable, type Records } from './records.ts';
 
 export interface ViolationRecord {
   readonly id: string;
@@ -51,6 +51,27 @@ const stalest = {
   text: `SELECT id FROM policy_rules WHERE enabled AND (swept_at IS NULL OR swept_at < now() - interval '20 hours') ORDER BY swept_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED`,
 };
 
+export const policyRuleTable: RecordTable = {
+  table: 'policy_rules',
+  resource: 'policy_rule',
+  action: 'Policy',
+  category: 'config',
+  columns: 'r.id, r.name, r.type, r.config, r.severity, r.enforcement, r.enabled, r.version, r.created_at, r.updated_at',
+  fields: {
+    name: { column: 'name' },
+    type: { column: 'type' },
+    config: { column: 'config', as: 'jsonb' },
+    severity: { column: 'severity' },
+    enforcement: { column: 'enforcement' },
+    enabled: { column: 'enabled' },
+  },
+  sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
+  details: `jsonb_build_object('name', r.name, 'type', r.type, 'enforcement', r.enforcement, 'enabled', r.enabled, 'version', r.version)`,
+  after: async (session, id) => {
+    await session.query(holdRule, [id]);
+  },
+};
+
 export const violationList: Keyset = {
   columns: 'v.id, v.rule_id, r.name AS rule_name, v.certificate_id, m.name AS certificate_name, v.severity, v.opened_at, v.resolved_at',
   from: 'policy_violations v JOIN policy_rules r ON r.id = v.rule_id JOIN managed_certificates m ON m.id = v.certificate_id',
@@ -73,26 +94,7 @@ export async function holdToPolicies(session: Session, certificateId: string): P
 /** Policy rules and what breaks them. */
 export function policyRules(database: Database): PolicyRules {
   return {
-    rules: records(database, {
-      table: 'policy_rules',
-      resource: 'policy_rule',
-      action: 'Policy',
-      category: 'config',
-      columns: 'r.id, r.name, r.type, r.config, r.severity, r.enforcement, r.enabled, r.version, r.created_at, r.updated_at',
-      fields: {
-        name: { column: 'name' },
-        type: { column: 'type' },
-        config: { column: 'config', as: 'jsonb' },
-        severity: { column: 'severity' },
-        enforcement: { column: 'enforcement' },
-        enabled: { column: 'enabled' },
-      },
-      sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
-      details: `jsonb_build_object('name', r.name, 'type', r.type, 'enforcement', r.enforcement, 'enabled', r.enabled, 'version', r.version)`,
-      after: async (session, id) => {
-        await session.query(holdRule, [id]);
-      },
-    }),
+    rules: records(database, policyRuleTable),
     violations: (page, { rule, certificate, open }) => {
       const conditions: Condition[] = [
         ['v.rule_id = ?', rule],

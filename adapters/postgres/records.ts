@@ -37,6 +37,11 @@ export interface Records {
   remove(id: string, expected: number | undefined, actor: string): Promise<RecordRow | undefined>;
 }
 
+/** The list of a table's rows. */
+export function recordList(of: RecordTable): Keyset {
+  return { columns: of.columns, from: `${of.table} r`, id: 'r.id', idType: 'text', sorts: of.sorts };
+}
+
 /** The rows of a table as their operators see and change them; state and audit row in one commit. */
 export function records(database: Database, of: RecordTable): Records {
   const members = Object.entries(of.fields);
@@ -61,7 +66,7 @@ export function records(database: Database, of: RecordTable): Records {
     name: `${of.table}-delete`,
     text: `WITH r AS (DELETE FROM ${of.table} WHERE id = $1 AND ($3::int IS NULL OR version = $3) RETURNING *), ${audit('delete', '$2')} SELECT ${of.columns} FROM r`,
   };
-  const keyset: Keyset = { columns: of.columns, from: `${of.table} r`, id: 'r.id', idType: 'text', sorts: of.sorts };
+  const keyset = recordList(of);
   const given = (values: RecordValues): unknown[] =>
     members.map(([name, { as }]) => (as === 'jsonb' ? JSON.stringify(values[name]) : (values[name] ?? null)));
   const written = async (work: (session: Session) => Promise<RecordRow | undefined>): Promise<RecordRow | undefined> => {

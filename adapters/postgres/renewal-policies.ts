@@ -1,5 +1,5 @@
 import type { Database } from './database.ts';
-import { records, type Records } from './records.ts';
+import { records, type RecordTable, type Records } from './records.ts';
 
 /** When an active certificate `m` is due by its policy `p`: as `domain/lifecycle/renewal-time.ts` says. */
 export const renewAtByPolicy = `CASE WHEN p.auto_renew THEN
@@ -26,27 +26,27 @@ const follow = {
          FROM renewal_policies p WHERE p.id = $1 AND m.policy_id = p.id AND m.state = 'active' AND m.not_after IS NOT NULL`,
 };
 
+export const renewalPolicyTable: RecordTable = {
+  table: 'renewal_policies',
+  resource: 'renewal_policy',
+  action: 'RenewalPolicy',
+  category: 'config',
+  columns: `r.id, r.name, r.renewal_window_days, r.auto_renew, r.max_retries, r.retry_interval_seconds, r.alert_thresholds_days, r.version, r.created_at, r.updated_at`,
+  fields: {
+    name: { column: 'name' },
+    renewal_window_days: { column: 'renewal_window_days' },
+    auto_renew: { column: 'auto_renew' },
+    max_retries: { column: 'max_retries' },
+    retry_interval_seconds: { column: 'retry_interval_seconds' },
+    alert_thresholds_days: { column: 'alert_thresholds_days', as: 'integer[]' },
+  },
+  sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
+  details: `jsonb_build_object('name', r.name, 'version', r.version, 'window_days', r.renewal_window_days, 'auto_renew', r.auto_renew)`,
+  after: async (session, id) => {
+    await session.query(follow, [id]);
+    await session.query(followHeld, [id]);
+  },
+};
+
 /** Renewal policies; what changes here holds at once for the certificates that follow. */
-export function renewalPolicyRecords(database: Database): Records {
-  return records(database, {
-    table: 'renewal_policies',
-    resource: 'renewal_policy',
-    action: 'RenewalPolicy',
-    category: 'config',
-    columns: `r.id, r.name, r.renewal_window_days, r.auto_renew, r.max_retries, r.retry_interval_seconds, r.alert_thresholds_days, r.version, r.created_at, r.updated_at`,
-    fields: {
-      name: { column: 'name' },
-      renewal_window_days: { column: 'renewal_window_days' },
-      auto_renew: { column: 'auto_renew' },
-      max_retries: { column: 'max_retries' },
-      retry_interval_seconds: { column: 'retry_interval_seconds' },
-      alert_thresholds_days: { column: 'alert_thresholds_days', as: 'integer[]' },
-    },
-    sorts: { name: { expression: 'r.name', type: 'text' }, created_at: { expression: 'r.created_at', type: 'timestamptz' } },
-    details: `jsonb_build_object('name', r.name, 'version', r.version, 'window_days', r.renewal_window_days, 'auto_renew', r.auto_renew)`,
-    after: async (session, id) => {
-      await session.query(follow, [id]);
-      await session.query(followHeld, [id]);
-    },
-  });
-}
+export const renewalPolicyRecords = (database: Database): Records => records(database, renewalPolicyTable);

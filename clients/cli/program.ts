@@ -48,6 +48,7 @@ const nouns: Readonly<Record<string, string>> = {
   deployments: 'certificates on their way to targets',
   eab: 'external account binding keys, which invite ACME accounts',
   'enrolment-tokens': 'with which hosts become agents',
+  'iam-mappings': 'AWS identities that may call, and what each may do',
   issuers: 'who signs',
   jobs: 'issuances and renewals under way',
   keys: 'API keys and their roles',
@@ -70,6 +71,7 @@ export function makeProgram(terminal: Terminal): Command {
     .description('Runs a certctl platform from the command line.')
     .option('--server <url>', 'https address of the platform (CERTCTL_SERVER)')
     .option('--token-file <file>', 'file with the API key (or CERTCTL_TOKEN)')
+    .option('--aws', 'sign as the AWS identity that the SDKs’ default chain finds, instead of a key')
     .option('--ca-file <file>', 'PEM file of authorities to trust besides the system’s (CERTCTL_CA_FILE)')
     .option('--connection <name>', 'saved with certctl configure (CERTCTL_CONNECTION)')
     .addOption(new Option('-o, --output <format>', 'how answers are shown').choices(formats).default('table'))
@@ -87,12 +89,13 @@ export function makeProgram(terminal: Terminal): Command {
     .description('Saves a connection under a name, for --connection; the name default is used when none is named')
     .argument('[name]', 'name of the connection', 'default')
     .action((name: string) => {
-      const { server, tokenFile, caFile } = program.opts<Globals>();
+      const { server, tokenFile, caFile, aws } = program.opts<Globals>();
       if (server === undefined) throw new UsageError('say where the server is: certctl --server https://… configure');
       const file = saveConnection(terminal.env, name, {
         server,
         ...(tokenFile !== undefined && { token_file: tokenFile }),
         ...(caFile !== undefined && { ca_file: caFile }),
+        ...(aws === true && { auth: 'aws' as const }),
       });
       terminal.out(`saved ${name} in ${file}`);
     });
@@ -109,10 +112,9 @@ export function makeProgram(terminal: Terminal): Command {
     .command('where')
     .description('Says which platform would be spoken to, and where connections are saved')
     .action(() => {
-      const { server, token } = connect(program.opts<Globals>(), terminal.env);
-      terminal.out(
-        `${server} ${token === undefined ? 'without a key' : `with the key ${token.slice(0, 11)}…`}; connections: ${configurationFile(terminal.env)}`,
-      );
+      const { server, token, signs } = connect(program.opts<Globals>(), terminal.env);
+      const key = token === undefined ? 'without a key' : `with the key ${token.slice(0, 11)}…`;
+      terminal.out(`${server} ${signs === true ? 'as an AWS identity' : key}; connections: ${configurationFile(terminal.env)}`);
     });
   return program;
 }

@@ -3,13 +3,16 @@ import { entityTag } from '#contract/header.ts';
 import { isConditional, type Route } from '#contract/route.ts';
 import { queryOf, sparseAnswer } from '#contract/sparse.ts';
 import { ApiProblem, problemBody } from './problem.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Where a deployment is, and as whom to speak to it. */
 export interface Connection {
   /** Base URL, e.g. `https://localhost:8443`. */
   readonly server: string;
-  /** An API key; undefined for what is public. */
+  /** An API key; undefined for what is public, and where `fetch` signs. */
   readonly token: string | undefined;
+  /** Requests are signed as an AWS identity. */
+  readonly signs?: boolean;
   /** Does the exchange: the built-in `fetch`, or one that trusts another authority. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
@@ -30,6 +33,7 @@ export interface Arguments<R extends Route> {
  *
  * @throws {z.ZodError} when an argument is not valid
  * @throws {ApiProblem} when the server refuses, or cannot be reached
+ * @throws {UsageError} when it was to be signed and cannot be
  */
 export async function call<R extends Route>(connection: Connection, route: R, given: Arguments<R> = {}): Promise<z.output<R['answer']>> {
   const { path, body } = exchangeOf(route, given);
@@ -48,6 +52,7 @@ export async function call<R extends Route>(connection: Connection, route: R, gi
       ...(body !== undefined && { body }),
     });
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     throw new ApiProblem(0, 'unreachable', `${connection.server} does not answer: ${reasonOf(error)}`);
   }
   const isText = route.media !== undefined && response.status === route.status;
@@ -83,9 +88,16 @@ export function exchangeOf<R extends Route>(route: R, given: Arguments<R>): { re
 export function refusalOf(server: string, status: number, answer: unknown, retryAfter: string | null | undefined): ApiProblem {
   const problem = problemBody.safeParse(answer).data;
   const code = problem?.type.replace('urn:certctl:error:', '') ?? `status${status}`;
-  const detail = problem?.detail ?? problem?.title ?? `the answer is no problem document; is ${server} a certctl server?`;
+  const gateway = gatewayBody.safeParse(answer).data;
+  const detail =
+    problem?.detail ??
+    problem?.title ??
+    (gateway ? `the gateway says: ${gateway.message}` : `the answer is no problem document; is ${server} a certctl server?`);
   return new ApiProblem(status, code, detail, Number(retryAfter ?? Number.NaN), problem?.instance);
 }
+
+/** How API Gateway refuses what it does not let through. */
+const gatewayBody = z.strictObject({ message: z.string().max(200) });
 
 function reasonOf(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };

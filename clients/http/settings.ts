@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { parse, stringify } from 'yaml';
 import * as z from 'zod';
 import type { Connection } from './call.ts';
+import { signedFetch } from './signed-fetch.ts';
 import { UsageError } from './usage-error.ts';
 
 const settings = z.strictObject({
@@ -14,6 +15,8 @@ const settings = z.strictObject({
   token: z.string().optional(),
   /** PEM, of the authorities to trust besides the system's. */
   ca_file: z.string().optional(),
+  /** `aws`: requests are signed as an AWS identity, instead of carrying a key. */
+  auth: z.enum(['key', 'aws']).optional(),
 });
 export type Settings = z.output<typeof settings>;
 const configuration = z.strictObject({ connections: z.record(z.string(), settings).default({}) });
@@ -24,6 +27,7 @@ export interface Given {
   readonly tokenFile?: string;
   readonly caFile?: string;
   readonly connection?: string;
+  readonly aws?: boolean;
 }
 
 /** Where connections are kept: `$XDG_CONFIG_HOME/certctl/config.yaml`, as a rule `~/.config/certctl/config.yaml`. */
@@ -78,8 +82,13 @@ export function connect(given: Given, env: NodeJS.ProcessEnv): Connection {
   const caFile = given.caFile ?? env['CERTCTL_CA_FILE'] ?? known.ca_file;
   if (caFile !== undefined) tls.setDefaultCACertificates([...tls.getCACertificates('default'), contents(caFile)]);
   const tokenFile = given.tokenFile ?? (env['CERTCTL_TOKEN'] === undefined ? known.token_file : undefined);
+  if (given.aws === true && given.tokenFile !== undefined) throw new UsageError('--aws and --token-file exclude each other');
+  // A key that was given now is meant, whatever was saved.
+  const keyGiven = given.tokenFile !== undefined || env['CERTCTL_TOKEN'] !== undefined;
+  if (given.aws ?? (!keyGiven && known.auth === 'aws'))
+    return { server: `${server.replace(/\/$/, '')}/iam`, token: undefined, signs: true, fetch: signedFetch() };
   const token = tokenFile === undefined ? (env['CERTCTL_TOKEN'] ?? known.token) : contents(tokenFile).trim();
-  return { server, token, fetch };
+  return { server, token, signs: false, fetch };
 }
 
 function contents(file: string): string {

@@ -19,6 +19,7 @@ import { permissions, permissionTexts } from '#domain/access/permission.ts';
 import { roles } from '#domain/access/role.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
+import { assertMayGrant } from './granting.ts';
 import { serve, serveList, type Served } from './router.ts';
 
 export interface AccessPorts {
@@ -36,8 +37,7 @@ export function accessOperations(ports: AccessPorts): readonly Served[] {
   };
   const granted = (caller: Caller | undefined, grant: z.output<typeof grantRole.body>): NewGrant => {
     const wanted = { role: grant.role, type: grant.scope_type, id: grant.scope_id };
-    if (caller === undefined || !mayGrant(caller, wanted))
-      throw new CaError('unauthorized', `${grant.role} reaches further than your own rights: nobody can give what they do not have`);
+    assertMayGrant(caller, wanted);
     return { grantId: ports.newId('gr'), ...wanted, expiresAt: dateOf(grant.expires_at) };
   };
   /** A key's secret is everything that the key may do. */

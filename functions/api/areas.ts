@@ -29,6 +29,7 @@ import { discoveryScans } from '#adapters/postgres/discovery-scans.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { enrolmentTokens } from '#adapters/postgres/enrolment-tokens.ts';
 import { failingNameAdministration } from '#adapters/postgres/failing-names.ts';
+import { iamMappings } from '#adapters/postgres/iam-mappings.ts';
 import { inspections } from '#adapters/postgres/inspections.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
@@ -123,6 +124,10 @@ export function areas({ settings, database, dynamodb, gates, sealed, limiter, tr
     {
       under: ['auth'],
       load: async () => (await import('./access.ts')).accessOperations({ store: apiKeys(database), chance, newId }),
+    },
+    {
+      under: ['auth'],
+      load: async () => (await import('./iam-mappings.ts')).iamMappingOperations({ store: iamMappings(database), newId }),
     },
     {
       under: ['profiles'],

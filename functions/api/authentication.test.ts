@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '#domain/access/grant.ts';
-import { authentication } from './authentication.ts';
+import { callingPrincipal, type IamPrincipal } from '#domain/access/iam-principal.ts';
+import { authentication, credentialOf } from './authentication.ts';
 
-const right = `Bearer ${'r'.repeat(20)}`;
-const wrong = `Bearer ${'w'.repeat(20)}`;
+const right = { token: 'r'.repeat(20) };
+const wrong = { token: 'w'.repeat(20) };
+const principal = (name: string): IamPrincipal => callingPrincipal(`arn:aws:sts::111122223333:assumed-role/${name}/session`)!;
 const admin: Caller = { id: 'ak-1', name: 'one', grants: [{ role: 'r-admin', type: 'global', id: null }] };
 
-function ports(valid = new Set([right.slice(7)])) {
+function ports(valid = new Set([right.token, principal('mapped').arn])) {
   const log: string[] = [];
   let now = 0;
   const callerOf = authentication({
@@ -16,6 +18,10 @@ function ports(valid = new Set([right.slice(7)])) {
         log.push('lookup');
         await new Promise((resolve) => setImmediate(resolve));
         return valid.has(token) ? admin : undefined;
+      },
+      async mapped({ arn }) {
+        log.push('lookup');
+        return valid.has(arn) ? admin : undefined;
       },
     },
     limiter: {
@@ -46,7 +52,7 @@ test('a token that was right a moment ago is looked up without a lease; once it 
   await expect(callerOf(right, 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
   await expect(callerOf(right, 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
   expect(log).toEqual(['lease', 'lookup', 'release', 'check', 'lookup', 'check', 'lookup', 'lease', 'lookup']);
-  valid.add(right.slice(7));
+  valid.add(right.token);
   await callerOf(right, 'a');
   advance(300_001);
   log.length = 0;
@@ -62,7 +68,23 @@ test('the same token many times at once is one guess', async () => {
 
 test('who sends no token, or what is none, guesses nothing', async () => {
   const { callerOf, log } = ports();
-  for (const header of [undefined, '', 'Basic abc', 'Bearer short', `Bearer ${'x'.repeat(513)}`])
-    await expect(callerOf(header, 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
+  for (const authorization of [undefined, '', 'Basic abc', 'Bearer short', `Bearer ${'x'.repeat(513)}`])
+    await expect(callerOf(credentialOf({ headers: { authorization } }), 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
   expect(log).toEqual([]);
+});
+
+test('an AWS identity without a mapping is refused and counted like a wrong token, one with a mapping is somebody', async () => {
+  const { callerOf, log } = ports();
+  expect(await callerOf({ principal: principal('mapped') }, 'a')).toEqual(admin);
+  const refusal = await callerOf({ principal: principal('stranger') }, 'a').catch((error: unknown) => error);
+  const wrongToken = await callerOf(wrong, 'a').catch((error: unknown) => error);
+  expect(refusal).toEqual(wrongToken);
+  expect(log).toEqual(['lease', 'lookup', 'release', 'lease', 'lookup', 'lease', 'lookup']);
+});
+
+test('behind the authorizer a token counts for nothing, and an identity that a header claims counts nowhere', () => {
+  const headers = { authorization: `Bearer ${right.token}`, 'x-amzn-iam-user-arn': 'arn:aws:iam::111122223333:user/admin' };
+  expect(credentialOf({ headers })).toEqual(right);
+  expect(credentialOf({ headers, iam: { principal: principal('mapped') } })).toEqual({ principal: principal('mapped') });
+  expect(credentialOf({ headers, iam: { principal: undefined } })).toBeUndefined();
 });

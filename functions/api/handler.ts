@@ -3,6 +3,7 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { gates } from '#adapters/dynamodb/gates.ts';
 import { madeOnce } from '#adapters/dynamodb/made-once.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
+import { attributed } from '#adapters/postgres/attribution.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
@@ -18,7 +19,7 @@ import { log } from '../shared/log.ts';
 import { waker } from '../shared/wake.ts';
 import { agentAuthentication } from './agent-authentication.ts';
 import { areas } from './areas.ts';
-import { authentication, tokenOf } from './authentication.ts';
+import { authentication, credentialOf } from './authentication.ts';
 import { cursors } from './cursor.ts';
 import { once } from './idempotency.ts';
 import { problemOf } from './problem.ts';
@@ -32,7 +33,8 @@ const now = (): number => chance.now();
 const wake = waker(store, now);
 // Agents that have nothing to say write nothing, and must not keep the database awake for the sealer's sake.
 let unsealed = false;
-const connection = noticingAudit(connectDatabase(settings, 'api', 20_000), () => (unsealed = true), wake);
+const attribution = attributed(connectDatabase(settings, 'api', 20_000));
+const connection = noticingAudit(attribution.database, () => (unsealed = true), wake);
 const { database, keys } = idempotent(connection);
 const trail = auditTrail(database);
 const limits = connectLimiter('api', process.env);
@@ -44,7 +46,7 @@ const route = router(
   areas({ settings, database, dynamodb, gates: store, sealed, limiter: limits.limiter, trail, states, wake, now }),
   {
     caller: async (request) => {
-      const caller = await callerOf(request.headers['authorization'], addressOf(request.sourceIp));
+      const caller = await callerOf(credentialOf(request), addressOf(request.sourceIp));
       askers.set(request, caller.id);
       await limits.of(request).take('api-principal', caller.id);
       return caller;
@@ -80,12 +82,12 @@ async function sealChanges(): Promise<void> {
 async function noteRefusal(error: unknown, request: HttpRequest): Promise<void> {
   const code = error instanceof CaError ? error.code : undefined;
   const asker = askers.get(request);
-  const guessed = code === 'unauthenticated' && tokenOf(request.headers['authorization']) !== undefined;
+  const guessed = code === 'unauthenticated' && credentialOf(request) !== undefined;
   if (!guessed && (code !== 'unauthorized' || asker === undefined)) return;
   try {
     const address = addressOf(request.sourceIp);
     await trail.noteRefusal({
-      actor: asker ?? `anonymous:${address}`,
+      actor: asker ?? request.iam?.principal?.actor ?? `anonymous:${address}`,
       actorType: asker === undefined ? 'Anonymous' : 'APIKey',
       resourceId: `${request.method} ${request.path}`.slice(0, 256),
       details: { code, address },
@@ -99,20 +101,21 @@ async function noteRefusal(error: unknown, request: HttpRequest): Promise<void> 
 /** The control plane. */
 export const handler = httpFunction(serve, {
   maxBodyBytes: 1024 * 1024,
+  iamRoute: { key: 'ANY /iam/{proxy+}', prefix: '/iam' },
   wake: (now) => database.wake(now),
   refuse: async (error, request) => {
     const problem = problemOf(error, request?.requestId);
     logRefusal(error, request, problem.status);
-    if (request !== undefined) await noteRefusal(error, request);
+    if (request !== undefined) await attribution.as(request.iam?.principal, () => noteRefusal(error, request));
     return dressed(problem, request);
   },
 });
 
 async function serve(request: HttpRequest): Promise<HttpResponse> {
   // A fleet behind one address is no flood; what it sends is proven by signatures that cost PostgreSQL nothing.
-  const fleet = request.path.startsWith('/api/v1/agents/') && request.headers['signature-input'] !== undefined;
+  const fleet = request.iam === undefined && request.path.startsWith('/api/v1/agents/') && request.headers['signature-input'] !== undefined;
   await limits.of(request).take(fleet ? 'agent-address' : 'api-address', addressOf(request.sourceIp));
-  return dressed(await route(request), request);
+  return dressed(await attribution.as(request.iam?.principal, () => route(request)), request);
 }
 
 // A browser would demand https of everything else on the developer's machine, for a year.

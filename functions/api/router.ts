@@ -188,7 +188,7 @@ async function whoAsks(
   if (permission === 'public') return { caller: undefined, agent: undefined };
   const proof = permission === 'agent' ? 'signature-input' : permission === 'enrolment' ? 'x-enrolment-token' : undefined;
   if (proof === undefined) return { caller: await authentication.caller(request), agent: undefined };
-  if (request.headers[proof] === undefined) {
+  if (request.iam !== undefined || request.headers[proof] === undefined) {
     await authentication.caller(request);
     throw new CaError('unauthorized', 'this is for agents, who prove themselves by a signature');
   }

@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import middy from '@middy/core';
+import { callingPrincipal, type IamPrincipal } from '#domain/access/iam-principal.ts';
 import { CaError } from '#domain/error.ts';
 import { rateLimitFields } from '#domain/limit/header-fields.ts';
 import type { Allowance } from '#domain/limit/limiter.ts';
@@ -17,6 +18,11 @@ export interface HttpRequest {
   /** Of the gateway; never a header that a client can set. */
   readonly sourceIp: string;
   readonly requestId: string;
+  /**
+   * Set when the gateway's IAM authorizer stood before the request: who asks is then whom it proved, and nothing else that the request says. Undefined
+   * principal: somebody who is no role and no user.
+   */
+  readonly iam?: { readonly principal: IamPrincipal | undefined };
   /** What the limiters said while it was served; told in the answer's RateLimit fields. */
   readonly allowances: Allowance[];
 }
@@ -29,6 +35,8 @@ export interface HttpResponse {
 
 export interface HttpOptions {
   readonly maxBodyBytes: number;
+  /** The route that an IAM authorizer stands before; the function sees its paths without what they begin with there. */
+  readonly iamRoute?: { readonly key: string; readonly prefix: string };
   /** Called before each request, also one that is refused. */
   readonly wake?: (nowMs: number) => void;
   /** Turns any error into the protocol's own answer; adds what every answer carries. */
@@ -45,7 +53,7 @@ export function httpFunction(serve: (request: HttpRequest) => Promise<HttpRespon
   // One request is one object, whoever answers it.
   const requests = new WeakMap<APIGatewayProxyEventV2, HttpRequest>();
   const requestOf = (event: APIGatewayProxyEventV2): HttpRequest => {
-    const request = requests.get(event) ?? readRequest(event);
+    const request = requests.get(event) ?? readRequest(event, options.iamRoute);
     requests.set(event, request);
     return request;
   };
@@ -103,14 +111,16 @@ function logRequest(request: HttpRequest, status: number, milliseconds: number):
   });
 }
 
-function readRequest(event: APIGatewayProxyEventV2): HttpRequest {
+function readRequest(event: APIGatewayProxyEventV2, iamRoute: HttpOptions['iamRoute']): HttpRequest {
   // A load balancer says null where API Gateway says nothing.
   const text = event.body as string | null | undefined;
   const body = typeof text === 'string' ? Buffer.from(text, event.isBase64Encoded ? 'base64' : 'utf8') : Buffer.alloc(0);
   if (isBalanced(event)) return { ...readBalanced(event), body, allowances: [] };
+  const signed = pathBehind(iamRoute, event);
   return {
     method: event.requestContext.http.method,
-    path: event.rawPath,
+    path: signed ?? event.rawPath,
+    ...(signed !== undefined && { iam: { principal: callingPrincipal(userArnOf(event)) } }),
     query: event.rawQueryString,
     headers: event.headers,
     body,
@@ -118,6 +128,18 @@ function readRequest(event: APIGatewayProxyEventV2): HttpRequest {
     requestId: event.requestContext.requestId,
     allowances: [],
   };
+}
+
+/** The path of a request that came by the IAM authorizer's route, without what it begins with there. */
+function pathBehind(route: HttpOptions['iamRoute'], event: APIGatewayProxyEventV2): string | undefined {
+  if (route === undefined || event.routeKey !== route.key) return undefined;
+  return event.rawPath.startsWith(`${route.prefix}/`) ? event.rawPath.slice(route.prefix.length) : undefined;
+}
+
+/** What the authorizer says, which no client can write to. */
+function userArnOf(event: APIGatewayProxyEventV2): unknown {
+  const { authorizer } = event.requestContext as { authorizer?: { iam?: { userArn?: unknown } | null } | null };
+  return authorizer?.iam?.userArn;
 }
 
 function encode(response: HttpResponse, request: HttpRequest): APIGatewayProxyStructuredResultV2 {

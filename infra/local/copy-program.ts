@@ -24,6 +24,8 @@ export function copyProgram(root: string): string {
     '--platform=node',
     '--format=esm',
     '--target=node24',
+    // what verifies signatures is asked for where AWS identities call
+    '--external:@smithy/*',
     `--outfile=${draft}`,
     '--log-level=error',
   ];

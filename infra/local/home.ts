@@ -10,6 +10,8 @@ export interface Home {
   /** Trust anchor of the HTTPS front and of issued certificates, PEM, 0644. */
   readonly caFile: string;
   readonly tokenFile: string;
+  /** Access keys for AWS's SDKs and CLI, 0600; there where AWS identities may call. */
+  readonly awsCredentialsFile: string;
   /** 0700. */
   readonly keys: string;
   readonly state: string;
@@ -59,6 +61,7 @@ export function openHome(options: Options): Home {
     path,
     caFile: join(path, 'ca.pem'),
     tokenFile: join(path, 'admin-token'),
+    awsCredentialsFile: join(path, 'aws-credentials'),
     keys: folder('keys'),
     state: folder('state'),
     objects: folder('objects'),

@@ -12,6 +12,7 @@ import { s3 } from './cloud/s3.ts';
 import { sqs } from './cloud/sqs.ts';
 import { startCopies, type Copies } from './copies.ts';
 import { freePort, refusalOf } from './free-port.ts';
+import { giveAccessKeys } from './give-access-keys.ts';
 import { copyProgram } from './copy-program.ts';
 import { customResources } from './custom-resource.ts';
 import { frontInChild } from './front-child.ts';
@@ -94,6 +95,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const cloud = await startCloud(plans, home, endpointPort, cleanups);
 
   say(`starting ${options.copies === 1 ? 'the functions' : `${options.copies} copies of the functions`}`);
+  const accessKeys = plans.routes.some(({ iam }) => iam) ? giveAccessKeys(home) : undefined;
   const copies = await startCopies(
     copyProgram(root),
     options.copies,
@@ -105,6 +107,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
       port,
       httpPort,
       front: await firstFront,
+      ...(accessKeys && { accessKeys: accessKeys.toString('base64') }),
     },
     log,
   );

@@ -27,6 +27,8 @@ export interface PlannedFunction {
 export interface PlannedRoute {
   readonly key: string;
   readonly functionName: string;
+  /** Only requests that an AWS identity has signed come through. */
+  readonly iam: boolean;
 }
 
 export interface PlannedQueue {
@@ -100,10 +102,20 @@ export function plan(assembly: Assembly, places: Places): Plan {
   return {
     functions,
     routes: of('AWS::ApiGatewayV2::Route').map((found) => {
-      const { RouteKey, Target } = properties(found) as { RouteKey: string; Target: string };
+      const {
+        RouteKey,
+        Target,
+        AuthorizationType = 'NONE',
+      } = properties(found) as {
+        RouteKey: string;
+        Target: string;
+        AuthorizationType?: string;
+      };
+      if (AuthorizationType !== 'NONE' && AuthorizationType !== 'AWS_IAM')
+        throw new Error(`the route ${RouteKey} has an authorizer that is not known: ${AuthorizationType}`);
       const integration = integrations.get(Target.replace('integrations/', ''));
       if (integration?.['PayloadFormatVersion'] !== '2.0') throw new Error(`the route ${RouteKey} does not use payload format 2.0`);
-      return { key: RouteKey, functionName: named(integration['IntegrationUri']) };
+      return { key: RouteKey, functionName: named(integration['IntegrationUri']), iam: AuthorizationType === 'AWS_IAM' };
     }),
     queues: of('AWS::SQS::Queue').map((found) => plannedQueue(found, properties(found), places)),
     sources: of('AWS::Lambda::EventSourceMapping').map((found) => {

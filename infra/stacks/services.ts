@@ -1,5 +1,6 @@
 import { Annotations, type CfnElement, CfnOutput, CustomResource, Duration, Stack, type StackProps, Validations } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as integrations from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as destinations from 'aws-cdk-lib/aws-lambda-destinations';
@@ -275,6 +276,23 @@ export class ServicesStack extends Stack {
       Validations.of(route).acknowledge({
         id: 'AwsSolutions-APIG4',
         reason: 'ACME authenticates by signed requests, revocation status is public, and the control plane checks bearer tokens itself.',
+      });
+    }
+    if (this.#props.config.iamCallers && integration !== undefined) this.#iamRoutes(spec, integration, httpApi);
+  }
+
+  /** API Gateway verifies the signature and that the caller's own policies allow the call; what the caller may do here is the function's to say. */
+  #iamRoutes(spec: FunctionSpec, integration: integrations.HttpLambdaIntegration, httpApi: apigateway.HttpApi): void {
+    for (const [index, key] of (spec.iamRoutes ?? []).entries()) {
+      const route = new apigateway.HttpRoute(this, `${pascal(spec.name)}IamRoute${index}`, {
+        httpApi,
+        routeKey: apigateway.HttpRouteKey.with(key.split(' ')[1] ?? '', apigateway.HttpMethod.ANY),
+        integration,
+        authorizer: new HttpIamAuthorizer(),
+      });
+      new CfnOutput(this, `${pascal(spec.name)}IamRouteArn${index}`, {
+        value: route.routeArn,
+        description: 'What a role or user that calls must be allowed: execute-api:Invoke',
       });
     }
   }

@@ -51,7 +51,7 @@ test('what a route takes is never taken for an option of the program', async () 
     '.corp.example',
   ]);
   expect([invited.code, invited.out]).toEqual([0, expect.stringMatching(/^profile +internal$/m)]);
-  const own = new Set(['server', 'token_file', 'ca_file', 'connection', 'output', 'wait', 'help']);
+  const own = new Set(['server', 'aws', 'token_file', 'ca_file', 'connection', 'output', 'wait', 'help']);
   const taken = routes.flatMap(({ route }) => [route.query, route.body].flatMap((part) => Object.keys(membersOf(part).properties)));
   expect(taken.filter((name) => own.has(name))).toEqual([]);
 });

@@ -36,6 +36,7 @@ describe('a configuration that cannot work is refused before synthesis, by the n
       { loadBalancer: { ...loadBalancer, subnetIds: ['subnet-1', 'subnet-2'] } },
       /certctl\.loadBalancer\.subnetIds: are subnets of a network/,
     ],
+    [{ loadBalancer, iamCallers: true }, /certctl\.iamCallers: needs the HTTP API/],
     [{ loadBalancer, existingDatabase: { ...existingDatabase, vpc: undefined } }, /certctl\.loadBalancer: needs the network/],
     [{ webAclArn: webAcl('regional') }, /certctl\.webAclArn: must have the scope CLOUDFRONT/],
     [{ loadBalancer, webAclArn: webAcl('global') }, /certctl\.webAclArn: must have the scope REGIONAL/],

@@ -71,6 +71,7 @@ test.each<[string, object]>([
   ['the usual form', {}],
   ['names of its own', { domain: { name: 'example.com', certificateArn: acm('eu-west-1'), pkiCertificateArn: acm('us-east-1') } }],
   ['a load balancer', { loadBalancer: { domain: 'pki.example.com', certificateArn: acm('eu-west-1') } }],
+  ['one that AWS identities may call', { iamCallers: true }],
   ['everything that costs', { proxy: true, minCapacity: 1, egress: 'nat', backup: {}, metrics: 'full', ipv6Prober: true }],
 ])(
   'the pack AwsSolutions finds nothing in %s that is not acknowledged with a reason',
@@ -358,6 +359,28 @@ test('without the edge there is no CloudFront; with an existing database no Auro
   // In a foreign network the framework answers CloudFormation from outside of it.
   const withNetwork = synth({ existingDatabase: { ...existing.existingDatabase, vpc } }).resources;
   expect(Object.keys(withNetwork).some((id) => id.startsWith('SchemaProvider'))).toBe(true);
+});
+
+test('AWS identities call where that is wanted, by a route of their own that leads to the control plane alone', () => {
+  const iamRoutes = (resources: Resources): Record<string, unknown>[] =>
+    Object.values(resources)
+      .filter((resource) => resource.Type === 'AWS::ApiGatewayV2::Route' && resource.Properties['AuthorizationType'] === 'AWS_IAM')
+      .map((resource) => resource.Properties);
+  const pathsUnderIam = (resources: Resources): unknown[] =>
+    Object.values(resources).flatMap(({ Type, Properties: { RouteKey } }) =>
+      Type === 'AWS::ApiGatewayV2::Route' && String(RouteKey).includes('/iam') ? [RouteKey] : [],
+    );
+  expect([iamRoutes(all), pathsUnderIam(all)]).toEqual([[], []]);
+  const { resources, services: withCallers } = synth({ iamCallers: true });
+  expect(pathsUnderIam(resources)).toEqual(['ANY /iam/{proxy+}']);
+  const [route, ...others] = iamRoutes(resources);
+  expect([route?.['RouteKey'], others]).toEqual(['ANY /iam/{proxy+}', []]);
+  const open = Object.values(resources).find(({ Properties }) => Properties['RouteKey'] === 'ANY /api/{proxy+}')!;
+  expect([open.Properties['AuthorizationType'], route?.['Target']]).toEqual(['NONE', open.Properties['Target']]);
+  withCallers.hasOutput('ApiIamRouteArn0', {});
+  // Nothing else is there than before.
+  const types = (of: Resources): string[] => [...new Set(Object.values(of).map(({ Type }) => Type))].sort();
+  expect(types(resources)).toEqual(types(all));
 });
 
 test('npm start has one treatment for every resource type of the template, and none for another', () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { PlannedRoute } from '../plan.ts';
+import type { IamAuthorizer, IamContext } from './iam-authorizer.ts';
 
 /** What a function answers in payload format 2.0. */
 interface Answer {
@@ -15,6 +16,8 @@ export interface GatewayOptions {
   readonly routes: readonly PlannedRoute[];
   /** Paths that are served at all; undefined: all. */
   readonly onlyUnder?: string;
+  /** Asked before a route that wants AWS identities; without it nobody gets through to one. */
+  readonly authorize?: IamAuthorizer;
   readonly invoke: (functionName: string, event: unknown) => Promise<unknown>;
   readonly failed: (functionName: string, error: unknown) => void;
 }
@@ -53,7 +56,13 @@ export function gateway(options: GatewayOptions): (request: IncomingMessage, res
         message(response, 404, 'Not Found');
         return;
       }
-      const event = makeEvent(request, route.key, path, query.join('?'), body, route.pattern.exec(path)?.groups);
+      const asked = { method, target: request.url ?? '/', headers: request.headers, body };
+      const iam = route.iam ? await options.authorize?.(asked) : undefined;
+      if (route.iam && iam === undefined) {
+        message(response, 403, 'Forbidden');
+        return;
+      }
+      const event = makeEvent(request, route.key, path, query.join('?'), body, route.pattern.exec(path)?.groups, iam);
       const outcome = await invoked(route.functionName, event);
       if (outcome === 'failed') message(response, 500, 'Internal Server Error');
       else if (outcome === 'late') message(response, 503, 'Service Unavailable');
@@ -79,6 +88,7 @@ interface CompiledRoute {
   readonly key: string;
   readonly functionName: string;
   readonly pattern: RegExp;
+  readonly iam: boolean;
   /** The more specific route wins. */
   readonly rank: number;
   method(method: string): boolean;
@@ -93,6 +103,7 @@ function compile(route: PlannedRoute): CompiledRoute {
   return {
     key: route.key,
     functionName: route.functionName,
+    iam: route.iam,
     pattern: new RegExp(`^${source}$`, 's'),
     rank: (path.includes('+}') ? 0 : path.includes('{') ? 2 : 4) * 1000 + path.length * 2 + (method === 'ANY' ? 0 : 1),
     method: (asked) => method === 'ANY' || method === asked,
@@ -116,6 +127,7 @@ function makeEvent(
   rawQueryString: string,
   body: Buffer,
   pathParameters: Record<string, string> | undefined,
+  iam: IamContext | undefined,
 ): object {
   const headers = flatten(request.headers);
   const cookies = request.headers.cookie?.split(/;\s*/);
@@ -134,6 +146,7 @@ function makeEvent(
     requestContext: {
       accountId: '000000000000',
       apiId: 'local',
+      ...(iam !== undefined && { authorizer: { iam } }),
       domainName: host,
       domainPrefix: host.split('.')[0],
       http: {

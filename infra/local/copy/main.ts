@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { PlannedFunction } from '../plan.ts';
 import { gateway } from './gateway.ts';
+import { iamAuthorizer } from './iam-authorizer.ts';
 import type { FromCopy, FrontCertificate, ToCopy } from './protocol.ts';
 import { loadFunction, type LoadedFunction } from './runtime.ts';
 
@@ -43,7 +44,8 @@ async function start(message: ToCopy & { type: 'start' }): Promise<void> {
   const invoke = (name: string, event: unknown): Promise<unknown> => functionOf(name).invoke(event);
   const failed = (name: string, error: unknown): void =>
     console.error(JSON.stringify({ level: 'ERROR', function: name, message: 'unhandled', error: String(error) }));
-  const secure = gateway({ routes: message.routes, invoke, failed });
+  const authorize = message.accessKeys === undefined ? undefined : iamAuthorizer(Buffer.from(message.accessKeys, 'base64'), Date.now);
+  const secure = gateway({ routes: message.routes, invoke, failed, ...(authorize && { authorize }) });
   const plain = gateway({ routes: message.routes, onlyUnder: '/.well-known/pki/', invoke, failed });
   for (const host of loopbacks) {
     const front = https.createServer(

@@ -17,6 +17,8 @@ export type ToCopy =
       readonly port: number;
       readonly httpPort: number;
       readonly front: FrontCertificate;
+      /** Base64, of the access keys of AWS identities; where there is a route for them. */
+      readonly accessKeys?: string;
     }
   | { readonly type: 'front'; readonly front: FrontCertificate }
   | { readonly type: 'invoke'; readonly id: number; readonly functionName: string; readonly payload: string }
