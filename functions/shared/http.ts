@@ -132,8 +132,9 @@ function readRequest(event: APIGatewayProxyEventV2, iamRoute: HttpOptions['iamRo
 
 /** The path of a request that came by the IAM authorizer's route, without what it begins with there. */
 function pathBehind(route: HttpOptions['iamRoute'], event: APIGatewayProxyEventV2): string | undefined {
-  if (route === undefined || event.routeKey !== route.key) return undefined;
-  return event.rawPath.startsWith(`${route.prefix}/`) ? event.rawPath.slice(route.prefix.length) : undefined;
+  if (route === undefined) return undefined;
+  const { key, prefix } = route;
+  return event.routeKey === key && event.rawPath.startsWith(`${prefix}/`) ? event.rawPath.slice(prefix.length) : undefined;
 }
 
 /** What the authorizer says, which no client can write to. */
