@@ -70,7 +70,7 @@ export const limits = {
   },
   'api-failed-authentication': {
     kind: 'failures',
-    counts: 'bearer tokens that were wrong',
+    counts: 'bearer tokens that were wrong, AWS identities without a mapping',
     per: 'address',
     functions: ['api'],
     setting: 'failedAuthenticationsPerHour',
