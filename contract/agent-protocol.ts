@@ -62,6 +62,7 @@ export const heartbeat = route({
   body: z.strictObject(facts),
   answer: z.strictObject(pace),
   status: 200,
+  remembered: true,
 });
 
 const item = {

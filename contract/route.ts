@@ -41,6 +41,8 @@ export interface Route<
   readonly sorts?: readonly [string, ...string[]];
   /** The answer's `version` is its ETag, and a change wants to hear it in `If-Match` (RFC 9110 §13.1.1). */
   readonly versioned?: true;
+  /** The agent's key may be known from an earlier call: the operation asks itself, in what it writes, whether the key still holds. */
+  readonly remembered?: true;
   /** The answer shows a secret: a repetition gets it from where it lies sealed. */
   readonly secret?: true;
 }

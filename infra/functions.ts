@@ -46,7 +46,7 @@ const loopNeeds = {
   'loop-job-timeout': { ...readsGate, sendsJobs: true },
   'loop-renewal-check': { ...readsGate, sendsJobs: true },
   'loop-short-lived-expiry': { ...readsGate, sendsJobs: true },
-  'loop-agent-health': { ...readsGate, tables: { state: ['GetItem', 'UpdateItem'] }, sendsJobs: true },
+  'loop-agent-health': { ...readsGate, tables: { state: ['BatchGetItem', 'UpdateItem'] }, sendsJobs: true },
   'loop-outbox-dispatch': { ...readsGate, tables: { state: ['UpdateItem', 'PutItem'] }, sendsJobs: true },
   'loop-crl-generation': { ...readsGate, artifacts: ['crl/*'], envelope: ['decrypt'], signs: true },
   'loop-acme-gc': readsGate,
@@ -65,7 +65,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMb: 512,
     timeoutSeconds: 29,
     database: 'runtime',
-    tables: { state: ['GetItem', 'PutItem', 'UpdateItem'], rates },
+    tables: { state: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], rates },
     // Anchors of the audit chain.
     artifacts: ['audit/*'],
     // it signs CAs below others and repeats answers: of all that is sealed it opens those alone

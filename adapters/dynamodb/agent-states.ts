@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { GetItemCommand, UpdateItemCommand, type AttributeValue, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  BatchGetItemCommand,
+  GetItemCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+  type DynamoDBClient,
+  type KeysAndAttributes,
+} from '@aws-sdk/client-dynamodb';
+import { CaError } from '#domain/error.ts';
 import { isConditionFailure } from './client.ts';
 
 /** What must be known of an agent at each of its calls, without PostgreSQL. */
@@ -25,18 +33,24 @@ export interface AgentStates {
   /** All that was there when `seq` was read has been claimed; unless a later look has said so already. */
   drained(id: string, seq: number, nextDue: number): Promise<void>;
   said(id: string, facts: string): Promise<void>;
-  /** Notes a heartbeat; true when the agent was away until now. */
-  beat(id: string, now: number): Promise<boolean>;
-  /** When agents were last heard of, milliseconds since the epoch; those that are away are not in it. */
-  heard(): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Notes a heartbeat of an agent that is not retired and has this key.
+   *
+   * @returns what is known of it, and whether it was away until now; undefined when it is retired, has another key or does not exist
+   */
+  beat(id: string, publicKey: Uint8Array, now: number): Promise<{ readonly facts: string; readonly wasAway: boolean } | undefined>;
+  /** When agents were last heard of, milliseconds since the epoch: these, or all that are not away. Those that are away are not in it. */
+  heard(ids?: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The agent is away, unless it was heard of since. */
   away(id: string, notSince: number): Promise<boolean>;
 }
 
-// Heartbeats lie some dozens in an item, so that who looks for the silent ones reads these few instead of each agent.
+// The ids of those that are not away lie in a few items, which change when one comes or goes: a heartbeat writes the agent's own small item alone, and
+// who looks for the silent ones knows whom to look at.
 const shards = 32;
+const batch = 100;
 
-/** Agents in the state table: one item each (`agent#<id>`), and their heartbeats in a few (`agents-heard#<n>`). */
+/** Agents in the state table: one item each (`agent#<id>`), and who is not away (`agents-heard#<n>`: since when it is not). */
 export function agentStates(client: DynamoDBClient, table: string): AgentStates {
   const read = async (pk: string): Promise<Record<string, AttributeValue> | undefined> =>
     (await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true }))).Item;
@@ -61,6 +75,36 @@ export function agentStates(client: DynamoDBClient, table: string): AgentStates 
       if (isConditionFailure(error)) return false;
       throw error;
     }
+  };
+  const readAll = async (
+    keys: readonly string[],
+    projection: Partial<KeysAndAttributes>,
+  ): Promise<readonly Record<string, AttributeValue>[]> => {
+    const found: Record<string, AttributeValue>[] = [];
+    let left = keys.map((pk) => ({ pk: { S: pk } }));
+    while (left.length > 0) {
+      const asked = left.slice(0, batch);
+      const answer = await client.send(
+        new BatchGetItemCommand({ RequestItems: { [table]: { Keys: asked, ConsistentRead: true, ...projection } } }),
+      );
+      found.push(...(answer.Responses?.[table] ?? []));
+      const unanswered = (answer.UnprocessedKeys?.[table]?.Keys ?? []).flatMap(({ pk }) =>
+        pk?.S === undefined ? [] : [{ pk: { S: pk.S } }],
+      );
+      if (unanswered.length === asked.length) throw new CaError('unavailable', 'agents cannot be looked up; try again', { retryAfter: 15 });
+      left = [...left.slice(asked.length), ...unanswered];
+    }
+    return found;
+  };
+  /** Those that are not away, and since when they are not. */
+  const present = async (): Promise<readonly (readonly [string, number])[]> => {
+    const items = await readAll(
+      Array.from({ length: shards }, (_, n) => shardKey(n)),
+      {},
+    );
+    return items.flatMap((item) =>
+      Object.entries(item).flatMap(([id, value]) => (value.N === undefined ? [] : [[id, Number(value.N)] as const])),
+    );
   };
   return {
     async read(id) {
@@ -100,31 +144,60 @@ export function agentStates(client: DynamoDBClient, table: string): AgentStates 
     async said(id, facts) {
       await update(`agent#${id}`, 'SET facts = :facts', { values: { ':facts': { S: facts } } });
     },
-    async beat(id, now) {
-      const names = { '#id': id };
-      const values = { ':now': { N: String(now) } };
-      if (await update(shardOf(id), 'SET #id = :now', { names, values, condition: 'attribute_exists(#id)' })) return false;
-      await update(shardOf(id), 'SET #id = :now', { names, values });
-      return true;
+    async beat(id, publicKey, now) {
+      try {
+        const { Attributes } = await client.send(
+          new UpdateItemCommand({
+            TableName: table,
+            Key: { pk: { S: `agent#${id}` } },
+            UpdateExpression: 'SET heard = :now',
+            ConditionExpression: 'spki = :spki AND retired = :no',
+            ExpressionAttributeValues: { ':now': { N: String(now) }, ':spki': { B: publicKey }, ':no': { BOOL: false } },
+            ReturnValues: 'ALL_NEW',
+          }),
+        );
+        const wasAway = Attributes?.['present']?.BOOL !== true;
+        if (wasAway) {
+          // In this order: who dies in between is away still, and comes again with the next heartbeat.
+          await update(shardOf(id), 'SET #id = :now', { names: { '#id': id }, values: { ':now': { N: String(now) } } });
+          await update(`agent#${id}`, 'SET present = :yes', { values: { ':yes': { BOOL: true } } });
+        }
+        return { facts: Attributes?.['facts']?.S ?? '', wasAway };
+      } catch (error) {
+        if (isConditionFailure(error)) return undefined;
+        throw error;
+      }
     },
-    async heard() {
-      const items = await Promise.all(Array.from({ length: shards }, (_, n) => read(`agents-heard#${n}`)));
+    async heard(ids) {
+      const since = new Map(ids === undefined ? await present() : []);
+      const items = await readAll(
+        (ids ?? [...since.keys()]).map((id) => `agent#${id}`),
+        { ProjectionExpression: 'pk, heard, present' },
+      );
+      const seen = new Map(items.map((item) => [item['pk']?.S?.slice('agent#'.length) ?? '', item] as const));
       return new Map(
-        items.flatMap((item) =>
-          Object.entries(item ?? {}).flatMap(([id, value]) => (value.N === undefined ? [] : [[id, Number(value.N)]])),
-        ),
+        [...seen].flatMap(([id, item]) => {
+          const at = item['heard']?.N ?? since.get(id);
+          return ids !== undefined && item['present']?.BOOL !== true ? [] : [[id, Number(at ?? 0)] as const];
+        }),
       );
     },
-    away(id, notSince) {
-      return update(shardOf(id), 'REMOVE #id', {
-        names: { '#id': id },
-        values: { ':since': { N: String(notSince) } },
-        condition: '#id <= :since',
+    async away(id, notSince) {
+      const values = { ':since': { N: String(notSince) } };
+      // An agent that was heard of in between is noted as present again by itself, and later than `notSince`: it stays in the list, too.
+      const gone = await update(`agent#${id}`, 'SET present = :no', {
+        values: { ...values, ':no': { BOOL: false } },
+        condition: 'attribute_not_exists(heard) OR heard <= :since',
       });
+      if (!gone) return false;
+      await update(shardOf(id), 'REMOVE #id', { names: { '#id': id }, values, condition: '#id <= :since' });
+      return true;
     },
   };
 }
 
+const shardKey = (n: number): string => `agents-heard#${n}`;
+
 function shardOf(id: string): string {
-  return `agents-heard#${(createHash('sha256').update(id).digest()[0] ?? 0) % shards}`;
+  return shardKey((createHash('sha256').update(id).digest()[0] ?? 0) % shards);
 }

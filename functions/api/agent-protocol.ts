@@ -89,14 +89,19 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
         ports.agents.enrol(digest, { id: ports.newId('agent'), name: body.name, publicKey: key, ...factsOf(body) }),
       );
       await ports.states.tell({ id: agent.id, name: agent.name, publicKey: agent.publicKey, retired: false });
-      await ports.states.beat(agent.id, now());
+      await ports.states.beat(agent.id, agent.publicKey, now());
       return { agent_id: agent.id, name: agent.name, ...pace() };
     }),
     serve(heartbeat, async ({ body, agent }) => {
-      const { id, facts } = proven(agent);
+      const { id, publicKey } = proven(agent);
       const said = factsOf(body);
       const digest = createHash('sha256').update(JSON.stringify(said)).digest('base64');
-      if ((await ports.states.beat(id, now())) || facts !== digest) {
+      const noted = await ports.states.beat(id, publicKey, now());
+      if (noted === undefined) {
+        if ((await ports.states.read(id))?.retired === true) throw new CaError('gone', 'the agent is retired');
+        throw new CaError('unauthenticated', 'the agent has another key by now');
+      }
+      if (noted.wasAway || noted.facts !== digest) {
         if (!(await ports.agents.note(id, said))) throw new CaError('gone', 'the agent is retired');
         await ports.states.said(id, digest);
       }

@@ -25,12 +25,13 @@ export function agentOperations(ports: AgentPorts): readonly Served[] {
     serveList(
       listAgents,
       async ({ query: { name, status }, page }) => {
-        const [heard, { rows, next }] = await Promise.all([ports.states.heard(), ports.store.list(page, { name, status })]);
+        const { rows, next } = await ports.store.list(page, { name, status });
+        const heard = await ports.states.heard(rows.map(({ id }) => id));
         return { rows: rows.map((agent) => show(agent, heard)), next };
       },
       (agent) => agent,
     ),
-    serve(getAgent, async ({ params }) => show(await existing(params.id), await ports.states.heard())),
+    serve(getAgent, async ({ params }) => show(await existing(params.id), await ports.states.heard([params.id]))),
     serve(retireAgent, async ({ params, body, caller }) => {
       if (body.force && body.reason.trim() === '') throw new CaError('malformed', 'the body: reason: is wanted with force');
       await ports.wake('notificationProcess');

@@ -51,8 +51,8 @@ const route = router(
       await limits.of(request).take('api-principal', caller.id);
       return caller;
     },
-    agent: async (request, pathId) => {
-      const agent = await agentOf(request, pathId);
+    agent: async (request, pathId, remembered) => {
+      const agent = await agentOf(request, pathId, remembered);
       await limits.of(request).take('api-principal', agent.id);
       return agent;
     },

@@ -33,7 +33,7 @@ export interface Authentication {
   /** Whom the bearer token belongs to. @throws {CaError} `unauthenticated` */
   readonly caller: (request: HttpRequest) => Promise<Caller>;
   /** The agent that signed. @throws {CaError} `unauthenticated`, `unauthorized` when the path names another, `gone` when it is retired */
-  readonly agent: (request: HttpRequest, pathId: string) => Promise<ProvenAgent>;
+  readonly agent: (request: HttpRequest, pathId: string, remembered: boolean) => Promise<ProvenAgent>;
 }
 
 /** What the operation of a list gets besides. */
@@ -182,7 +182,7 @@ function responseOf(request: HttpRequest, route: Route, status: number, body: ob
 async function whoAsks(
   authentication: Authentication,
   request: HttpRequest,
-  { permission }: Route,
+  { permission, remembered }: Route,
   params: Readonly<Record<string, string>>,
 ): Promise<{ readonly caller: Caller | undefined; readonly agent: ProvenAgent | undefined }> {
   if (permission === 'public') return { caller: undefined, agent: undefined };
@@ -192,7 +192,10 @@ async function whoAsks(
     await authentication.caller(request);
     throw new CaError('unauthorized', 'this is for agents, who prove themselves by a signature');
   }
-  return { caller: undefined, agent: permission === 'agent' ? await authentication.agent(request, params['id'] ?? '') : undefined };
+  return {
+    caller: undefined,
+    agent: permission === 'agent' ? await authentication.agent(request, params['id'] ?? '', remembered === true) : undefined,
+  };
 }
 
 function permitted(caller: Caller | undefined, { permission, scope }: Route): Reach {

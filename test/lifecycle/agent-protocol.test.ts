@@ -72,6 +72,7 @@ test('given a key that the host does not have, or one that is an agent’s alrea
 
 test('given a token that names an agent, that agent comes back under a new key, and its former key is worth nothing', async () => {
   const agent = await enrolledAgent(platform, 'reborn');
+  expect((await agent.send('POST', 'heartbeat', hostFacts())).status).toBe(200);
   const { token } = await makeToken(platform, { agent: agent.id });
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   expect((await enrol(platform, 'someone-else', token, keys)).status).toBe(403);
@@ -511,5 +512,7 @@ async function tellAgain(agent: SignedAgent): Promise<void> {
 
 /** Its last heartbeat is six minutes old. */
 async function silence(agent: SignedAgent): Promise<void> {
-  await agentStates(dynamodbOf(platform), stateTable(platform)).beat(agent.id, Date.now() - 360_000);
+  const states = agentStates(dynamodbOf(platform), stateTable(platform));
+  const { publicKey } = (await states.read(agent.id))!;
+  expect(await states.beat(agent.id, publicKey, Date.now() - 360_000)).toMatchObject({ wasAway: false });
 }

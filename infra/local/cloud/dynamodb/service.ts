@@ -15,6 +15,12 @@ interface Input {
   readonly ReturnValuesOnConditionCheckFailure?: string;
 }
 
+interface BatchInput {
+  readonly RequestItems: Readonly<
+    Record<string, { Keys: readonly Item[]; ProjectionExpression?: string; ExpressionAttributeNames?: Readonly<Record<string, string>> }>
+  >;
+}
+
 /**
  * The item operations of DynamoDB that the platform uses, on tables whose key is `pk`. One operation runs at a time, so a
  * condition and its write are one.
@@ -49,7 +55,29 @@ export function dynamodb(store: TableStore): (operation: string, input: unknown)
       return returned(input.ReturnValues, before, undefined);
     },
   };
+  const batchGet = ({ RequestItems }: BatchInput): object => {
+    const tables = Object.entries(RequestItems);
+    const keys = tables.flatMap(([, { Keys }]) => Keys);
+    if (keys.length === 0 || keys.length > 100) throw invalid('Too many items requested for the BatchGetItem call');
+    const read = ([table, { Keys, ProjectionExpression, ExpressionAttributeNames = {} }]: (typeof tables)[number]): [string, Item[]] => {
+      if (!store.has(table)) throw new AwsError('ResourceNotFoundException', `Requested resource not found: Table: ${table} not found`);
+      const wanted = ProjectionExpression?.split(',').map((name) => ExpressionAttributeNames[name.trim()] ?? name.trim());
+      const pks = Keys.map(checkKey);
+      if (new Set(pks).size < pks.length) throw invalid('Provided list of item keys contains duplicates');
+      const items = pks.map((pk) => store.get(table, pk)).filter((item) => item !== undefined);
+      return [
+        table,
+        items.map((item): Item => Object.fromEntries(Object.entries(item).filter(([name]) => wanted?.includes(name) ?? true))),
+      ];
+    };
+    return { Responses: Object.fromEntries(tables.map(read)), UnprocessedKeys: {} };
+  };
   return async (operation, input) => {
+    if (operation === 'BatchGetItem') {
+      const answer = batchGet(input as BatchInput);
+      await store.written();
+      return answer;
+    }
     const run = operations[operation];
     if (run === undefined) throw new AwsError('UnknownOperationException', `${operation} is not played here`);
     const { TableName } = input as Input;
