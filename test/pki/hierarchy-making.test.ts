@@ -1,17 +1,15 @@
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boolean, namedBits, sequence } from '#domain/asn1/der.ts';
-import { buildTbsIntermediate, buildTbsRoot } from '#domain/x509/authority.ts';
+import { buildTbsIntermediate } from '#domain/x509/authority.ts';
+import { parseCsr } from '#domain/x509/csr.ts';
 import { writeExtension } from '#domain/x509/extension.ts';
 import { issuerInfo, signCertificate } from '#domain/x509/leaf.ts';
 import { Oid } from '#domain/x509/oids.ts';
-import { validatePath } from '#domain/x509/path/validate.ts';
 import { certificatesOfPem, fromPem, toPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
-import { softwareSigner } from '#domain/x509/software-signer.ts';
-import { parseCsr } from '#domain/x509/csr.ts';
-import { makeCsr } from '../lifecycle/csr.ts';
-import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, request, startPlatform, type Answer, type Platform } from '../platform.ts';
+import { authorityCalls, days, intermediates, leadsTo, outsideRoot, unique, type Row } from './authority-calls.ts';
 import { make } from './made-certificate.ts';
 
 let platform: Platform;
@@ -20,112 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => platform.stop());
 
-const intermediates = '/api/v1/issuers/iss-local/intermediates';
-let counter = 0;
-const unique = (name: string): string => `${name.toLowerCase().replaceAll(' ', '-')}-${++counter}`;
-const days = (count: number): Date => new Date(Date.now() + count * 86_400_000);
-
-interface Row extends Record<string, unknown> {
-  readonly id: string;
-  readonly state: string;
-  readonly cert_pem: string;
-}
-
-/** A root made outside of the platform. */
-async function outsideRoot(more: { pathLength?: number; notAfter?: Date; notBefore?: Date } = {}) {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const signer = softwareSigner(privateKey);
-  const tbs = buildTbsRoot(signer.algorithm, {
-    serial: newSerial(randomBytes(16)),
-    commonName: unique('Outside Root'),
-    spki: signer.publicKeySpki,
-    notBefore: more.notBefore ?? days(-1),
-    notAfter: more.notAfter ?? days(3650),
-    ...(more.pathLength !== undefined && { pathLength: more.pathLength }),
-  });
-  const certificate = await signCertificate(signer, tbs);
-  return { signer, privateKey, certificate, pem: toPem('CERTIFICATE', certificate) };
-}
-
-async function registered(privateKey: import('node:crypto').KeyObject): Promise<string> {
-  const answer = await api(platform, 'POST', '/api/v1/signer-keys', {
-    driver: 'sealed',
-    private_key_pem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-  });
-  expect(answer.status, answer.text).toBe(201);
-  return String(answer.json()['id']);
-}
-
-async function root(more: { pathLength?: number; notAfter?: Date } = {}): Promise<Row> {
-  const made = await outsideRoot(more);
-  const key_driver_id = await registered(made.privateKey);
-  const answer = await api(platform, 'POST', intermediates, { name: unique('root'), root_cert_pem: made.pem, key_driver_id });
-  expect(answer.status, answer.text).toBe(201);
-  return answer.json() as Row;
-}
-
-const child = (parent: Row | string, body: object = {}): Promise<Answer> =>
-  api(platform, 'POST', intermediates, {
-    name: unique('child'),
-    parent_ca_id: typeof parent === 'string' ? parent : parent.id,
-    subject: { common_name: unique('Child CA') },
-    ...body,
-  });
-
-async function made(answer: Promise<Answer>): Promise<Row> {
-  const settled = await answer;
-  expect(settled.status, settled.text).toBe(201);
-  return settled.json() as Row;
-}
-
-const post = (row: Row, action: string, body: object = {}): Promise<Answer> =>
-  api(platform, 'POST', `/api/v1/intermediates/${row.id}/${action}`, body);
-const state = async (row: Row): Promise<unknown> => (await api(platform, 'GET', `/api/v1/intermediates/${row.id}`)).json()['state'];
-
-async function auditOf(id: string): Promise<readonly { action: string; details: Record<string, unknown> }[]> {
-  const database = await platform.database();
-  try {
-    return (
-      await database.query<{ action: string; details: Record<string, unknown> }>(
-        `SELECT action, details FROM audit_events WHERE resource_id = $1 ORDER BY id`,
-        [id],
-      )
-    ).rows;
-  } finally {
-    await database.end();
-  }
-}
-
-/** Asks for a managed certificate and waits for its first version; why it failed when there is none. */
-async function issue(name: string): Promise<{ readonly pem: string } | { readonly reason: string }> {
-  const created = await api(platform, 'POST', '/api/v1/certificates', {
-    name: unique('leaf'),
-    profile: 'internal',
-    csr: makeCsr([name]).csr,
-  });
-  expect(created.status, created.text).toBe(202);
-  const { certificate, job } = created.json() as { certificate: { id: string }; job: string };
-  return until(
-    `an end of the issuance of ${name}`,
-    async () => {
-      const versions = (await api(platform, 'GET', `/api/v1/certificates/${certificate.id}/versions`)).json()['items'] as { pem: string }[];
-      if (versions[0] !== undefined) return { pem: versions[0].pem };
-      const found = (await api(platform, 'GET', `/api/v1/jobs/${job}`)).json();
-      return typeof found['last_error'] === 'string' ? { reason: found['last_error'] } : undefined;
-    },
-    60,
-  );
-}
-
-const choose = (caId: string | null): Promise<Answer> =>
-  api(platform, 'PUT', '/api/v1/issuers/iss-local/issuing-ca', { issuing_ca_id: caId });
-
-/** Whether a leaf, with what came along, leads to a root. */
-function leadsTo(rootDer: Uint8Array, pem: string): boolean {
-  const [leaf, ...intermediates] = certificatesOfPem(pem);
-  const result = validatePath({ certificate: leaf!, intermediates, anchors: [rootDer], options: { at: new Date() } });
-  return result.valid;
-}
+const { registered, root, child, made, post, auditOf, issue, choose } = authorityCalls(() => platform);
 
 describe('roots', () => {
   test('a valid self-signed root with its key is taken, and says what its certificate says', async () => {
@@ -289,138 +182,6 @@ describe('children', () => {
     expect((await as('POST', intermediates, { name: 'x' })).status).toBe(403);
     expect((await as('POST', '/api/v1/intermediates/issuing-1/retire', {})).status).toBe(403);
     expect((await as('GET', '/api/v1/signer-keys')).status).toBe(403);
-  });
-});
-
-describe('retiring', () => {
-  test('a CA first drains, then ends with confirm; each step once, children first', async () => {
-    const parent = await root();
-    const row = await made(child(parent));
-    expect((await post(parent, 'retire', { note: 'end of life', confirm: true })).json()).toMatchObject({
-      state: 'retiring',
-      confirmed: false,
-    });
-    expect((await post(parent, 'retire')).status).toBe(409);
-    // A year that the database does not know is the caller's mistake, not ours.
-    for (const drain_until of ['0000-01-01T00:00:00Z', '1969-12-31T23:59:59Z'])
-      expect((await post(row, 'retire', { drain_until })).status).toBe(400);
-    expect((await child(parent)).status).toBe(409);
-    expect((await post(parent, 'retire', { confirm: true })).status).toBe(409);
-    expect((await post(row, 'retire')).status).toBe(200);
-    expect((await post(parent, 'retire', { confirm: true })).status).toBe(409);
-    expect((await post(row, 'retire', { confirm: true })).json()).toMatchObject({ state: 'retired', confirmed: true });
-    expect((await post(parent, 'retire', { confirm: true })).json()).toMatchObject({ state: 'retired' });
-    expect((await post(parent, 'retire')).status).toBe(409);
-    expect((await post(parent, 'reactivate')).status).toBe(409);
-    const events = await auditOf(parent.id);
-    expect(events.map(({ action, details }) => [action, details['state_before'], details['state']])).toEqual([
-      ['intermediate_ca_root_created', undefined, 'active'],
-      ['intermediate_ca_retiring', 'active', 'retiring'],
-      ['intermediate_ca_retired', 'retiring', 'retired'],
-    ]);
-    const pki = platform.pkiUrl;
-    expect((await request(platform, `${pki}/.well-known/pki/crl/${parent.id}.crl`)).status).toBe(200);
-    expect((await request(platform, `${pki}/.well-known/pki/ca/${parent.id}.cer`)).status).toBe(200);
-  });
-
-  test('a CA that drains can come back', async () => {
-    const parent = await root();
-    await post(parent, 'retire');
-    expect((await post(parent, 'reactivate')).json()).toMatchObject({ state: 'active', signs_leaves: true });
-    expect((await child(parent)).status).toBe(201);
-    expect((await api(platform, 'POST', '/api/v1/intermediates/nobody/retire', {})).status).toBe(404);
-  });
-
-  test('a CA that an issuer or profile has chosen does not end', async () => {
-    const [issuing] = [await made(child(await root()))];
-    expect((await choose(issuing.id)).status).toBe(200);
-    await post(issuing, 'retire');
-    expect((await post(issuing, 'retire', { confirm: true })).json()).toMatchObject({
-      status: 409,
-      detail: expect.stringContaining('chosen by') as unknown,
-    });
-    expect((await choose(null)).status).toBe(200);
-    expect((await post(issuing, 'retire', { confirm: true })).status).toBe(200);
-  });
-
-  test('however a child’s creation and its parent’s end race, no active child stands under a retired parent', async () => {
-    const rounds = await Promise.all(Array.from({ length: 6 }, () => root()));
-    await Promise.all(
-      rounds.map(async (parent) => {
-        await post(parent, 'retire');
-        await post(parent, 'reactivate');
-        const [retired, ...created] = await Promise.all([
-          post(parent, 'retire').then(() => post(parent, 'retire', { confirm: true })),
-          child(parent),
-          child(parent),
-        ]);
-        const children = (await api(platform, 'GET', `/api/v1/intermediates/${parent.id}/children`)).json()['data'] as Row[];
-        expect(children).toHaveLength(created.filter(({ status }) => status === 201).length);
-        expect(await state(parent)).toBe(children.length === 0 ? 'retired' : 'retiring');
-        expect(retired.status).toBe(children.length === 0 ? 200 : 409);
-      }),
-    );
-  });
-});
-
-describe('leaves', () => {
-  test('are signed by the CA that the issuer has chosen, at once, and lead to its root', async () => {
-    const parent = await root();
-    const issuing = await made(child(await made(child(parent, { name_constraints: [{ permitted: ['corp.example'] }] }))));
-    expect((await choose(issuing.id)).status).toBe(200);
-    try {
-      const issued = await issue('www.corp.example');
-      if (!('pem' in issued)) throw new Error(issued.reason);
-      expect(certificatesOfPem(issued.pem)).toHaveLength(3);
-      expect(leadsTo(fromPem('CERTIFICATE', parent.cert_pem), issued.pem)).toBe(true);
-      const leaf = new X509Certificate(certificatesOfPem(issued.pem)[0]!);
-      expect(leaf.checkIssued(new X509Certificate(issuing.cert_pem))).toBe(true);
-      const refused = await issue('www.evil.example');
-      expect(refused).toMatchObject({ reason: expect.stringContaining('name_constraint_violation') as unknown });
-      await post(issuing, 'retire');
-      expect(await issue('drained.corp.example')).toMatchObject({
-        reason: expect.stringContaining('signs no certificates any more') as unknown,
-      });
-    } finally {
-      expect((await choose(null)).status).toBe(200);
-    }
-  });
-
-  test('a CA of another issuer, or one that drains, cannot be chosen', async () => {
-    const parent = await root();
-    await post(parent, 'retire');
-    expect((await choose(parent.id)).status).toBe(409);
-    expect((await choose('nobody')).status).toBe(404);
-  });
-});
-
-describe('revocation', () => {
-  test('a revoked CA is on its parent’s CRL, and nothing below it signs any more', async () => {
-    const parent = await root();
-    const row = await made(child(parent));
-    const below = await made(child(row));
-    const revoked = await post(row, 'revoke', { reason: 'caCompromise' });
-    expect(revoked.json()).toMatchObject({ state: 'revoked', revocation_reason: 2, signs_leaves: false });
-    expect((await api(platform, 'GET', `/api/v1/intermediates/${below.id}`)).json()).toMatchObject({
-      state: 'active',
-      signs_leaves: false,
-    });
-    expect((await post(row, 'revoke', { reason: 'caCompromise' })).status).toBe(409);
-    expect((await child(row)).status).toBe(409);
-    const chain = await api(platform, 'GET', `/api/v1/intermediates/${below.id}/chain`);
-    expect([chain.status, chain.json()['detail']]).toEqual([409, expect.stringContaining(row.id)]);
-    await until('the parent’s CRL lists the CA', async () => {
-      const crl = (await request(platform, `${platform.pkiUrl}/.well-known/pki/crl/${parent.id}.crl`)).body;
-      const result = validatePath({
-        certificate: fromPem('CERTIFICATE', row.cert_pem),
-        intermediates: [],
-        anchors: [fromPem('CERTIFICATE', parent.cert_pem)],
-        options: { at: new Date() },
-        revocation: { crls: [crl], required: true },
-      });
-      return !result.valid && result.code === 'revoked' ? true : undefined;
-    });
-    expect((await post(parent, 'revoke', { reason: 'caCompromise' })).status).toBe(422);
   });
 });
 
