@@ -2,13 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { membersOf } from '#contract/json-schema.ts';
 import { makeProgram } from '../../clients/cli/program.ts';
 import { routes } from '#contract/routes.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
-import { startPlatform, type Platform } from '../platform.ts';
+import { root, startPlatform, type Platform } from '../platform.ts';
 import { certctl } from './command.ts';
 
 let platform: Platform;
@@ -105,6 +106,29 @@ test('without settings nothing is guessed; a saved connection, and a platform in
   expect((await certctl(undefined, ['--connection', 'other', 'auth', 'me'], saved)).err).toContain('there is no connection other');
   const home = { CERTCTL_HOME: platform.home, CERTCTL_PORT: new URL(platform.url).port };
   expect((await certctl(undefined, ['auth', 'me'], home)).out).toContain('ak-bootstrap');
+});
+
+test('a connection can be saved that signs as an AWS identity; a key that is given with a command wins, and both at once are refused', async () => {
+  const saved = { XDG_CONFIG_HOME: folder };
+  expect((await certctl(undefined, ['--server', 'https://aws.example.com/', '--aws', 'configure', 'cloud'], saved)).code).toBe(0);
+  const where = async (args: readonly string[], env = {}): Promise<string> =>
+    (await certctl(undefined, ['--connection', 'cloud', ...args, 'where'], { ...saved, ...env })).out;
+  expect(await where([])).toMatch(/^https:\/\/aws\.example\.com\/iam as an AWS identity;/);
+  expect(await where([], { CERTCTL_TOKEN: 'ck_12345678_and_more' })).toMatch(/^https:\/\/aws\.example\.com\/ with the key ck_12345678…;/);
+  const both = await certctl(undefined, ['--connection', 'cloud', '--aws', '--token-file', '/nonexistent', 'where'], saved);
+  expect([both.code, both.err]).toEqual([2, expect.stringContaining('exclude each other')]);
+});
+
+test('who brings a key loads nothing of AWS’s SDK', () => {
+  const program = pathToFileURL(join(root, 'clients/cli/program.ts')).href;
+  const script = `import { createRequire } from 'node:module';
+    const loaded = () => Object.keys(createRequire(import.meta.url).cache).filter((file) => /@aws-sdk|@smithy/.test(file)).length > 0;
+    await import(${JSON.stringify(program)});
+    const before = loaded();
+    await import('@smithy/signature-v4');
+    console.log(before, loaded());`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8' });
+  expect(stdout).toBe('false true\n');
 });
 
 test('every route has its command, and its help says what the contract says', () => {
