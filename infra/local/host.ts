@@ -1,6 +1,4 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { synthesize } from './assembly.ts';
@@ -11,6 +9,7 @@ import { kms } from './cloud/kms.ts';
 import { s3 } from './cloud/s3.ts';
 import { sqs } from './cloud/sqs.ts';
 import { startCopies, type Copies } from './copies.ts';
+import { everyRouteAnswers } from './every-route-answers.ts';
 import { freePort, refusalOf } from './free-port.ts';
 import { giveAccessKeys } from './give-access-keys.ts';
 import { copyProgram } from './copy-program.ts';
@@ -31,6 +30,8 @@ export interface Host {
   readonly pkiUrl: string;
   readonly home: Home;
   readonly copies: Copies;
+  /** AWS identities may call. */
+  readonly iamCallers: boolean;
   stop(): Promise<void>;
 }
 
@@ -137,7 +138,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   cleanups.push(() => scheduler.stop());
   const renewal = setInterval(() => void renewWhenDue(url, home, copies, log), 3_600_000);
   cleanups.push(() => clearInterval(renewal));
-  await everyRouteAnswers(url, pkiUrl, home);
+  await everyRouteAnswers(url, pkiUrl, readFileSync(home.caFile, 'utf8'));
   // What a crash left behind is repaired at once, not at the next full minute; those who wait for the first answer come first.
   for (const schedule of plans.schedules) void scheduler.start(schedule);
   writeFileSync(
@@ -158,7 +159,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
       mode: 0o600,
     },
   );
-  return { url, pkiUrl, home, copies, stop };
+  return { url, pkiUrl, home, copies, iamCallers: accessKeys !== undefined, stop };
 }
 
 function chosenHttpPort(options: Options, before: HomeRecord | undefined): number {
@@ -284,38 +285,6 @@ async function renewWhenDue(url: string, home: Home, copies: Copies, log: (text:
   } catch (error) {
     log(`${JSON.stringify({ level: 'ERROR', message: 'the certificate of the front was not renewed', error: String(error) })}\n`);
   }
-}
-
-/** One request to each function behind the fronts, through the certificate that clients will see. */
-async function everyRouteAnswers(url: string, pkiUrl: string, home: Home): Promise<void> {
-  const ca = readFileSync(home.caFile, 'utf8');
-  const targets = [
-    `${url}/health`,
-    `${url}/ready?deep=1`,
-    `${url}/acme/profile/default/directory`,
-    `${pkiUrl}/.well-known/pki/crl/issuing-1.crl`,
-  ];
-  await Promise.all(
-    targets.map(async (target) => {
-      const deadline = Date.now() + 15_000;
-      for (;;) {
-        const status = await get(target, ca).catch(() => 0);
-        if (status === 200) return;
-        if (Date.now() > deadline) throw new Error(`${target} answers with status ${status}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }),
-  );
-}
-
-function get(target: string, ca: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const request = target.startsWith('https:') ? https.get(target, { ca, agent: false }) : http.get(target, { agent: false });
-    request.on('error', reject).on('response', (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-  });
 }
 
 async function choosePort(wanted: number, flag: string): Promise<number> {

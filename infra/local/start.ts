@@ -50,7 +50,7 @@ function whatNext(host: Host): string {
   ACME directory   ${host.url}/acme/profile/default/directory
   trust anchor     ${ca}
   admin token      ${host.home.tokenFile}
-  CRL and OCSP     ${host.pkiUrl}/.well-known/pki/
+  CRL and OCSP     ${host.pkiUrl}/.well-known/pki/${accessKeys(host)}
 
 Get a certificate, in a second terminal:
 
@@ -61,6 +61,11 @@ Get a certificate, in a second terminal:
 
 Ctrl-C stops everything.
 `;
+}
+
+/** Where AWS identities may call. */
+function accessKeys({ home, iamCallers }: Host): string {
+  return iamCallers ? `\n  AWS access keys  ${home.awsCredentialsFile}` : '';
 }
 
 function packageVersion(): string {

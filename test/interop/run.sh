@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs certbot, lego, Caddy, pebble and GnuTLS from Debian, a recent certbot, schemathesis and pkilint from PyPI where that is possible, then
+# Installs certbot, lego, Caddy, pebble, curl and GnuTLS from Debian, a recent certbot, schemathesis and pkilint from PyPI where that is possible, then
 # drives the clients against a platform of the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 missing=()
-for tool in certbot lego caddy pebble openssl certtool; do command -v "$tool" >/dev/null || missing+=("${tool/certtool/gnutls-bin}"); done
+for tool in certbot lego caddy pebble openssl curl certtool; do command -v "$tool" >/dev/null || missing+=("${tool/certtool/gnutls-bin}"); done
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
 if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
