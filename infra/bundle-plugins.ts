@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
 
 /** Who loads parts of its own bundle when they are asked for. */
-const inside = /functions.api.areas\.ts$/;
+const inside = /functions.api.(?:[a-z]+-)?areas\.ts$/;
 
 /** Where a function's modules for later lie, beside what loads them. */
 export const laterFolder = 'later';
