@@ -1,8 +1,7 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { randomBytes, randomUUID } from 'node:crypto';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Refusal, startAwsJson, type AwsJsonService } from './aws-json.ts';
 
 /** One certificate that the CA signed: its own record, which no crash of ours can touch. */
 export interface Issuance {
@@ -15,16 +14,13 @@ export interface Issuance {
   readonly certificate: string;
 }
 
-export interface PrivateCa {
+/** For AWS_ENDPOINT_URL_ACM_PCA. */
+export interface PrivateCa extends AwsJsonService {
   readonly arn: string;
-  /** For AWS_ENDPOINT_URL_ACM_PCA. */
-  readonly url: string;
   /** Everything that it signed, in order. */
   readonly log: readonly Issuance[];
-  readonly requests: Readonly<Record<string, number>>;
   /** Reason by serial of what was revoked. */
   readonly revoked: ReadonlyMap<string, string>;
-  stop(): Promise<void>;
 }
 
 /** How it behaves from now on; a test changes it as it goes. */
@@ -81,7 +77,6 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
   });
   const log: Issuance[] = [];
   const asked = new Map<string, number>();
-  const requests: Record<string, number> = {};
   const revoked = new Map<string, string>();
 
   const issue = async (input: Record<string, unknown>): Promise<object> => {
@@ -157,56 +152,12 @@ export async function startPrivateCa(behaviour: Behaviour = {}): Promise<Private
     return {};
   };
 
-  const server = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const operation = String(request.headers['x-amz-target']).split('.')[1] ?? '';
-      requests[operation] = (requests[operation] ?? 0) + 1;
-      const answer = async (): Promise<object> => {
-        if (request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') !== true)
-          throw new Refusal('MissingAuthenticationTokenException', 'not signed', 403);
-        await behaviour.admit?.();
-        if (behaviour.down === true) throw new Refusal('InternalFailure', 'down', 500);
-        if (behaviour.busy?.() === true) throw new Refusal('TooManyRequestsException', 'Rate exceeded', 429);
-        const input = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
-        if (operation === 'IssueCertificate') return issue(input);
-        if (operation === 'GetCertificate') return get(input);
-        if (operation === 'RevokeCertificate') return revoke(input);
-        throw new Refusal('UnknownOperationException', operation);
-      };
-      answer().then(
-        (body) => send(response, 200, body),
-        (error: unknown) => {
-          const refusal = error instanceof Refusal ? error : new Refusal('InternalFailure', String(error), 500);
-          send(response, refusal.status, { __type: refusal.code, message: refusal.message });
-        },
-      );
-    });
+  const service = await startAwsJson({ IssueCertificate: issue, GetCertificate: get, RevokeCertificate: revoke }, async () => {
+    await behaviour.admit?.();
+    if (behaviour.down === true) throw new Refusal('InternalFailure', 'down', 500);
+    if (behaviour.busy?.() === true) throw new Refusal('TooManyRequestsException', 'Rate exceeded', 429);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    arn,
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    log,
-    requests,
-    revoked,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
-
-class Refusal extends Error {
-  readonly code: string;
-  readonly status: number;
-  constructor(code: string, message: string, status = 400) {
-    super(message);
-    this.code = code;
-    this.status = status;
-  }
+  return { arn, log, revoked, ...service };
 }
 
 async function readCsr(value: unknown): Promise<x509.Pkcs10CertificateRequest> {
@@ -220,9 +171,4 @@ async function readCsr(value: unknown): Promise<x509.Pkcs10CertificateRequest> {
     // falls through to the refusal
   }
   throw new Refusal('MalformedCSRException', 'The CSR does not verify');
-}
-
-function send(response: http.ServerResponse, status: number, body: object): void {
-  if (response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
 }
