@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
+import { agentKeyAlgorithms } from '#domain/agent/key-algorithm.ts';
 import { inspectedKeyTypes } from '#domain/agent/inspection.ts';
 import { failureClasses } from '#domain/agent/work.ts';
 import { agentId } from './agents.ts';
@@ -91,6 +91,8 @@ export const workItem = z.discriminatedUnion('type', [
     target_id: z.string(),
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
+    /** What the target calls its certificate, e.g. an ARN; only where it gives names. */
+    reference: z.string().optional(),
   }),
   z.strictObject({
     ...item,
@@ -98,6 +100,7 @@ export const workItem = z.discriminatedUnion('type', [
     target_id: z.string(),
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
+    reference: z.string().optional(),
     /** Of the certificate that ought to be there; null: whichever the server shows. */
     key_type: z.enum(inspectedKeyTypes).nullable(),
   }),
@@ -188,6 +191,8 @@ export const reportJob = route({
     duration_ms: z.number().int().min(0).max(86_400_000).default(0),
     /** SHA-256 of the certificate that the server served afterwards, hex; null: nobody looked. */
     observed_fingerprint: sha256.nullable().default(null),
+    /** What the target calls its certificate by now, e.g. an ARN. */
+    reference: text(2048).min(1).optional(),
     /** What was seen at a target, when the job was to look at it; then `ok` says whether a deployment could be made. */
     observation: z
       .discriminatedUnion('source', [

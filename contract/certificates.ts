@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { agentKeyAlgorithms } from '#domain/agent/csr-order.ts';
+import { agentKeyAlgorithms } from '#domain/agent/key-algorithm.ts';
 import { list } from './list.ts';
 import { ownerId, teamId } from './people.ts';
 import { nothing, route } from './route.ts';

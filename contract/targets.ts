@@ -41,6 +41,8 @@ export const target = z.strictObject({
   type: z.string(),
   agent: agentId,
   config: z.record(z.string(), z.unknown()),
+  /** What the target itself calls its certificate, e.g. an ARN; null: nothing was deployed yet, or it gives no names. */
+  reference: z.string().nullable(),
   enabled: z.boolean(),
   on_drift: z.enum(driftPolicies),
   inspect_every_seconds: z.number().int(),

@@ -80,6 +80,11 @@ const schema = z.strictObject({
     .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/))
     .max(20)
     .default([]),
+  /** Regions in whose AWS Certificate Manager the connector may import certificates, with keys that it makes; none: it may not. */
+  certificateManagerRegions: z
+    .array(z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region'))
+    .max(20)
+    .default([]),
   /** Keys in AWS KMS that CAs may sign with; each must then be registered as a signer key. */
   caKeyArns: z
     .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]{1,64}$/))

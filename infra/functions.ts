@@ -101,7 +101,8 @@ export const functionSpecs: readonly FunctionSpec[] = [
     signs: true,
   },
   { name: proberName, memoryMb: 256, timeoutSeconds: 45 },
-  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContexts: ['connector:'] },
+  // It seals the keys that it makes, and opens nothing but what was sealed for it.
+  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['encrypt', 'decrypt'], envelopeContexts: ['connector:'] },
   {
     name: 'worker',
     memoryMb: 512,
@@ -110,6 +111,8 @@ export const functionSpecs: readonly FunctionSpec[] = [
     tables: { state: ['UpdateItem'] },
     artifacts: ['crl/*'],
     envelope: ['decrypt'],
+    // It signs for CAs. What the connector sealed passes through it unopened.
+    envelopeContexts: ['ca-key:'],
     signs: true,
     consumesJobs: true,
     invokesProber: true,

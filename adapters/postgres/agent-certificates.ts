@@ -1,5 +1,6 @@
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import { CaError } from '#domain/error.ts';
-import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
+import type { AgentKeyAlgorithm } from '#domain/agent/key-algorithm.ts';
 import type { Database } from './database.ts';
 import { creationRefusal, type NewCertificate } from './managed-certificates.ts';
 import { holdToPolicies } from './policies.ts';
@@ -28,6 +29,8 @@ export interface AgentCertificates {
   renew(id: string, actor: string): Promise<AgentJobs | undefined>;
 }
 
+/** How a CSR job begins: an agent makes the CSR when it comes; for the connector the worker does, at once. */
+export const firstStatus = (agentId: string): string => `CASE ${agentId} WHEN '${connectorAgentId}' THEN 'pending' ELSE 'awaiting_csr' END`;
 /** Whether a CSR job is under way: the index of that name allows one for each share. */
 export const activeCsrJob = `type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'running') OR retryable)`;
 /** Agents that still have a target of the certificate of `h` (certificate_holders). */
@@ -43,7 +46,7 @@ const create = {
     h AS (INSERT INTO certificate_holders (id, certificate_id, agent_id)
           SELECT 'ch-' || replace(gen_random_uuid()::text, '-', ''), m.id, a.agent_id FROM m, (SELECT DISTINCT agent_id FROM t) a RETURNING id, agent_id),
     j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, requested_by)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', h.id, h.agent_id, 'awaiting_csr', greatest(1, r.max_retries), $10
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', h.id, h.agent_id, ${firstStatus('h.agent_id')}, greatest(1, r.max_retries), $10
           FROM h, m JOIN renewal_policies r ON r.id = m.policy_id RETURNING id, agent_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM h),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
@@ -57,7 +60,7 @@ const renew = {
                     WHERE m.id = $1 AND m.key_source = 'agent' AND m.state IN ('pending', 'active') FOR UPDATE OF m),
     h AS (SELECT h.id, h.agent_id, m.max_retries FROM certificate_holders h JOIN m ON m.id = h.certificate_id WHERE ${hasTarget}),
     j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, requested_by)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, 'awaiting_csr', greatest(1, max_retries), $2 FROM h
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, ${firstStatus('agent_id')}, greatest(1, max_retries), $2 FROM h
           ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id),
     u AS (UPDATE certificate_holders SET renew_at = NULL FROM j WHERE certificate_holders.id = j.subject_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM j),

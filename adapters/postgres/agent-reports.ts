@@ -1,8 +1,10 @@
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import type { DeploymentReport, Reported } from '#domain/agent/work.ts';
 import { backoffSeconds } from '#domain/job/backoff.ts';
 import type { Database, Session } from './database.ts';
 import { nextInspection } from './inspection-time.ts';
 import { notifyFrom } from './notify.ts';
+import { destroyVerifiedKeys } from './sealed-keys.ts';
 
 // A report that comes twice finds the token of the first in the job's payload. The certificate says what must have been deployed.
 const lock = {
@@ -23,6 +25,12 @@ const note = {
   text: `UPDATE deployments SET failure_class = $2, detail = $3, idempotent = $4, rolled_back = $5, observed = decode($6, 'hex'), duration_ms = $7, backup_paths = $8,
       verified_at = CASE WHEN $9 THEN now() END
     FROM jobs j WHERE j.id = $1 AND deployments.id = j.subject_id`,
+};
+// Also of a deployment that failed: what was made there is not to be made a second time.
+const refer = {
+  name: 'agent-report-reference',
+  text: `UPDATE targets SET reference = $2 FROM jobs j JOIN deployments d ON d.id = j.subject_id
+         WHERE j.id = $1 AND targets.id = d.target_id AND targets.reference IS DISTINCT FROM $2`,
 };
 const complete = {
   name: 'agent-report-complete',
@@ -143,8 +151,10 @@ export function reportDeployment(
       report.backupPaths,
       ok && report.observed !== undefined,
     ]);
+    if (report.reference !== undefined) await session.query(refer, [jobId, report.reference]);
     if (ok) {
       const [done] = await session.query<{ inspect_at: Date | null }>(complete, [jobId, token, report.observed ?? null]);
+      if (agentId === connectorAgentId) await destroyVerifiedKeys(session, jobId);
       return { kind: 'taken', status: 'completed', ...(done?.inspect_at && { nextDue: done.inspect_at }) };
     }
     const reason = `${failureClass ?? 'connector'}: ${report.detail ?? 'no detail'}`.slice(0, 500);

@@ -1,4 +1,4 @@
-import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
+import type { AgentKeyAlgorithm } from '#domain/agent/key-algorithm.ts';
 import { keyTypeOf } from '#domain/agent/inspection.ts';
 import type { AgentWork, WorkItem } from '#domain/agent/work.ts';
 import type { Database } from './database.ts';
@@ -22,7 +22,7 @@ const claim = {
             state_entered_at = CASE type WHEN 'csr' THEN state_entered_at ELSE now() END
           FROM c WHERE jobs.id = c.id RETURNING jobs.id, jobs.type, jobs.subject_id, jobs.lease_expires_at, jobs.attempts, jobs.run_at)
   SELECT u.id, u.type, u.lease_expires_at, u.attempts, coalesce(m.id, d.certificate_id) AS certificate_id, m.common_name, m.sans, coalesce(m.key_algorithm, e.key_algorithm) AS key_algorithm,
-    p.must_staple, d.id AS deployment_id, d.version_id, t.id AS target_id, t.type AS target_type, t.config
+    p.must_staple, d.id AS deployment_id, d.version_id, t.id AS target_id, t.type AS target_type, t.config, t.reference
   FROM u
     LEFT JOIN certificate_holders h ON u.type = 'csr' AND h.id = u.subject_id
     LEFT JOIN managed_certificates m ON m.id = h.certificate_id
@@ -99,6 +99,7 @@ interface ClaimedRow {
   target_id: string;
   target_type: string;
   config: Record<string, unknown>;
+  reference: string | null;
 }
 
 interface CsrRow extends ProfileRow {
@@ -186,7 +187,7 @@ function itemOf(row: ClaimedRow, leaseToken: string): WorkItem {
       mustStaple: row.must_staple,
     };
   }
-  const target = { targetId: row.target_id, targetType: row.target_type, config: row.config };
+  const target = { targetId: row.target_id, targetType: row.target_type, config: row.config, reference: row.reference ?? undefined };
   if (row.type === 'inspection') return { ...common, ...target, type: 'inspection', keyType: keyTypeOf(row.key_algorithm) };
   return {
     ...common,

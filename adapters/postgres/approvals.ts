@@ -1,4 +1,5 @@
 import type { Reach } from '#domain/access/grant.ts';
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import { CaError } from '#domain/error.ts';
 import { keptProfile, type Profile } from '#domain/issuance/profile.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
@@ -99,7 +100,7 @@ const decide = {
 // Where an agent makes the key, it is the agent that goes on.
 const release = {
   name: 'approval-release',
-  text: `WITH j AS (UPDATE jobs SET status = CASE type WHEN 'csr' THEN 'awaiting_csr' ELSE 'pending' END, run_at = now(), state_entered_at = now(), hinted_at = NULL
+  text: `WITH j AS (UPDATE jobs SET status = CASE WHEN type = 'csr' AND agent_id <> '${connectorAgentId}' THEN 'awaiting_csr' ELSE 'pending' END, run_at = now(), state_entered_at = now(), hinted_at = NULL
                     WHERE id = $1 AND status = 'awaiting_approval' RETURNING id, type, agent_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT CASE type WHEN 'csr' THEN 'agent' ELSE 'job' END, coalesce(agent_id, id) FROM j)
   SELECT agent_id FROM j`,

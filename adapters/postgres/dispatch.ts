@@ -1,3 +1,4 @@
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import type { Database } from './database.ts';
 import { notOfAgents } from './jobs.ts';
 
@@ -49,6 +50,7 @@ const outlook = {
       (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND ${notOfAgents}),
       (SELECT min(lease_expires_at) FROM jobs WHERE status = 'running' AND ${notOfAgents}),
       (SELECT min(run_at) FROM jobs WHERE retryable),
+      (SELECT min(inspect_at) FROM targets WHERE agent_id = '${connectorAgentId}' AND inspect_at IS NOT NULL AND enabled AND retired_at IS NULL),
       (SELECT min(lease_until) FROM acme_orders WHERE status = 'processing')) AS next_due,
     coalesce(extract(epoch FROM now() - (SELECT min(run_at) FROM jobs WHERE status = 'pending' AND ${notOfAgents})), 0)::float8 AS oldest`,
 };

@@ -1,9 +1,10 @@
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import type { JsonObject } from '#domain/json/strict.ts';
 import type { ClaimedJob, JobStore, JobType } from '#domain/job/job.ts';
 import type { Database, Session } from './database.ts';
 
-/** Jobs that workers do, some of them after an agent made the CSR; the others an agent does alone. */
-export const notOfAgents = `type NOT IN ('deployment', 'inspection')`;
+/** Jobs that workers do, some of them after an agent made the CSR, and those of targets without a host; the others an agent does alone. */
+export const notOfAgents = `(type NOT IN ('deployment', 'inspection') OR agent_id = '${connectorAgentId}')`;
 
 // Deployments and inspections are claimed by agents; a CSR job is the worker's from when its CSR is there.
 const claim = {

@@ -13,7 +13,7 @@ const certificateOf = (job: string): string =>
   `coalesce((SELECT s.certificate_id FROM certificate_holders s WHERE s.id = ${job}.subject_id), ${job}.subject_id)`;
 const loadManaged = {
   name: 'managed-load',
-  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.sans, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
+  text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.common_name, m.key_algorithm, m.sans, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
       coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr,
       r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days,
       ARRAY(SELECT rule_name FROM policy_findings f WHERE f.certificate_id = m.id AND f.enforcement = 'block' ORDER BY rule_name) AS broken_rules, p.*
@@ -180,6 +180,8 @@ interface ManagedRow extends ProfileRow {
   config: unknown;
   issuing_ca_id: string | null;
   csr: Buffer | null;
+  common_name: string | null;
+  key_algorithm: string | null;
   sans: { type: string; value: string }[];
   broken_rules: string[];
   renewal_window_days: number;
@@ -201,6 +203,8 @@ function managedOf(row: ManagedRow): Managed {
       issuingCaId: row.issuing_ca_id ?? undefined,
     },
     csr: row.csr ?? undefined,
+    commonName: row.common_name ?? undefined,
+    keyAlgorithm: row.key_algorithm ?? undefined,
     names: row.sans,
     brokenRules: row.broken_rules,
     policy: {

@@ -1,4 +1,4 @@
-import { activeCsrJob, hasTarget } from './agent-certificates.ts';
+import { activeCsrJob, firstStatus, hasTarget } from './agent-certificates.ts';
 import type { Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
 
@@ -43,7 +43,7 @@ const dueShares = {
     w AS (SELECT h.id, h.certificate_id, h.agent_id, r.max_retries FROM d h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active')
             JOIN renewal_policies r ON r.id = m.policy_id AND r.auto_renew JOIN agents a ON a.id = h.agent_id AND a.retired_at IS NULL WHERE ${hasTarget}),
     j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, 'awaiting_csr', greatest(1, max_retries) FROM w
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, ${firstStatus('agent_id')}, greatest(1, max_retries) FROM w
           ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id),
     u AS (UPDATE certificate_holders SET renew_at = NULL FROM d WHERE certificate_holders.id = d.id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM j),

@@ -1,3 +1,4 @@
+import { connectorAgentId, connectorTargetTypes } from '#domain/agent/connector.ts';
 import type { DriftPolicy, InspectionOutcome } from '#domain/agent/inspection.ts';
 import type { FailureClass } from '#domain/agent/work.ts';
 import { CaError } from '#domain/error.ts';
@@ -33,6 +34,8 @@ export interface TargetRecord extends TargetWatch {
   readonly type: string;
   readonly agentId: string;
   readonly config: Readonly<Record<string, unknown>>;
+  /** What the target itself calls its certificate. */
+  readonly reference: string | undefined;
   readonly enabled: boolean;
   readonly inspectAt: Date | undefined;
   readonly inspection: TargetInspection;
@@ -69,7 +72,7 @@ export interface TargetStore {
   retire(id: string, reason: string, actor: string): Promise<TargetRecord | undefined>;
 }
 
-const columns = `id, name, type, agent_id, config, enabled, on_drift, inspect_every_seconds, inspect_at, inspection, inspected_at, encode(expected, 'hex') AS expected,
+const columns = `id, name, type, agent_id, config, reference, enabled, on_drift, inspect_every_seconds, inspect_at, inspection, inspected_at, encode(expected, 'hex') AS expected,
   encode(observed, 'hex') AS observed, observed_source, observed_serial, observed_not_after, drifted_since, ready, failure_class, inspection_detail, version, retired_at,
   retired_reason, created_by, created_at, updated_at`;
 export const targetList: Keyset = {
@@ -88,9 +91,16 @@ const create = {
           SELECT $6, 'APIKey', 'createTarget', 'target', id, jsonb_build_object('name', name, 'type', type, 'agent', agent_id), 'cert_lifecycle' FROM t)
   SELECT * FROM t`,
 };
+// It has no key, so that no signature is its.
+const makeConnector = {
+  name: 'target-connector',
+  text: `WITH a AS (INSERT INTO agents (id, name, hostname, public_key, spki_sha256, capabilities, enrolled_by)
+           VALUES ('${connectorAgentId}', 'connector', 'connector', '', '', $1, $2) ON CONFLICT DO NOTHING RETURNING id)
+  INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category) SELECT $2, 'APIKey', 'enrolAgent', 'agent', id, 'auth' FROM a`,
+};
 const replace = {
   name: 'target-replace',
-  text: `WITH t AS (UPDATE targets SET name = $3, config = $4, enabled = $5, version = version + 1, updated_at = now(), on_drift = $7, inspect_every_seconds = $8,
+  text: `WITH t AS (UPDATE targets SET name = $3, config = $4, reference = CASE WHEN config ->> 'region' IS NOT DISTINCT FROM $4::jsonb ->> 'region' THEN reference END, enabled = $5, version = version + 1, updated_at = now(), on_drift = $7, inspect_every_seconds = $8,
                      inspect_at = CASE WHEN $7 <> 'ignore' AND EXISTS (SELECT FROM certificate_targets c WHERE c.target_id = targets.id AND c.deployed_id IS NOT NULL)
                        THEN now() END
                    WHERE id = $1 AND ($2::int IS NULL OR version = $2) AND retired_at IS NULL RETURNING ${columns}),
@@ -123,6 +133,7 @@ interface Row {
   type: string;
   agent_id: string;
   config: Record<string, unknown>;
+  reference: string | null;
   enabled: boolean;
   on_drift: DriftPolicy;
   inspect_every_seconds: number;
@@ -171,6 +182,7 @@ export function targetStore(database: Database): TargetStore {
     find: (id) => one(find, [id]),
     async create(target, actor) {
       const { id, name, type, agentId, config, onDrift, inspectEverySeconds } = target;
+      if (agentId === connectorAgentId) await database.query(makeConnector, [[...connectorTargetTypes, 'inspection'], actor]);
       const made = await one(create, [id, name, type, agentId, JSON.stringify(config), actor, onDrift, inspectEverySeconds]);
       if (made === undefined) throw new CaError('malformed', 'the body: agent: no such agent, or it is retired');
       return made;
@@ -188,6 +200,7 @@ function recordOf(row: Row): TargetRecord {
     type: row.type,
     agentId: row.agent_id,
     config: row.config,
+    reference: row.reference ?? undefined,
     enabled: row.enabled,
     onDrift: row.on_drift,
     inspectEverySeconds: row.inspect_every_seconds,

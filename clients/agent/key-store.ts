@@ -1,8 +1,8 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, X509Certificate, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { link, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { AgentKeyAlgorithm } from '#domain/agent/csr-order.ts';
+import type { AgentKeyAlgorithm } from '#domain/agent/key-algorithm.ts';
+import { makeLeafKey } from '#domain/agent/make-key.ts';
 import { privateFolder, removeFile, syncFolder, writeNew } from './state-file.ts';
 
 /** The private keys of this host, which never leave it: one folder for each certificate, one file for each CSR job. */
@@ -19,15 +19,6 @@ export interface KeyStore {
   promote(certificateId: string, leafPem: string): Promise<void>;
 }
 
-const generate = promisify(generateKeyPair) as (type: string, options?: object) => Promise<{ privateKey: KeyObject }>;
-const makers: Readonly<Record<AgentKeyAlgorithm, () => Promise<{ privateKey: KeyObject }>>> = {
-  'ECDSA-P256': () => generate('ec', { namedCurve: 'P-256' }),
-  'ECDSA-P384': () => generate('ec', { namedCurve: 'P-384' }),
-  'RSA-2048': () => generate('rsa', { modulusLength: 2048 }),
-  'RSA-3072': () => generate('rsa', { modulusLength: 3072 }),
-  'RSA-4096': () => generate('rsa', { modulusLength: 4096 }),
-  Ed25519: () => generate('ed25519', {}),
-};
 const safeName = /^[A-Za-z0-9_-]{1,128}$/;
 
 export function keyStore(stateDir: string): KeyStore {
@@ -61,7 +52,7 @@ export function keyStore(stateDir: string): KeyStore {
           await removeFile(file);
         }
       }
-      const { privateKey } = await makers[algorithm]();
+      const privateKey = await makeLeafKey(algorithm);
       await writeNew(file, privateKey.export({ format: 'pem', type: 'pkcs8' }));
       await syncFolder(folderOf(certificateId));
       return privateKey;

@@ -30,8 +30,14 @@ export function perform(ports: PerformPorts, item: WorkItemBody, signal: AbortSi
   return item.type === 'csr' ? certify(ports, item) : put(ports, item, signal);
 }
 
-async function look({ rules }: PerformPorts, { lease_token, target_type, config, key_type }: Look): Promise<JobReport> {
-  const { ready, failureClass, detail, observation } = await inspectTarget(target_type, config, rules, key_type ?? undefined);
+async function look({ rules }: PerformPorts, { lease_token, target_type, config, key_type, reference }: Look): Promise<JobReport> {
+  const { ready, failureClass, detail, observation } = await inspectTarget(
+    target_type,
+    config,
+    rules,
+    key_type ?? undefined,
+    reference ?? undefined,
+  );
   return {
     lease_token,
     ok: ready,
@@ -81,7 +87,7 @@ async function put(
   item: Deployment,
   signal: AbortSignal,
 ): Promise<JobReport | undefined> {
-  const { certificate_id, version_id, target_id, target_type, lease_token, config } = item;
+  const { certificate_id, version_id, target_id, target_type, lease_token, config, reference } = item;
   const picked = await platform.call(pickUpCertificate, { params: { id: agentId, version_id } });
   const privateKeyPem = await keys.keyOf(certificate_id, picked.leaf_pem);
   if (privateKeyPem === undefined)
@@ -96,6 +102,7 @@ async function put(
       leafPem: picked.leaf_pem,
       chainPem: picked.chain_pem,
       privateKeyPem,
+      reference: reference ?? undefined,
     },
     rules,
     signal,
@@ -111,5 +118,6 @@ async function put(
     backup_paths: outcome.backupPaths.slice(0, 20),
     duration_ms: outcome.durationMs,
     observed_fingerprint: outcome.verification?.actualFingerprint ?? null,
+    ...(outcome.reference !== undefined && { reference: outcome.reference }),
   };
 }

@@ -29,12 +29,14 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
   const signal = AbortSignal.any([stop, retired.signal]);
   await privateFolder(settings.state_dir);
   for (const below of ['', 'jobs', 'spool']) await removeLeftovers(join(settings.state_dir, below));
+  const keys = keyStore(settings.state_dir);
   const rules: HostRules = {
     allowedPaths: settings.allowed_paths,
     allowedCommands: settings.allowed_commands,
     stateDir: settings.state_dir,
     backupRetention: settings.backup_retention,
     secret: (name) => hostSecret(settings, name),
+    keyOf: (certificateId, leafPem) => keys.keyOf(certificateId, leafPem),
     // A clock that is known to be wrong judges no expiry.
     now: () => (Math.abs(platform.clockOffset()) > signatureWindowSeconds * 1000 ? undefined : new Date()),
     onStep: (step, index) => log.debug('step', { step, ...(index !== undefined && { index }) }),
@@ -47,7 +49,7 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
   const jobs = work({
     agentId: identity.agent_id,
     platform,
-    keys: keyStore(settings.state_dir),
+    keys,
     rules,
     stateDir: settings.state_dir,
     spool: reports,

@@ -19,7 +19,7 @@ const schema = z.strictObject({
   /** Identity, keys, journal, unsent reports. */
   state_dir: folder.default('/var/lib/certctl-agent'),
   /** Files or folders that deployments may write, and addresses of what is no file of this host; nothing else. */
-  allowed_paths: z.array(z.string().regex(/^(\/|ssh:\/\/|http:\/\/|unix:\/)/, 'an absolute path or an address')).default([]),
+  allowed_paths: z.array(z.string().regex(/^(\/|ssh:\/\/|http:\/\/|unix:\/|acm:\/\/)/, 'an absolute path or an address')).default([]),
   /** Argument lists that may run, word for word; nothing else. */
   allowed_commands: z.array(z.array(z.string().min(1)).min(1)).default([]),
   /** Files named like the secrets that targets refer to. */

@@ -13,6 +13,12 @@ export interface Change {
   readonly record: unknown;
   /** Whether something was there that `restore` can bring back. */
   readonly replaces: boolean;
+  /** False: nothing serves it yet, so nobody can look over TLS, whatever the configuration says. */
+  readonly isServed?: boolean;
+  /** What the target itself calls its certificate by now, where it gives names; the platform keeps it. */
+  reference?(): string | undefined;
+  /** For people, after success. */
+  note?(): string | undefined;
   /** Copies of what was there, for an operator. */
   backups(): Promise<readonly string[]>;
   /** Whether everything is as the change wants it. */
@@ -41,16 +47,24 @@ export interface Demands {
   readonly addresses?: readonly string[];
 }
 
+/** What a change is about, besides its material. */
+export interface About {
+  readonly targetId: string;
+  readonly certificateId: string;
+  /** What {@link Change.reference} said in an earlier deployment. */
+  readonly reference: string | undefined;
+}
+
 /** A kind of server that certificates are deployed to. */
 export interface Target<C> {
   readonly config: z.ZodType<C>;
   demands(config: C): Demands;
   verify(config: C): Verify;
-  begin(config: C, material: Material, rules: HostRules): Promise<Change>;
+  begin(config: C, material: Material, rules: HostRules, about: About): Promise<Change>;
   /** The change of a record that a crash left in the journal. */
   resume(config: C, record: unknown, rules: HostRules): Promise<Change>;
   /** Reaches the server without changing anything; throws when it cannot be used. */
-  probe?(config: C, rules: HostRules): Promise<void>;
+  probe?(config: C, rules: HostRules, reference?: string): Promise<void>;
   /** The fingerprint of what is stored, where nothing can be seen over TLS. */
-  stored?(config: C, rules: HostRules): Promise<string | undefined>;
+  stored?(config: C, rules: HostRules, reference?: string): Promise<string | undefined>;
 }

@@ -6,7 +6,7 @@ import { exclusively } from './lock.ts';
 import { readMaterial } from './material.ts';
 import { targetOf } from './registry.ts';
 import { resumeEntry } from './resume.ts';
-import { failed, runForward, type Ending } from './run.ts';
+import { failed, known, runForward, type Ending } from './run.ts';
 import type { DeployOutcome, DeployRequest, HostRules } from './target.ts';
 import { alreadyServed } from './verification.ts';
 
@@ -30,17 +30,26 @@ async function attempt(request: DeployRequest, rules: HostRules, signal?: AbortS
   await assertAllowed(target.demands(config), rules);
   return exclusively([`target ${request.targetId}`, ...target.demands(config).paths], async () => {
     await concludeEarlier(request.targetId, rules);
-    const change = await target.begin(config, material, rules);
-    const verify = target.verify(config);
+    const { certificateId, versionId, targetId, targetType, reference } = request;
+    const change = await target.begin(config, material, rules, { targetId, certificateId, reference });
+    const verify = change.isServed === false ? 'off' : target.verify(config);
     const { fingerprint, chainFingerprints, keyType } = material;
     const expected = { fingerprint, chainFingerprints: [...chainFingerprints], keyType };
     const holds = await change.holds();
     if (holds) {
       const served = await alreadyServed(verify, expected);
-      if (served !== undefined)
-        return { ok: true, idempotent: true, rolledBack: false, backupPaths: [], ...(served !== 'off' && { verification: served }) };
+      if (served !== undefined) {
+        const ending = {
+          ok: true,
+          idempotent: true,
+          rolledBack: false,
+          backupPaths: [],
+          ...(served !== 'off' && { verification: served }),
+        };
+        const note = change.note?.();
+        return { ...ending, ...(note !== undefined && { detail: note }), ...known(change) };
+      }
     }
-    const { certificateId, versionId, targetId, targetType } = request;
     const head = { certificateId, versionId, targetId, targetType, config: request.config, expected, record: change.record };
     const journal = await createJournal(rules.stateDir, head);
     // In place already, but the server shows another: it was never told.

@@ -23,22 +23,29 @@ export interface Inspection {
  * Tries what a deployment would need, configuration, paths, commands, connection, looks at what the target has now, and changes nothing. Never throws.
  *
  * @param keyType `rsa`, `ec` or `ed25519`: of the certificate to look for, where a server has several
+ * @param reference what the target calls its certificate
  */
-export async function inspectTarget(targetType: string, config: unknown, rules: HostRules, keyType?: string): Promise<Inspection> {
-  const failure = await obstacle(targetType, config, rules);
-  const { observation, detail } = await observeTarget(targetType, config, rules, keyType);
+export async function inspectTarget(
+  targetType: string,
+  config: unknown,
+  rules: HostRules,
+  keyType?: string,
+  reference?: string,
+): Promise<Inspection> {
+  const failure = await obstacle(targetType, config, rules, reference);
+  const { observation, detail } = await observeTarget(targetType, config, rules, keyType, reference);
   if (failure === undefined) return { ready: true, observation, ...(detail !== undefined && { detail }) };
   return { ready: false, failureClass: failure.failureClass, detail: safeDetail(failure.message), observation };
 }
 
-async function obstacle(targetType: string, config: unknown, rules: HostRules): Promise<TargetFailure | undefined> {
+async function obstacle(targetType: string, config: unknown, rules: HostRules, reference?: string): Promise<TargetFailure | undefined> {
   try {
     const target = targetOf(targetType);
     const parsed = parseConfig(target.config, config);
     const demands = target.demands(parsed);
     await assertAllowed(demands, rules);
     for (const path of demands.paths) await assertWritable(dirname(path));
-    await target.probe?.(parsed, rules);
+    await target.probe?.(parsed, rules, reference);
     return undefined;
   } catch (error) {
     return failureOf(error, 'connector');
@@ -55,12 +62,14 @@ async function assertWritable(folder: string): Promise<void> {
  * Which certificate a target has: as served over TLS where the configuration names an endpoint, else as stored. Never throws.
  *
  * @param keyType as of {@link inspectTarget}
+ * @param reference as of {@link inspectTarget}
  */
 export async function observeTarget(
   targetType: string,
   config: unknown,
   rules: HostRules,
   keyType?: string,
+  reference?: string,
 ): Promise<{ readonly observation: Observation; readonly detail?: string }> {
   try {
     const target = targetOf(targetType);
@@ -71,7 +80,7 @@ export async function observeTarget(
       return { observation: { source: 'served', fingerprint, ...factsOf(leaf) } };
     }
     await assertAllowed(target.demands(parsed), rules);
-    const fingerprint = await target.stored?.(parsed, rules);
+    const fingerprint = await target.stored?.(parsed, rules, reference);
     return fingerprint === undefined
       ? { observation: { source: 'empty' }, detail: 'no certificate is stored' }
       : { observation: { source: 'stored', fingerprint, serial: undefined, notAfter: undefined } };

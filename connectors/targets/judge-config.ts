@@ -1,6 +1,14 @@
+import type * as z from 'zod';
+import { awsAcmConfig } from './aws-acm/config.ts';
 import { parseConfig } from './config.ts';
 import { TargetFailure } from './failure.ts';
-import { targetOf, targetTypes } from './registry.ts';
+import { servers } from './servers.ts';
+
+// Who judges a configuration needs no client of a vendor, and the control plane carries none.
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...Object.fromEntries(Object.entries(servers).map(([type, { config }]) => [type, config as z.ZodType])),
+  aws_acm: awsAcmConfig,
+};
 
 /**
  * What is wrong with the configuration of a target, as far as its host need not be asked: the field and what it ought to be, never its value.
@@ -8,9 +16,10 @@ import { targetOf, targetTypes } from './registry.ts';
  * @returns undefined when nothing is
  */
 export function configObjection(type: string, config: object): string | undefined {
-  if (!targetTypes().includes(type)) return `type: one of ${targetTypes().join(', ')}`;
+  const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined;
+  if (schema === undefined) return `type: one of ${Object.keys(schemas).sort().join(', ')}`;
   try {
-    parseConfig(targetOf(type).config, config);
+    parseConfig(schema, config);
     return undefined;
   } catch (error) {
     if (error instanceof TargetFailure) return `config: ${error.message}`;

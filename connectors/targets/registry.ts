@@ -1,30 +1,9 @@
+import { awsAcm } from './aws-acm/aws-acm.ts';
 import type { Target } from './change.ts';
 import { TargetFailure } from './failure.ts';
-import { apache } from './apache/apache.ts';
-import { caddy } from './caddy/caddy.ts';
-import { dovecot } from './dovecot/dovecot.ts';
-import { envoy } from './envoy/envoy.ts';
-import { haproxy } from './haproxy/haproxy.ts';
-import { javaKeystore } from './java-keystore/java-keystore.ts';
-import { nginx } from './nginx/nginx.ts';
-import { postfix } from './postfix/postfix.ts';
-import { ssh } from './ssh/ssh.ts';
-import { traefik } from './traefik/traefik.ts';
+import { servers } from './servers.ts';
 
-// Each target has a configuration type of its own, and only the target itself ever sees a value of it.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-const targets: Readonly<Record<string, Target<any>>> = {
-  apache,
-  caddy,
-  dovecot,
-  envoy,
-  haproxy,
-  java_keystore: javaKeystore,
-  nginx,
-  postfix,
-  ssh,
-  traefik,
-};
+const targets: typeof servers = { ...servers, aws_acm: awsAcm };
 
 /** The kinds of target that this build can drive. */
 export function targetTypes(): readonly string[] {

@@ -47,7 +47,8 @@ export async function resumeEntry(entry: JournalEntry, rules: HostRules): Promis
     await assertAllowed(target.demands(config), rules);
     const change = await target.resume(config, head.record, rules);
     const journal = await reopenJournal(rules.stateDir, head.targetId);
-    const run: Run = { change, expected: head.expected, verify: target.verify(config), journal, rules };
+    const verify = change.isServed === false ? 'off' : target.verify(config);
+    const run: Run = { change, expected: head.expected, verify, journal, rules };
     const interrupted = new TargetFailure('connector', 'the host stopped in the middle; what was there before is there again');
     if (step === 'settle') return await settle(run, undefined);
     if (step === 'stage' || step === 'check_staged')

@@ -63,17 +63,23 @@ export async function settle({ change, journal, verify }: Run, verification: Ver
   );
   const backups = await change.backups();
   await journal.remove();
-  const detail = [verify === 'off' ? 'not verified: verification is off' : undefined, untidy]
-    .filter((text) => text !== undefined)
-    .join('; ');
+  const unseen = change.isServed === false ? 'not looked at over TLS: nothing serves it yet' : 'not verified: verification is off';
+  const detail = [verify === 'off' ? unseen : undefined, untidy, change.note?.()].filter((text) => text !== undefined).join('; ');
   return {
     ok: true,
     idempotent: false,
     rolledBack: false,
     backupPaths: backups,
-    ...(detail !== '' && { detail }),
+    ...(detail !== '' && { detail: safeDetail(detail) }),
     ...(verification !== undefined && { verification }),
+    ...known(change),
   };
+}
+
+/** What the target calls its certificate, for an outcome. */
+export function known(change: Change): { readonly reference?: string } {
+  const reference = change.reference?.();
+  return reference === undefined ? {} : { reference };
 }
 
 /** Nothing live has changed: what was put beside it goes away. */
@@ -90,13 +96,18 @@ export async function rollBack(
   { reloaded, verification }: { readonly reloaded: boolean; readonly verification?: Verification | undefined },
 ): Promise<Ending> {
   const { change, journal, rules } = run;
-  const seen = verification && { verification };
+  const seen = { ...(verification && { verification }), ...known(change) };
   rules.onStep?.('restore');
   // Without this line a restart finds the steps before it, and they lead here again.
   await journal.begin('restore', failure).catch(() => undefined);
   try {
     await change.restore();
   } catch (error) {
+    if (error instanceof TargetFailure && error.failureClass === 'rollback_impossible') {
+      await journal.remove();
+      const why = new TargetFailure('rollback_impossible', `${failure.message}; ${error.message}`);
+      return failed(why, { rolledBack: false, backupPaths: [], ...seen });
+    }
     // The journal stays: the next start tries again.
     await journal.close();
     return failed(rollbackFailure(failure, error), { rolledBack: false, backupPaths: await change.backups(), ...seen });

@@ -13,13 +13,15 @@ export interface DeployRequest {
   readonly chainPem: string;
   /** PKCS#8, made on this host. */
   readonly privateKeyPem: string;
+  /** What the target calls its certificate, as an earlier deployment reported. */
+  readonly reference?: string | undefined;
 }
 
 /** What the host, and not the platform, decides. */
 export interface HostRules {
   /**
    * Absolute files or folders; a deployment writes nowhere else. What is no file of this host stands there by its address:
-   * `ssh://user@host:port/folder`, `http://localhost:2019`, `unix:/run/caddy/admin.sock`.
+   * `ssh://user@host:port/folder`, `http://localhost:2019`, `unix:/run/caddy/admin.sock`, `acm://eu-central-1`.
    */
   readonly allowedPaths: readonly string[];
   /** Exact argument lists; anything else does not run. */
@@ -30,6 +32,8 @@ export interface HostRules {
   readonly backupRetention: number;
   /** A secret of the host by its name. */
   secret(name: string): Promise<string | undefined>;
+  /** PKCS#8, PEM, of the key that a certificate deployed before is for, while this host has it. */
+  keyOf?(certificateId: string, leafPem: string): Promise<string | undefined>;
   /** The time by which expiry is judged; `undefined` while the host's clock is known to be wrong. The host's clock when absent. */
   now?(): Date | undefined;
   /** Told of each step before it begins, with the file's number where a step has several. */
@@ -41,7 +45,8 @@ export const steps = ['stage', 'check_staged', 'commit', 'check', 'reload', 'ver
 export type Step = (typeof steps)[number];
 
 /** Which kind of step stopped a deployment. */
-export type FailureClass = 'validate' | 'write' | 'reload' | 'verify' | 'rollback_failed' | 'connector' | 'key_mismatch';
+export type FailureClass =
+  'validate' | 'write' | 'reload' | 'verify' | 'rollback_failed' | 'rollback_impossible' | 'connector' | 'key_mismatch';
 
 /** What the server was seen to serve; fingerprints are lower-case hex of SHA-256 over the leaf's DER. */
 export interface Verification {
@@ -63,6 +68,8 @@ export interface DeployOutcome {
   readonly backupPaths: readonly string[];
   /** Absent when the configuration says `"verify": "off"` or nothing came so far. */
   readonly verification?: Verification;
+  /** What the target calls its certificate, where it gives names. */
+  readonly reference?: string;
   readonly durationMs: number;
 }
 

@@ -4,10 +4,7 @@ import type { Profile } from '../issuance/profile.ts';
 import { Oid } from '../x509/oids.ts';
 import type { CertificationRequest } from '../x509/csr.ts';
 import type { PublicKeyInfo } from '../x509/public-key.ts';
-
-/** Kinds of keys that an agent makes. */
-export const agentKeyAlgorithms = ['ECDSA-P256', 'ECDSA-P384', 'RSA-2048', 'RSA-3072', 'RSA-4096', 'Ed25519'] as const;
-export type AgentKeyAlgorithm = (typeof agentKeyAlgorithms)[number];
+import type { AgentKeyAlgorithm } from './key-algorithm.ts';
 
 /** What an agent was asked to have certified. */
 export interface CsrOrder {

@@ -1,4 +1,4 @@
-import type { AgentKeyAlgorithm } from './csr-order.ts';
+import type { AgentKeyAlgorithm } from './key-algorithm.ts';
 
 /** What is done when a target serves another certificate than was deployed there; `ignore` does not even look. */
 export const driftPolicies = ['ignore', 'report', 'repair'] as const;

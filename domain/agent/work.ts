@@ -1,9 +1,18 @@
 import type { Profile } from '../issuance/profile.ts';
-import type { AgentKeyAlgorithm } from './csr-order.ts';
+import type { AgentKeyAlgorithm } from './key-algorithm.ts';
 import type { InspectedKeyType, InspectionReport } from './inspection.ts';
 
 /** Why a deployment failed: the step of the pipeline. */
-export const failureClasses = ['validate', 'write', 'reload', 'verify', 'rollback_failed', 'connector', 'key_mismatch'] as const;
+export const failureClasses = [
+  'validate',
+  'write',
+  'reload',
+  'verify',
+  'rollback_failed',
+  'rollback_impossible',
+  'connector',
+  'key_mismatch',
+] as const;
 export type FailureClass = (typeof failureClasses)[number];
 
 /** A job that an agent has claimed. Every later word about it quotes the lease token. */
@@ -29,6 +38,8 @@ export type WorkItem = {
       readonly targetId: string;
       readonly targetType: string;
       readonly config: Readonly<Record<string, unknown>>;
+      /** What the target calls its certificate, where it gives names. */
+      readonly reference: string | undefined;
     }
   | {
       /** To look at a target, and to try what a deployment would need. */
@@ -36,6 +47,7 @@ export type WorkItem = {
       readonly targetId: string;
       readonly targetType: string;
       readonly config: Readonly<Record<string, unknown>>;
+      readonly reference: string | undefined;
       /** Of what was deployed there, for servers with several certificates. */
       readonly keyType: InspectedKeyType | undefined;
     }
@@ -52,6 +64,8 @@ export interface DeploymentReport {
   readonly durationMs: number;
   /** What the server served afterwards, SHA-256 of the certificate in hex; undefined: not looked at, as the target's configuration wants. */
   readonly observed: string | undefined;
+  /** What the target calls its certificate by now, where it gives names. */
+  readonly reference: string | undefined;
 }
 
 /** How a report was taken: `stale` when the job is another's by then, or has ended otherwise. */

@@ -1,3 +1,4 @@
+import { connectorAgentId } from '../agent/connector.ts';
 import { CaError } from '../error.ts';
 import { assertKeyAllowed } from '../issuance/key-policy.ts';
 import { prepareLeaf, signIntent, type SigningAuthority } from '../issuance/issue.ts';
@@ -21,6 +22,8 @@ export interface IssueManagedPorts {
   readonly store: ManagedIssuanceStore;
   readonly intents: IntentStore;
   readonly ask: (call: ConnectorCall) => Promise<ConnectorAnswer>;
+  /** A CSR of a new key for a job of the connector, DER; undefined: the lease is lost. */
+  readonly connectorKey: (job: ClaimedJob, managed: Managed) => Promise<Uint8Array | undefined>;
   readonly authority: (caId: string) => Promise<SigningAuthority>;
   readonly crlShards: (caId: string) => Promise<readonly CrlShard[]>;
   readonly random: (bytes: number) => Uint8Array;
@@ -58,8 +61,11 @@ async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed
   if (!managed.issuer.enabled) throw new CaError('policyViolation', 'the issuer is disabled');
   if (managed.brokenRules.length > 0)
     throw new CaError('policyViolation', `the certificate breaks a rule: ${managed.brokenRules.join(', ')}`);
-  if (managed.csr === undefined) return { kind: (await ports.store.awaitCsr(job)) ? 'waiting' : 'lost' };
-  const csr = parseCsr(managed.csr);
+  const ofConnector = job.agentId === connectorAgentId;
+  if (managed.csr === undefined && !ofConnector) return { kind: (await ports.store.awaitCsr(job)) ? 'waiting' : 'lost' };
+  const der = managed.csr ?? (await ports.connectorKey(job, managed));
+  if (der === undefined) return { kind: 'lost' };
+  const csr = parseCsr(der);
   assertIssuable(csr, managed.profile);
   if (managed.profile.requiresApproval) assertNamesApproved(csr, managed.names);
   const { issuer } = managed;

@@ -18,6 +18,9 @@ export interface Managed {
   };
   /** PKCS#10, DER. */
   readonly csr: Uint8Array | undefined;
+  readonly commonName: string | undefined;
+  /** Where whoever deploys it makes its keys. */
+  readonly keyAlgorithm: string | undefined;
   /** Of the CSR that the certificate was made with. */
   readonly names: readonly { readonly type: string; readonly value: string }[];
   /** Names of the policy rules that block and that it breaks. */

@@ -175,6 +175,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
           backupPaths: body.backup_paths,
           durationMs: body.duration_ms,
           observed: body.observed_fingerprint ?? undefined,
+          reference: body.reference,
         },
         fraction(),
       );
@@ -212,7 +213,13 @@ function show(item: WorkItem): WorkItemBody {
       must_staple: item.mustStaple,
     };
   }
-  const target = { target_id: item.targetId, target_type: item.targetType, config: { ...item.config } };
+  const target = {
+    target_id: item.targetId,
+    target_type: item.targetType,
+    config: { ...item.config },
+    // An agent that knows no references reads no answer that has one.
+    ...(item.reference !== undefined && { reference: item.reference }),
+  };
   if (item.type === 'inspection') return { ...common, ...target, type: 'inspection', key_type: item.keyType ?? null };
   return {
     ...common,

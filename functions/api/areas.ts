@@ -3,6 +3,7 @@ import { agentGroups } from '#adapters/postgres/agent-groups.ts';
 import { agentWork } from '#adapters/postgres/agent-work.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { bulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
+import { dueOfConnector } from '#adapters/postgres/connector-jobs.ts';
 import { deployments } from '#adapters/postgres/deployments.ts';
 import { discoveredCertificates } from '#adapters/postgres/discovered-certificates.ts';
 import { discoveryScans } from '#adapters/postgres/discovery-scans.ts';
@@ -33,7 +34,14 @@ export function areas(connected: Connected): readonly Area[] {
   const profiles = profileAdministration(database);
   const groups = agentGroups(database);
   const agents = agentStore(database);
-  const tell = agentTeller({ agents, states, outbox: outboxStore(database) });
+  const tell = agentTeller({
+    agents,
+    states,
+    outbox: outboxStore(database),
+    hintConnector: async () => {
+      for (const jobId of await dueOfConnector(database, 10)) await hintJob(jobId);
+    },
+  });
   const certificates = managedCertificates(database);
   const shared = { ...connected, hint, hintJob, profiles, tell };
   return [
@@ -72,6 +80,7 @@ export function areas(connected: Connected): readonly Area[] {
           inspections: inspections(database),
           tell,
           wake,
+          acmRegions: settings.CERTIFICATE_MANAGER_REGIONS.split(',').filter((region) => region !== ''),
           newId,
         }),
     },

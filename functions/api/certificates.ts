@@ -163,7 +163,7 @@ async function ofAgents(
   const sans = (body.names ?? []).map(orderedName);
   assertNamesAllowed(sans, profile);
   const id = ports.newId('mc');
-  await ports.wake('jobTimeout', 'notificationProcess');
+  await ports.wake('jobProcessor', 'jobTimeout', 'notificationProcess');
   const { jobIds, agentIds } = await ports.ofAgents.create(
     {
       id,

@@ -35,7 +35,7 @@ export function deploymentOperations(ports: DeploymentPorts): readonly Served[] 
         throw new CaError('conflict', 'the certificate is not for this target');
       const agents = body.group === null ? undefined : await ports.groups.memberIds(body.group);
       if (body.group !== null && agents === undefined) throw new CaError('malformed', 'the body: group: no such group of agents');
-      await ports.wake('notificationProcess', 'jobTimeout');
+      await ports.wake('jobProcessor', 'notificationProcess', 'jobTimeout');
       const made = await ports.store.request(params.id, { target: body.target ?? undefined, agents }, caller?.id ?? '');
       if (made.length === 0) throw new CaError('conflict', 'there is nothing to deploy: no agent of these targets has a version yet');
       await ports.tell(made.map(({ agentId }) => agentId));

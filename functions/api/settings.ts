@@ -15,6 +15,8 @@ export const settings = z
     /** The loops' functions as JSON: name in the tree → name in the cloud. */
     LOOP_FUNCTIONS: z.string().default('{}'),
     CONNECTOR_DOOR: z.string().optional(),
+    /** Regions of AWS in which the connector may import certificates, separated by commas. */
+    CERTIFICATE_MANAGER_REGIONS: z.string().default(''),
     /** Seconds between an agent's looks for work, and between its heartbeats. */
     AGENT_POLL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
     AGENT_HEARTBEAT_SECONDS: z.coerce.number().int().min(1).max(3600).default(60),

@@ -1,6 +1,7 @@
 import { createTarget, getTarget, listTargets, replaceTarget, retireTarget, testTarget, type TargetBody } from '#contract/targets.ts';
 import type { Inspections } from '#adapters/postgres/inspections.ts';
 import type { TargetRecord, TargetStore, TargetWatch } from '#adapters/postgres/targets.ts';
+import { connectorAgentId, connectorTargetTypes } from '#domain/agent/connector.ts';
 import type { DriftPolicy } from '#domain/agent/inspection.ts';
 import { CaError } from '#domain/error.ts';
 import type { Wake } from '../shared/wake.ts';
@@ -12,6 +13,8 @@ export interface TargetPorts {
   readonly inspections: Pick<Inspections, 'request'>;
   readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly wake: Wake;
+  /** Of AWS, in which the connector may import certificates; none: it deploys nothing. */
+  readonly acmRegions: readonly string[];
   readonly newId: (prefix: string) => string;
 }
 
@@ -30,14 +33,16 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     serve(createTarget, async ({ body, caller }) => {
       await assertConfig(body.type, body.config);
       const { name, type, agent, config } = body;
+      assertConnector(agent, type, config, ports.acmRegions);
       const target = { id: ports.newId('tgt'), name, type, agentId: agent, config, ...watchOf(body) };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
     serve(replaceTarget, async ({ params, body, caller, expected }) => {
-      const { type } = await existing(params.id);
+      const { type, agentId } = await existing(params.id);
       await assertConfig(type, body.config);
+      assertConnector(agentId, type, body.config, ports.acmRegions);
       const to = { name: body.name, config: body.config, enabled: body.enabled, ...watchOf(body) };
-      await ports.wake('notificationProcess');
+      await ports.wake('jobProcessor', 'notificationProcess');
       const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
       if (replaced?.inspectAt !== undefined) await ports.tell([replaced.agentId]);
       if (replaced !== undefined) return show(replaced);
@@ -51,7 +56,7 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
       return show(retired);
     }),
     serve(testTarget, async ({ params, caller }) => {
-      await ports.wake('notificationProcess', 'jobTimeout');
+      await ports.wake('jobProcessor', 'notificationProcess', 'jobTimeout');
       const asked = await ports.inspections.request(params.id, caller?.id ?? '');
       if (asked === undefined) {
         await existing(params.id);
@@ -78,6 +83,17 @@ async function assertConfig(type: string, config: object): Promise<void> {
   if (objection !== undefined) throw new CaError('malformed', `the body: ${objection}`);
 }
 
+/** The connector reaches what the deployment's settings let it. */
+function assertConnector(agent: string, type: string, config: Readonly<Record<string, unknown>>, regions: readonly string[]): void {
+  if (agent !== connectorAgentId) return;
+  if (regions.length === 0)
+    throw new CaError('malformed', 'the body: agent: the connector deploys nothing here: the setting certificateManagerRegions is empty');
+  if (!connectorTargetTypes.includes(type))
+    throw new CaError('malformed', `the body: agent: the connector deploys to ${connectorTargetTypes.join(', ')} alone`);
+  if (!regions.includes(String(config['region'])))
+    throw new CaError('malformed', `the body: config: region: the connector may import in ${regions.join(', ')}`);
+}
+
 function show(target: TargetRecord): TargetBody {
   const { inspection: seen } = target;
   return {
@@ -86,6 +102,7 @@ function show(target: TargetRecord): TargetBody {
     type: target.type,
     agent: target.agentId,
     config: { ...target.config },
+    reference: target.reference ?? null,
     enabled: target.enabled,
     on_drift: target.onDrift,
     inspect_every_seconds: target.inspectEverySeconds,

@@ -3,7 +3,13 @@ import { nameResolver } from '#adapters/dns/resolver.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { awsPrivateCa, awsPrivateCaConfig, IssuerError } from '#connectors/issuers/aws-private-ca.ts';
 import { sendWebhook, WebhookError } from '#connectors/notifiers/webhook.ts';
-import { channelSecretContext, connectorCall, type ConnectorAnswer, type ConnectorCall } from '#domain/connector/call.ts';
+import {
+  channelSecretContext,
+  connectorCall,
+  connectorKeyContext,
+  type ConnectorAnswer,
+  type ConnectorCall,
+} from '#domain/connector/call.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 
@@ -54,6 +60,21 @@ async function speak(call: ConnectorCall): Promise<ConnectorAnswer> {
     case 'revoke': {
       await privateCa.revoke(configOf(call), call.serial, call.reason);
       return { ok: true };
+    }
+    case 'make-key':
+    case 'deploy':
+    case 'inspect': {
+      // With the client of the cloud, which other calls do not need.
+      const { makeSealedKey, deployToCloud, inspectCloud } = await import('./cloud-target.ts');
+      const ports = {
+        seal: (key: Uint8Array, id: string) => sealed.seal(key, connectorKeyContext(id)),
+        unseal: (key: Uint8Array, id: string) => sealed.unseal(key, connectorKeyContext(id)),
+        resolver,
+        door: opened,
+      };
+      if (call.kind === 'make-key') return { ok: true, ...(await makeSealedKey(ports, call)) };
+      if (call.kind === 'inspect') return { ok: true, inspected: await inspectCloud(ports, call) };
+      return { ok: true, deployed: await deployToCloud(ports, call) };
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { AgentStates } from '#adapters/dynamodb/agent-states.ts';
 import type { AgentStore } from '#adapters/postgres/agents.ts';
 import type { OutboxStore } from '#adapters/postgres/outbox.ts';
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import { log } from './log.ts';
 
 export interface TellPorts {
@@ -8,8 +9,12 @@ export interface TellPorts {
   readonly states: Pick<AgentStates, 'tell'>;
 }
 
+/** The connector does not poll: who tells it hints at its jobs, or leaves that to the job processor. */
+export type HintConnector = () => Promise<void>;
+
 /** Mirrors one agent and says that there may be work for it. */
 export async function tellAgent(ports: TellPorts, id: string): Promise<void> {
+  if (id === connectorAgentId) return;
   const agent = await ports.agents.find(id);
   if (agent === undefined) return;
   await ports.states.tell({ id, name: agent.name, publicKey: agent.publicKey, retired: agent.retiredAt !== undefined });
@@ -20,12 +25,12 @@ export async function tellAgent(ports: TellPorts, id: string): Promise<void> {
  * dispatcher repairs it within a minute.
  */
 export function agentTeller(
-  ports: TellPorts & { readonly outbox: Pick<OutboxStore, 'newest' | 'mirrored'> },
+  ports: TellPorts & { readonly outbox: Pick<OutboxStore, 'newest' | 'mirrored'>; readonly hintConnector?: HintConnector },
 ): (ids: readonly string[]) => Promise<void> {
   const one = async (id: string): Promise<void> => {
     try {
       const upTo = await ports.outbox.newest('agent', id);
-      await tellAgent(ports, id);
+      await (id === connectorAgentId ? ports.hintConnector?.() : tellAgent(ports, id));
       if (upTo !== undefined) await ports.outbox.mirrored('agent', id, upTo);
     } catch (error) {
       log.warn('an agent was not told of its work; the dispatcher will', { agentId: id, error: error as Error });

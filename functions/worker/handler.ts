@@ -9,6 +9,8 @@ import { prober } from '#adapters/lambda/prober.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { compromiseStore } from '#adapters/postgres/compromise.ts';
+import { dueOfConnector } from '#adapters/postgres/connector-jobs.ts';
+import { connectorWork } from '#adapters/postgres/connector-work.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { intentStore } from '#adapters/postgres/issuance-intents.ts';
 import { issuanceStore } from '#adapters/postgres/issuance.ts';
@@ -16,13 +18,16 @@ import { jobStore } from '#adapters/postgres/jobs.ts';
 import { managedIssuanceStore } from '#adapters/postgres/managed-issuance.ts';
 import { notificationStore } from '#adapters/postgres/notifications.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
+import { sealedKeys } from '#adapters/postgres/sealed-keys.ts';
 import { crlShards } from '#adapters/postgres/crl-shards.ts';
 import { crlStore } from '#adapters/postgres/crls.ts';
 import { upstreamRevocations } from '#adapters/postgres/upstream-revocations.ts';
 import { validationStore } from '#adapters/postgres/validations.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { jobQueue, type Hint } from '#adapters/sqs/job-queue.ts';
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import { compromise } from '#domain/job/compromise.ts';
+import { connectorDeployment, connectorInspection } from '#domain/job/connector-deployment.ts';
 import { crl } from '#domain/job/crl.ts';
 import { finalize } from '#domain/job/finalize.ts';
 import type { JobType } from '#domain/job/job.ts';
@@ -30,6 +35,7 @@ import { revocation } from '#domain/job/revocation.ts';
 import type { Runner } from '#domain/job/outcome.ts';
 import { attempt } from '#domain/job/run.ts';
 import { validation } from '#domain/job/validation.ts';
+import { makeConnectorKey } from '#domain/lifecycle/connector-key.ts';
 import { issueManaged } from '#domain/lifecycle/issue-managed.ts';
 import { sendNotification } from '#domain/notification/send.ts';
 import { scopeText, type CrlScope } from '#domain/revocation/crl-scope.ts';
@@ -80,11 +86,13 @@ const tell = agentTeller({
 });
 const ask = connector(settings.CONNECTOR_FUNCTION);
 const deliver = deliverer(ask);
+const keys = sealedKeys(database);
 
 const managed = issueManaged({
   store: managedIssuanceStore(database),
   intents: intentStore(database),
   ask,
+  connectorKey: (job, certificate) => makeConnectorKey({ ask, keep: (...key) => keys.keep(...key), newId }, job, certificate),
   authority,
   crlShards: recentCrlShards(crlShards(database), () => chance.now()),
   random: (bytes) => chance.random(bytes),
@@ -92,11 +100,8 @@ const managed = issueManaged({
   newId,
   pkiBaseUrl: settings.PKI_BASE_URL,
 });
-// Agents claim deployments and inspections; the worker's claim leaves them alone.
-const nobody: Runner = {
-  run: () => Promise.reject(new Error('the job is its agent’s')),
-  conclude: () => Promise.reject(new Error('the job is its agent’s')),
-};
+// Of those, the worker's claim leaves what is an agent's alone.
+const ofConnector = { work: connectorWork(database, dice), ask };
 const runners: Readonly<Record<JobType, Runner>> = {
   validation: validation({
     jobs,
@@ -112,8 +117,8 @@ const runners: Readonly<Record<JobType, Runner>> = {
   issuance: managed,
   renewal: managed,
   csr: managed,
-  deployment: nobody,
-  inspection: nobody,
+  deployment: connectorDeployment(ofConnector),
+  inspection: connectorInspection(ofConnector),
   revocation: revocation({ jobs, store: upstreamRevocations(database), ask }),
   compromise: compromise({
     jobs,
@@ -134,8 +139,8 @@ const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   issuance: managedMakesDue,
   renewal: managedMakesDue,
   csr: managedMakesDue,
-  deployment: [],
-  inspection: [],
+  deployment: managedMakesDue,
+  inspection: managedMakesDue,
   compromise: ['jobProcessor', 'jobTimeout', 'renewalCheck'],
   revocation: ['jobProcessor', 'jobTimeout', 'notificationProcess'],
 };
@@ -173,7 +178,7 @@ async function isDone(record: SQSRecord, context: Context): Promise<boolean> {
       await workOnAll(named.hints, context);
       return true;
     }
-    const { again, error } = await workOn(named);
+    const { again, error } = await workOn(named, context);
     if (again !== undefined) await queue.postpone(record.receiptHandle, again);
     // A message whose job failed unexpectedly comes back until the queue has had enough of it: then it lies with the dead.
     else if (error === undefined) return true;
@@ -187,23 +192,28 @@ async function isDone(record: SQSRecord, context: Context): Promise<boolean> {
 interface Left {
   readonly again?: number;
   readonly error?: unknown;
+  /** The connector has work by it. */
+  readonly more?: boolean;
 }
 
 /** One after another. What has to come back, or has no time left, goes on in a message of its own. */
 async function workOnAll(hints: readonly Hint[], context: Context): Promise<void> {
   for (const [index, each] of hints.entries()) {
     if (index > 0 && context.getRemainingTimeInMillis() < longestMs) return queue.sendOn(hints.slice(index), 0);
-    const { again, error } = await workOn(each);
+    const { again, error } = await workOn(each, context);
     if (again !== undefined || error !== undefined) await queue.sendOn([each], again ?? 0);
   }
 }
 
-async function workOn(named: Hint): Promise<Left> {
+async function workOn(named: Hint, context: Context): Promise<Left> {
   if ('notificationId' in named) {
     await workOnNotification(named.notificationId);
     return {};
   }
   const left = await workOnJob(named.jobId);
+  // A certificate that was issued is deployed at once; for what no time is left, or dies here, the job processor hints again.
+  for (const jobId of left.more === true ? await dueOfConnector(database, 10) : [])
+    if (context.getRemainingTimeInMillis() > longestMs) await workOnJob(jobId);
   if (left.error !== undefined) log.error('a job met an error that nobody expected', { jobId: named.jobId, error: left.error as Error });
   return left;
 }
@@ -217,12 +227,13 @@ async function workOnJob(jobId: string): Promise<Left> {
   const { outcome, error } = await attempt(jobs, runners[job.type], job, dice);
   const facts = { jobId, type: job.type, subjectId: job.subjectId, attempt: job.attempts, outcome: outcome.kind };
   log.info('job', facts);
-  if (outcome.kind === 'done' && job.agentId !== undefined) await tell([job.agentId]);
+  if (outcome.kind === 'done' && job.agentId !== undefined && job.agentId !== connectorAgentId) await tell([job.agentId]);
   if (outcome.kind === 'lost') count('LeaseLost');
   // A queue must not be fed by whom it feeds: what the job has to tell is sent by whoever did it.
   else if (makesDue[job.type].includes('notificationProcess'))
     await Promise.all((await notifications.fresh([job.id, job.subjectId])).map(workOnNotification));
-  return { ...(outcome.kind === 'again' && { again: outcome.delaySeconds }), ...(error !== undefined && { error }) };
+  const more = outcome.kind === 'done' && job.agentId === connectorAgentId;
+  return { more, ...(outcome.kind === 'again' && { again: outcome.delaySeconds }), ...(error !== undefined && { error }) };
 }
 
 async function workOnNotification(id: string): Promise<void> {

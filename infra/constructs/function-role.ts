@@ -57,6 +57,8 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
   if (spec.signs === true && props.config.caKeyArns.length > 0) allow(['kms:GetPublicKey', 'kms:Sign'], props.config.caKeyArns);
   if (spec.name === connectorName && props.config.privateCaArns.length > 0)
     allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate', 'acm-pca:RevokeCertificate'], props.config.privateCaArns);
+  if (spec.name === connectorName && props.config.certificateManagerRegions.length > 0)
+    allowImports(role, props.config.certificateManagerRegions);
   if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
   // The event source's own grant lacks this one: a job that must wait makes its message wait.
   if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);
@@ -66,6 +68,26 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
       props.invokes.map((fn) => fn.functionArn),
     );
   return role;
+}
+
+/** Certificates of ACM that carry a target's tag, and new ones that get it; and to look through the others for one. */
+function allowImports(role: iam.Role, regions: readonly string[]): void {
+  const { partition, account } = Stack.of(role);
+  const certificates = regions.map((region) => `arn:${partition}:acm:${region}:${account}:certificate/*`);
+  const tagged = (key: 'aws:RequestTag' | 'aws:ResourceTag') => ({ StringLike: { [`${key}/certctl:target`]: 'tgt-*' } });
+  const statement = (actions: string[], conditions?: Record<string, unknown>): iam.PolicyStatement =>
+    new iam.PolicyStatement({ actions, resources: certificates, ...(conditions && { conditions }) });
+  role.addToPolicy(statement(['acm:ImportCertificate', 'acm:AddTagsToCertificate'], tagged('aws:RequestTag')));
+  role.addToPolicy(statement(['acm:ImportCertificate', 'acm:GetCertificate', 'acm:DescribeCertificate'], tagged('aws:ResourceTag')));
+  role.addToPolicy(statement(['acm:ListTagsForCertificate']));
+  allowed(role, ['acm:ListCertificates'], ['*']);
+  for (const region of regions)
+    acknowledge(
+      role,
+      `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:acm:${region}:<AWS::AccountId>:certificate/*]`,
+      'ACM names certificates itself; those that have no tag of a target are only looked at for one.',
+    );
+  acknowledge(role, 'AwsSolutions-IAM5[Resource::*]', 'acm:ListCertificates knows no resource.');
 }
 
 /** A role for the prober in a network: its log group, and the interfaces that Lambda makes there. */

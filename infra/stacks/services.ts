@@ -204,6 +204,7 @@ export class ServicesStack extends Stack {
       ...(config.metrics === 'full' && { CERTCTL_METRICS: 'full' }),
       ...(spec.name === 'api' && {
         SCHEMA_HEAD: bundles.migrations.head,
+        CERTIFICATE_MANAGER_REGIONS: config.certificateManagerRegions.join(','),
         AGENT_POLL_SECONDS: String(config.agents.pollSeconds),
         AGENT_HEARTBEAT_SECONDS: String(config.agents.heartbeatSeconds),
       }),

@@ -50,6 +50,7 @@ test.each([...functionSpecs])('before its first answer $name loads a client of w
   // What few deployments or few requests need.
   const later = Object.keys(reportOf(spec.name).onDemand).filter((name) => heavy.test(name));
   expect(later.sort()).toEqual([
+    ...(spec.name === connectorName ? ['@aws-sdk/client-acm'] : []),
     ...(spec.startsLoops === true ? ['@aws-sdk/client-lambda'] : []),
     ...(spec.name === 'api' ? ['@aws-sdk/client-s3'] : []),
     ...(spec.database === undefined ? [] : ['@aws-sdk/client-secrets-manager']),

@@ -25,6 +25,34 @@ test('each function has privileges of its own, and those of the prober end with 
   );
 }, 60_000);
 
+test('given regions, the connector may import what carries the tag of a target, there and nowhere else; without them nothing of ACM', async () => {
+  const ofAcm = async (config: object): Promise<readonly string[]> =>
+    privileges(await templatesOf(readConfig(config)))
+      .filter(({ action }) => action.startsWith('acm:'))
+      .map((one) => [one.function, one.action, one.resource, one.condition].join(' ').trim());
+  expect(await ofAcm({})).toEqual([]);
+  const all = await ofAcm({ certificateManagerRegions: ['eu-central-1'] });
+  const tagged = (key: string): string => `{"StringLike":{"${key}/certctl:target":"tgt-*"}}`;
+  const expected = [
+    ['AddTagsToCertificate', 'certificate/*', tagged('aws:RequestTag')],
+    ['DescribeCertificate', 'certificate/*', tagged('aws:ResourceTag')],
+    ['GetCertificate', 'certificate/*', tagged('aws:ResourceTag')],
+    ['ImportCertificate', 'certificate/*', tagged('aws:RequestTag')],
+    ['ImportCertificate', 'certificate/*', tagged('aws:ResourceTag')],
+    ['ListCertificates', '*', ''],
+    ['ListTagsForCertificate', 'certificate/*', ''],
+  ];
+  expect(all).toHaveLength(expected.length);
+  for (const [action = '', resource = '', condition = ''] of expected)
+    expect(all).toContainEqual(expect.stringMatching(pattern(`connector acm:${action} `, resource, condition)) as unknown);
+}, 60_000);
+
+function pattern(begin: string, resource: string, condition: string): RegExp {
+  const plain = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const place = resource === '*' ? '\\*' : `\\S*acm:eu-central-1:\\S*${plain(resource)}`;
+  return new RegExp(`^${plain(begin)}${place}${condition === '' ? '' : ` ${plain(condition)}`}$`);
+}
+
 test('a policy that the table cannot show is an error, not a gap', () => {
   const role = { Type: 'AWS::IAM::Role', Properties: { ManagedPolicyArns: ['arn:aws:iam::aws:policy/AdministratorAccess'] } };
   const fn = { Type: 'AWS::Lambda::Function', Properties: { Role: { 'Fn::GetAtt': ['Role', 'Arn'] } } };

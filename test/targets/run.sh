@@ -9,4 +9,11 @@ declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=
 missing=()
 for server in "${!package[@]}"; do command -v "$server" >/dev/null || missing+=("${package[$server]}"); done
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
+venv=.build/moto
+if ! cmp -s test/targets/requirements.txt "$venv/installed.txt" && python3 -c 'import ensurepip, venv' 2>/dev/null; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r test/targets/requirements.txt
+  cp test/targets/requirements.txt "$venv/installed.txt"
+fi
 node_modules/.bin/vitest run --config vitest.targets.config.ts "$@"

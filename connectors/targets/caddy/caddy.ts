@@ -34,8 +34,8 @@ export const caddy: Target<CaddyConfig> = {
   config: caddyConfig,
   demands: (config) => (config.mode === 'file' ? caddyFile.demands(config) : caddyAdmin.demands(config)),
   verify: (config) => config.verify,
-  begin: (config, material, rules) =>
-    config.mode === 'file' ? caddyFile.begin(config, material, rules) : caddyAdmin.begin(config, material, rules),
+  begin: (config, material, rules, about) =>
+    config.mode === 'file' ? caddyFile.begin(config, material, rules, about) : caddyAdmin.begin(config, material, rules, about),
   resume: (config, record, rules) =>
     config.mode === 'file' ? caddyFile.resume(config, record, rules) : caddyAdmin.resume(config, record, rules),
   probe: async (config, rules) => (config.mode === 'file' ? undefined : caddyAdmin.probe?.(config, rules)),

@@ -1,0 +1,244 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Refusal } from '../fakes/aws-json.ts';
+import { startCertificateManager, type AcmBehaviour, type CertificateManagerService } from '../fakes/certificate-manager.ts';
+import { api, rowsOf, runLoop, until, type Platform } from '../platform.ts';
+import { issued } from '../targets/issued.ts';
+import { startServing } from '../targets/serving.ts';
+import { order } from './agent-jobs.ts';
+import { signedAgent } from './signed-agent.ts';
+import {
+  acmTarget,
+  deployedByConnector,
+  deploymentsOf,
+  ended,
+  fingerprintOf,
+  ofTarget,
+  platformWithAcm,
+  region,
+  sealsOf,
+} from './connector-targets.ts';
+
+const behaviour: AcmBehaviour = {};
+let acm: CertificateManagerService;
+let platform: Platform;
+beforeAll(async () => {
+  acm = await startCertificateManager(behaviour, region);
+  platform = await platformWithAcm(acm);
+});
+afterEach(() => {
+  for (const key of Object.keys(behaviour) as (keyof AcmBehaviour)[]) behaviour[key] = undefined;
+});
+afterAll(async () => {
+  await platform.stop();
+  await acm.stop();
+});
+
+const shown = async (path: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/${path}`)).json();
+const renew = async (certificate: string): Promise<void> => {
+  expect((await api(platform, 'POST', `/api/v1/certificates/${certificate}/renew`)).status).toBe(202);
+};
+const current = async (certificate: string): Promise<string> => {
+  const [row] = await rowsOf<{ fingerprint: string }>(
+    platform,
+    `SELECT encode(v.fingerprint, 'hex') AS fingerprint FROM certificate_holders h JOIN certificates v ON v.id = h.current_id WHERE h.certificate_id = $1`,
+    [certificate],
+  );
+  return row?.fingerprint ?? '';
+};
+/** A policy by which the first attempt is the last. */
+const impatient = async (name: string): Promise<string> => {
+  const answer = await api(platform, 'POST', '/api/v1/renewal-policies', { name, max_retries: 1 });
+  return answer.json()['id'] as string;
+};
+
+test('given a target without a host, the connector makes a key, ACM gets it with its certificate, and its seal is destroyed', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'no-host', { tags: { team: 'web' } });
+  expect(fingerprintOf(at.leaf)).toBe(await current(certificate));
+  expect(createPublicKey(createPrivateKey(at.key)).equals(new X509Certificate(at.leaf).publicKey)).toBe(true);
+  expect(Object.fromEntries(at.tags)).toEqual({ team: 'web', 'certctl:target': target, 'certctl:certificate': certificate });
+  expect(await shown(`targets/${target}`)).toMatchObject({ reference: at.arn, agent: 'agent-connector' });
+  expect(await sealsOf(platform, certificate)).toMatchObject([{ sealed: false, destroyed: true }]);
+  const audited = await rowsOf<{ action: string }>(
+    platform,
+    `SELECT action FROM audit_events WHERE action LIKE 'key\\_%' AND details ->> 'key' IN (SELECT k.id FROM sealed_keys k JOIN certificate_holders h ON h.id = k.holder_id
+     WHERE h.certificate_id = $1) ORDER BY id`,
+    [certificate],
+  );
+  expect(audited.map(({ action }) => action)).toEqual(['key_sealed', 'key_destroyed']);
+});
+
+test('given its renewal, ACM gets a new key and certificate under the same ARN', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'renewed');
+  const [leaf, key] = [at.leaf, at.key];
+  await renew(certificate);
+  expect(await ended(platform, certificate, 2)).toMatchObject({ status: 'completed', reason: 'renewed', idempotent: false });
+  expect(ofTarget(acm, target)).toHaveLength(1);
+  expect([at.leaf === leaf, at.key === key, at.imports]).toEqual([false, false, 2]);
+  expect(fingerprintOf(at.leaf)).toBe(await current(certificate));
+  expect(await sealsOf(platform, certificate)).toMatchObject([{ sealed: false }, { sealed: false }]);
+});
+
+test('given a deployment that is asked for once more, no import is spent, although the key is gone', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'again');
+  expect((await api(platform, 'POST', `/api/v1/certificates/${certificate}/deploy`, { target })).status).toBe(202);
+  expect(await ended(platform, certificate, 2)).toMatchObject({ status: 'completed', idempotent: true });
+  expect(at.imports).toBe(1);
+});
+
+test('given an import whose answer is lost, the next attempt finds it by its tag and makes no second certificate', async () => {
+  let lost = 0;
+  behaviour.beforeImportAnswer = async () => {
+    lost += 1;
+    if (lost === 1) throw new Error('the answer is lost');
+  };
+  const target = await acmTarget(platform, 'lost');
+  const { id } = await order(platform, 'lost', [target]);
+  await until('the first attempt failed', async () =>
+    (await deploymentsOf(platform, id)).some(({ failure_class }) => failure_class === 'connector') ? true : undefined,
+  );
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true, destroyed: false }]);
+  await rowsOf(
+    platform,
+    `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE agent_id = 'agent-connector' AND status = 'pending'`,
+  );
+  await runLoop(platform, 'jobProcessor');
+  expect(await ended(platform, id, 1)).toMatchObject({ status: 'completed', idempotent: true });
+  expect([ofTarget(acm, target).length, lost]).toEqual([1, 1]);
+  expect(await shown(`targets/${target}`)).toMatchObject({ reference: ofTarget(acm, target)[0]!.arn });
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: false }]);
+});
+
+test('given two targets, the key is kept until both are verified', async () => {
+  const [first, second] = [await acmTarget(platform, 'both-1'), await acmTarget(platform, 'both-2')];
+  let imports = 0;
+  behaviour.beforeImportAnswer = async () => {
+    imports += 1;
+    if (imports === 2) behaviour.importsLeft = 0;
+  };
+  behaviour.importsLeft = 1;
+  const { id } = await order(platform, 'both', [first, second]);
+  await until('one is there, the other not', async () => {
+    const all = await deploymentsOf(platform, id);
+    return all.some(({ status }) => status === 'completed') && all.some(({ failure_class }) => failure_class === 'write')
+      ? true
+      : undefined;
+  });
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
+  delete behaviour.importsLeft;
+  await rowsOf(
+    platform,
+    `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE agent_id = 'agent-connector' AND status = 'pending'`,
+  );
+  await runLoop(platform, 'jobProcessor');
+  await until('both are there', async () =>
+    (await deploymentsOf(platform, id)).every(({ status }) => status === 'completed') ? true : undefined,
+  );
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: false }]);
+});
+
+test('given somebody else’s import, a look says so; a repair takes a new key, because the old one is gone', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'drifting', {}, { on_drift: 'repair' });
+  const stranger = issued();
+  Object.assign(at, { leaf: stranger.leafPem, chain: stranger.chainPem, key: stranger.privateKeyPem });
+  expect((await api(platform, 'POST', `/api/v1/targets/${target}/test`)).status).toBe(202);
+  await until('drift is seen', async () => {
+    const { inspection } = await shown(`targets/${target}`);
+    return (inspection as Record<string, unknown>)['outcome'] === 'drifted' ? true : undefined;
+  });
+  await until('ACM has a new version', async () => {
+    await runLoop(platform, 'jobProcessor');
+    await runLoop(platform, 'renewalCheck');
+    const found = await current(certificate);
+    return fingerprintOf(at.leaf) === found ? true : undefined;
+  });
+  const all = await until('both deployments have ended', async () => {
+    const found = await deploymentsOf(platform, certificate);
+    return found.length >= 3 && found.at(-1)?.status === 'completed' ? found : undefined;
+  });
+  expect(all.slice(0, 3)).toMatchObject([
+    { reason: 'issued', status: 'completed' },
+    { reason: 'repair', status: 'failed', failure_class: 'key_mismatch' },
+    { reason: 'renewed', status: 'completed' },
+  ]);
+});
+
+test('given a certificate in place, the test of a target says that it is in sync and ready; without permission, why not', async () => {
+  const { target } = await deployedByConnector(platform, acm, 'tested');
+  const tested = async (): Promise<Record<string, unknown>> => {
+    const { job } = (await api(platform, 'POST', `/api/v1/targets/${target}/test`)).json() as { job: string };
+    await until('the job has ended', async () => ((await shown(`jobs/${job}`))['status'] === 'completed' ? true : undefined));
+    return (await shown(`targets/${target}`))['inspection'] as Record<string, unknown>;
+  };
+  expect(await tested()).toMatchObject({ outcome: 'in_sync', observed_source: 'stored', ready: true, failure_class: null });
+  behaviour.refusal = new Refusal('AccessDeniedException', 'not authorized', 400);
+  const refused = {
+    outcome: 'unreachable',
+    ready: false,
+    failure_class: 'connector',
+    detail: 'listing certificates: not allowed (AccessDeniedException)',
+  };
+  expect(await tested()).toMatchObject(refused);
+});
+
+test.each([
+  ['keeps the key before', true, { failure_class: 'verify', rolled_back: true }],
+  ['keeps no key', false, { failure_class: 'rollback_impossible', rolled_back: false }],
+])(
+  'given a re-import that its endpoint never shows, and a target that %s, the deployment says what became of it',
+  async (_, keep, said) => {
+    const name = keep ? 'kept' : 'not-kept';
+    const policy = await impatient(name);
+    const target = await acmTarget(platform, name, { keep_previous_key: keep });
+    const { id } = await order(platform, name, [target], { policy });
+    await ended(platform, id, 1);
+    const [at] = ofTarget(acm, target);
+    const before = fingerprintOf(at!.leaf);
+    expect(await sealsOf(platform, id)).toMatchObject([{ sealed: keep }]);
+    at!.inUseBy = ['arn:aws:elasticloadbalancing:eu-central-1:000000000000:loadbalancer/app/web/1'];
+    const shownThere = { leafPem: at!.leaf, chainPem: at!.chain, privateKeyPem: at!.key };
+    const stuck = await startServing(() => shownThere);
+    const config = { region, keep_previous_key: keep, verify: { host: `${name}.localhost`, port: stuck.port, within: 1 } };
+    const { version } = await shown(`targets/${target}`);
+    const changed = await api(platform, 'PUT', `/api/v1/targets/${target}`, { name, config }, { 'if-match': `"v${String(version)}"` });
+    expect(changed.status).toBe(200);
+    await renew(id);
+    expect(await ended(platform, id, 2)).toMatchObject({ status: 'failed', ...said });
+    expect(ofTarget(acm, target)).toHaveLength(1);
+    const now = fingerprintOf(at!.leaf);
+    expect([now === before, now === (await current(id))]).toEqual([keep, !keep]);
+    await stuck.stop();
+  },
+);
+
+test('given a certificate that is archived before it was deployed, its key is destroyed', async () => {
+  behaviour.importsLeft = 0;
+  const target = await acmTarget(platform, 'archived');
+  const { id } = await order(platform, 'archived', [target]);
+  await until('the deployment was tried', async () =>
+    (await deploymentsOf(platform, id)).some(({ failure_class }) => failure_class === 'write') ? true : undefined,
+  );
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
+  expect((await api(platform, 'DELETE', `/api/v1/certificates/${id}`)).status).toBe(200);
+  await runLoop(platform, 'jobTimeout');
+  await until('the seal is gone', async () => ((await sealsOf(platform, id))[0]?.sealed === false ? true : undefined));
+});
+
+test.each([
+  [
+    'a region that the settings do not name',
+    { type: 'aws_acm', config: { region: 'us-east-1', verify: 'off' } },
+    'the connector may import in eu-central-1',
+  ],
+  ['a server', { type: 'nginx', config: { pem_path: '/etc/a.pem', verify: 'off' } }, 'the connector deploys to aws_acm alone'],
+])('given %s, the connector gets no target', async (_, body, why) => {
+  const answer = await api(platform, 'POST', '/api/v1/targets', { name: 'refused', agent: 'agent-connector', ...body });
+  expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(why)]);
+});
+
+test('nobody can speak as the connector, which has no key', async () => {
+  await acmTarget(platform, 'keyless');
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const stranger = signedAgent(platform, 'agent-connector', 'connector', privateKey);
+  expect((await stranger.send('POST', 'work', { limit: 1 })).status).toBe(401);
+});
