@@ -91,11 +91,12 @@ const create = {
           SELECT $6, 'APIKey', 'createTarget', 'target', id, jsonb_build_object('name', name, 'type', type, 'agent', agent_id), 'cert_lifecycle' FROM t)
   SELECT * FROM t`,
 };
-// It has no key, so that no signature is its.
+// It has no key, so that no signature is its; retired, it comes back with its next target.
 const makeConnector = {
   name: 'target-connector',
   text: `WITH a AS (INSERT INTO agents (id, name, hostname, public_key, spki_sha256, capabilities, enrolled_by)
-           VALUES ('${connectorAgentId}', 'connector', 'connector', '', '', $1, $2) ON CONFLICT DO NOTHING RETURNING id)
+           VALUES ('${connectorAgentId}', '${connectorAgentId}', '', '', '', $1, $2)
+           ON CONFLICT (id) DO UPDATE SET retired_at = NULL, retired_reason = NULL, status = 'online' WHERE agents.retired_at IS NOT NULL RETURNING id)
   INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category) SELECT $2, 'APIKey', 'enrolAgent', 'agent', id, 'auth' FROM a`,
 };
 const replace = {

@@ -28,7 +28,7 @@ export const loops = [
     timeoutSeconds: 50,
     memoryMb: 256,
     referenceClass: 'HA-safe',
-    work: 'Sends hints again for jobs whose hint or worker was lost, and gives orders whose request died to a job',
+    work: 'Sends hints again for jobs whose hint or worker was lost, gives orders whose request died to a job, and has targets without a host looked at',
     guarantee: 'Hints are only hints: a worker claims the row with FOR UPDATE SKIP LOCKED and a fencing token, so a job has one holder',
   },
   {
@@ -48,7 +48,7 @@ export const loops = [
     timeoutSeconds: 60,
     memoryMb: 256,
     referenceClass: 'HA-safe-ish',
-    work: 'Fails jobs that waited 24 hours for a CSR; returns jobs whose worker died, or ends them when no attempt is left',
+    work: 'Fails jobs that waited 24 hours for a CSR; returns jobs whose worker died, or ends them when no attempt is left; destroys sealed keys that no deployment will need',
     guarantee: 'Updates name the state and the lease that they end, and count from the entry into the state',
   },
   {

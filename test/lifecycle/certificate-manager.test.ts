@@ -46,6 +46,16 @@ const current = async (certificate: string): Promise<string> => {
   );
   return row?.fingerprint ?? '';
 };
+/** A certificate whose key is sealed, for ACM took it not. */
+const unplaced = async (name: string): Promise<string> => {
+  behaviour.importsLeft = 0;
+  const { id } = await order(platform, name, [await acmTarget(platform, name)]);
+  await until('the deployment was tried', async () =>
+    (await deploymentsOf(platform, id)).some(({ failure_class }) => failure_class === 'write') ? true : undefined,
+  );
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
+  return id;
+};
 /** A policy by which the first attempt is the last. */
 const impatient = async (name: string): Promise<string> => {
   const answer = await api(platform, 'POST', '/api/v1/renewal-policies', { name, max_retries: 1 });
@@ -212,13 +222,7 @@ test.each([
 );
 
 test('given a certificate that is archived before it was deployed, its key is destroyed', async () => {
-  behaviour.importsLeft = 0;
-  const target = await acmTarget(platform, 'archived');
-  const { id } = await order(platform, 'archived', [target]);
-  await until('the deployment was tried', async () =>
-    (await deploymentsOf(platform, id)).some(({ failure_class }) => failure_class === 'write') ? true : undefined,
-  );
-  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
+  const id = await unplaced('archived');
   expect((await api(platform, 'DELETE', `/api/v1/certificates/${id}`)).status).toBe(200);
   await runLoop(platform, 'jobTimeout');
   await until('the seal is gone', async () => ((await sealsOf(platform, id))[0]?.sealed === false ? true : undefined));
@@ -234,6 +238,43 @@ test.each([
 ])('given %s, the connector gets no target', async (_, body, why) => {
   const answer = await api(platform, 'POST', '/api/v1/targets', { name: 'refused', agent: 'agent-connector', ...body });
   expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(why)]);
+});
+
+test('given a profile that asks for approval, no key is made before a second person says yes', async () => {
+  await api(platform, 'POST', '/api/v1/profiles', { id: 'gated', name: 'Gated', requires_approval: true });
+  const second = (await api(platform, 'POST', '/api/v1/auth/keys', { name: 'second', roles: [{ role: 'r-operator' }] })).json();
+  const target = await acmTarget(platform, 'gated');
+  const { id, jobs } = await order(platform, 'gated', [target], { profile: 'gated' });
+  expect(await shown(`jobs/${jobs[0]!}`)).toMatchObject({ status: 'awaiting_approval' });
+  expect(await sealsOf(platform, id)).toEqual([]);
+  const { items } = (await shown('approvals?limit=500')) as { items: { id: string; job: string }[] };
+  const approval = items.find(({ job }) => job === jobs[0])!.id;
+  const authorization = `Bearer ${String(second['token'])}`;
+  expect((await api(platform, 'POST', `/api/v1/approvals/${approval}/approve`, {}, { authorization })).status).toBe(200);
+  expect(await ended(platform, id, 1)).toMatchObject({ status: 'completed' });
+  expect(ofTarget(acm, target)).toHaveLength(1);
+});
+
+test('given a version whose time is over before it was imported, its key is destroyed', async () => {
+  const id = await unplaced('over');
+  await rowsOf(
+    platform,
+    `UPDATE certificates SET not_before = now() - interval '2 days', not_after = now() - interval '1 day' WHERE managed_id = $1`,
+    [id],
+  );
+  await runLoop(platform, 'jobTimeout');
+  await until('the seal is gone', async () => ((await sealsOf(platform, id))[0]?.sealed === false ? true : undefined));
+});
+
+test('the connector stands among the agents, is never told to be offline, and once retired comes back with its next target', async () => {
+  const { target } = await deployedByConnector(platform, acm, 'before-retirement');
+  await runLoop(platform, 'agentHealthCheck');
+  expect((await shown('agents/agent-connector'))['status']).not.toBe('offline');
+  const retired = await api(platform, 'POST', '/api/v1/agents/agent-connector/retire', { force: true, reason: 'for a while' });
+  expect([retired.status, retired.json()['retired_reason']]).toEqual([200, 'for a while']);
+  expect((await shown(`targets/${target}`))['retired_at']).not.toBeNull();
+  await deployedByConnector(platform, acm, 'after-retirement');
+  expect(await shown('agents/agent-connector')).toMatchObject({ status: 'online', retired_at: null });
 });
 
 test('nobody can speak as the connector, which has no key', async () => {

@@ -77,6 +77,31 @@ test('given a deployment that was seen in place, the target says so, and its age
   expect(await work(agent)).toEqual([]);
 });
 
+test('given a target that has a name of its own for what it got, the next look and the next deployment are told it', async () => {
+  const { agent, target, certificate } = await deployed('named');
+  const reference = 'arn:aws:acm:eu-central-1:000000000000:certificate/1';
+  await api(platform, 'POST', `/api/v1/certificates/${certificate}/deploy`, { target });
+  const [first] = await workSoon(agent);
+  expect(first).not.toHaveProperty('reference');
+  // Of a deployment that failed, too: what was made there is there.
+  await report(agent, first!, { ok: false, failure_class: 'verify', reference });
+  expect(await shown(target)).toMatchObject({ reference });
+  await api(platform, 'POST', `/api/v1/certificates/${certificate}/deploy`, { target });
+  const [second] = await workSoon(agent);
+  expect(second).toMatchObject({ type: 'deployment', reference });
+  await report(agent, second!, { observed_fingerprint: await served(agent, second!) });
+  await ask(target);
+  expect(inspected(await workSoon(agent))).toMatchObject({ reference });
+  expect(await shown(target)).toMatchObject({ reference });
+});
+
+test('given a platform whose settings name no region, the connector gets no target', async () => {
+  const config = { region: 'eu-central-1', verify: 'off' };
+  const answer = await api(platform, 'POST', '/api/v1/targets', { name: 'none', type: 'aws_acm', agent: 'agent-connector', config });
+  expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('certificateManagerRegions')]);
+  expect((await api(platform, 'GET', '/api/v1/agents/agent-connector')).status).toBe(404);
+});
+
 test('given a target that serves another certificate, this is told once however often it is seen, and by default nothing is changed', async () => {
   const { agent, target, certificate, fingerprint } = await deployed('reported');
   await api(platform, 'POST', '/api/v1/notification-channels', {

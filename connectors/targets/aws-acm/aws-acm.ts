@@ -5,7 +5,8 @@ import { TargetFailure } from '../failure.ts';
 import { firstFingerprint, type Material } from '../material.ts';
 import type { HostRules } from '../target.ts';
 import { awsAcmConfig } from './config.ts';
-import { certificateManager, certificateTag, targetTag, type CertificateManager, type StoredCertificate } from './certificate-manager.ts';
+import { certificateManager } from './by-region.ts';
+import { certificateTag, targetTag, type CertificateManager, type StoredCertificate } from './certificate-manager.ts';
 
 type Config = z.infer<typeof awsAcmConfig>;
 

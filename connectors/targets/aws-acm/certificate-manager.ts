@@ -33,14 +33,3 @@ export interface CertificateManager {
   /** One small read, for who asks whether it could. */
   reach(): Promise<void>;
 }
-
-const opened = new Map<string, Promise<CertificateManager>>();
-
-/** The client is loaded with the first who asks: few targets are of this kind. */
-export function certificateManager(region: string): Promise<CertificateManager> {
-  const known = opened.get(region);
-  if (known !== undefined) return known;
-  const opening = import('./acm-client.ts').then(({ acmClient }) => acmClient(region));
-  opened.set(region, opening);
-  return opening;
-}
