@@ -101,8 +101,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     signs: true,
   },
   { name: proberName, memoryMb: 256, timeoutSeconds: 45 },
-  // It seals the keys that it makes, and opens nothing but what was sealed for it.
-  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['encrypt', 'decrypt'], envelopeContexts: ['connector:'] },
+  { name: connectorName, memoryMb: 256, timeoutSeconds: 50, envelope: ['decrypt'], envelopeContexts: ['connector:'] },
   {
     name: 'worker',
     memoryMb: 512,

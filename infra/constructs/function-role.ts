@@ -57,8 +57,11 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
   if (spec.signs === true && props.config.caKeyArns.length > 0) allow(['kms:GetPublicKey', 'kms:Sign'], props.config.caKeyArns);
   if (spec.name === connectorName && props.config.privateCaArns.length > 0)
     allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate', 'acm-pca:RevokeCertificate'], props.config.privateCaArns);
-  if (spec.name === connectorName && props.config.certificateManagerRegions.length > 0)
+  if (spec.name === connectorName && props.config.certificateManagerRegions.length > 0) {
     allowImports(role, props.config.certificateManagerRegions);
+    const conditions = { StringLike: { 'kms:EncryptionContext:certctl': ['connector:key:*'] } };
+    role.addToPolicy(new iam.PolicyStatement({ actions: ['kms:Encrypt'], resources: [keys.envelope.keyArn], conditions }));
+  }
   if (spec.sendsJobs) allow(['sqs:SendMessage'], [props.jobs.queueArn]);
   // The event source's own grant lacks this one: a job that must wait makes its message wait.
   if (spec.consumesJobs) allow(['sqs:ChangeMessageVisibility'], [props.jobs.queueArn]);

@@ -25,13 +25,18 @@ test('each function has privileges of its own, and those of the prober end with 
   );
 }, 60_000);
 
+test('the worker opens the keys of CAs, and nothing that was sealed for the connector', async () => {
+  const opens = privileges(await templatesOf(readConfig({}))).filter((one) => one.function === 'worker' && one.action === 'kms:Decrypt');
+  expect(opens.map(({ condition }) => condition)).toEqual(['{"StringLike":{"kms:EncryptionContext:certctl":["ca-key:*"]}}']);
+}, 60_000);
+
 test('given regions, the connector may import what carries the tag of a target, there and nowhere else; without them nothing of ACM', async () => {
-  const ofAcm = async (config: object): Promise<readonly string[]> =>
+  const granted = async (config: object): Promise<readonly string[]> =>
     privileges(await templatesOf(readConfig(config)))
-      .filter(({ action }) => action.startsWith('acm:'))
+      .filter((one) => one.action.startsWith('acm:') || (one.function === 'connector' && one.action === 'kms:Encrypt'))
       .map((one) => [one.function, one.action, one.resource, one.condition].join(' ').trim());
-  expect(await ofAcm({})).toEqual([]);
-  const all = await ofAcm({ certificateManagerRegions: ['eu-central-1'] });
+  expect(await granted({})).toEqual([]);
+  const all = await granted({ certificateManagerRegions: ['eu-central-1'] });
   const tagged = (key: string): string => `{"StringLike":{"${key}/certctl:target":"tgt-*"}}`;
   const expected = [
     ['AddTagsToCertificate', 'certificate/*', tagged('aws:RequestTag')],
@@ -42,7 +47,10 @@ test('given regions, the connector may import what carries the tag of a target, 
     ['ListCertificates', '*', ''],
     ['ListTagsForCertificate', 'certificate/*', ''],
   ];
-  expect(all).toHaveLength(expected.length);
+  // And what seals the keys that it makes, for nothing else.
+  const seals = '{"StringLike":{"kms:EncryptionContext:certctl":["connector:key:*"]}}';
+  expect(all.filter((one) => one.includes('kms:'))).toEqual([expect.stringContaining(seals)]);
+  expect(all).toHaveLength(expected.length + 1);
   for (const [action = '', resource = '', condition = ''] of expected)
     expect(all).toContainEqual(expect.stringMatching(pattern(`connector acm:${action} `, resource, condition)) as unknown);
 }, 60_000);
