@@ -1,10 +1,13 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Refusal } from '../fakes/aws-json.ts';
 import { startCertificateManager, type AcmBehaviour, type CertificateManagerService } from '../fakes/certificate-manager.ts';
 import { api, rowsOf, runLoop, until, type Platform } from '../platform.ts';
 import { issued } from '../targets/issued.ts';
 import { startServing } from '../targets/serving.ts';
+import { agentHost } from './agent-host.ts';
 import { order } from './agent-jobs.ts';
 import { signedAgent } from './signed-agent.ts';
 import {
@@ -117,6 +120,35 @@ test('given an import whose answer is lost, the next attempt finds it by its tag
   expect([ofTarget(acm, target).length, lost]).toEqual([1, 1]);
   expect(await shown(`targets/${target}`)).toMatchObject({ reference: ofTarget(acm, target)[0]!.arn });
   expect(await sealsOf(platform, id)).toMatchObject([{ sealed: false }]);
+});
+
+test('given an agent that holds the key, ACM gets certificate and renewal from it under one ARN, by the host’s own credentials', async () => {
+  const nothing = { address: '', port: 0, under: [], certPath: '', keyPath: '', allowedCommands: [], stop: async () => undefined };
+  const config = { region, verify: 'off' };
+  const host = await agentHost({ ...nothing, type: 'aws_acm', name: 'by-agent.example.com', config, allowedPaths: [`acm://${region}`] });
+  try {
+    await host.enrol(platform, 'by-agent');
+    const target = await host.target(platform, 'by-agent');
+    const { id } = await order(platform, 'by-agent', [target]);
+    const env = { AWS_ENDPOINT_URL_ACM: acm.url, AWS_ACCESS_KEY_ID: 'of-the-host', AWS_SECRET_ACCESS_KEY: 'secret' };
+    const agent = await host.start({ env });
+    expect(await ended(platform, id, 1)).toMatchObject({ status: 'completed' });
+    const [at] = ofTarget(acm, target);
+    const held = (): string => readFileSync(join(host.stateDir, 'keys', id, 'current.key'), 'utf8');
+    await until('the key is the current one', () => (existsSync(join(host.stateDir, 'keys', id, 'current.key')) ? true : undefined));
+    expect(at!.key.trim()).toBe(held().trim());
+    expect(await shown(`targets/${target}`)).toMatchObject({ reference: at!.arn });
+    await renew(id);
+    expect(await ended(platform, id, 2)).toMatchObject({ status: 'completed', idempotent: false });
+    expect([ofTarget(acm, target).length, at!.imports]).toEqual([1, 2]);
+    expect(await sealsOf(platform, id)).toEqual([]);
+    const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.process.pid}/status`, 'utf8'))?.[1]) / 1024;
+    console.log(`the agent that imports takes ${rss.toFixed(0)} MiB`);
+    expect(rss).toBeLessThan(80);
+    expect(await agent.end('SIGTERM')).toBe(0);
+  } finally {
+    await host.stop();
+  }
 });
 
 test('given two targets, the key is kept until both are verified', async () => {

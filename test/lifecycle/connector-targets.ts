@@ -8,7 +8,7 @@ export const region = 'eu-central-1';
 
 /** A platform whose connector may import certificates into a stand-in of ACM. */
 export function platformWithAcm(acm: CertificateManagerService): Promise<Platform> {
-  const config = JSON.stringify({ certificateManagerRegions: [region] });
+  const config = JSON.stringify({ certificateManagerRegions: [region], agents: { pollSeconds: 1, heartbeatSeconds: 2 } });
   return startPlatform({ args: ['--config', config], env: { AWS_ENDPOINT_URL_ACM: acm.url } });
 }
 
