@@ -75,11 +75,22 @@ export const acmeOrder = z.strictObject({
   id: z.string(),
   account: z.string(),
   profile: z.string(),
-  status: z.enum(['pending', 'ready', 'processing', 'valid', 'invalid']),
+  status: z.enum(['pending', 'ready', 'processing', 'valid', 'invalid', 'canceled']),
   identifiers: z.array(z.strictObject({ type: z.string(), value: z.string() })),
   /** RFC 8555 §6.7. */
   error: z.record(z.string(), z.unknown()).nullable(),
+  /** Of an order that renews itself: the newest. */
   certificate: z.string().nullable(),
+  /** As the order has it (RFC 8739 §3.1.1); null: it does not renew itself. */
+  auto_renewal: z
+    .strictObject({
+      'start-date': z.string().optional(),
+      'end-date': z.string(),
+      lifetime: z.number().int(),
+      'lifetime-adjust': z.number().int(),
+      'allow-certificate-get': z.boolean().optional(),
+    })
+    .nullable(),
   expires_at: z.string(),
   created_at: z.string(),
   updated_at: z.string(),

@@ -54,6 +54,17 @@ const profileFields = {
   authorization_reuse_seconds: z.number().int().min(0).max(2_592_000),
   /** A proof of a domain by DNS may serve names below it (RFC 9444). */
   subdomain_auth_allowed: z.boolean(),
+  /** Orders may ask for certificates that renew themselves (RFC 8739); null: they may not. Only where certificates live ten days at most. */
+  auto_renewal: z
+    .strictObject({
+      /** Seconds from one certificate to the next, at least. */
+      min_lifetime: z.number().int().min(60).max(576_000),
+      /** Seconds from the start to the end of an order, at most. */
+      max_duration: z.number().int().min(60).max(31_536_000),
+      /** Orders may let whoever knows the URL of the certificate read it without a signature. */
+      allow_certificate_get: z.boolean().default(false),
+    })
+    .nullable(),
   ca_id: z.string().max(63),
   /** A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused. */
   requires_approval: z.boolean(),
@@ -94,6 +105,7 @@ const defaults = {
   selectable: profileFields.selectable.default(false),
   authorization_reuse_seconds: profileFields.authorization_reuse_seconds.default(0),
   subdomain_auth_allowed: profileFields.subdomain_auth_allowed.default(false),
+  auto_renewal: profileFields.auto_renewal.default(null),
   ca_id: profileFields.ca_id.default('issuing-1'),
   requires_approval: profileFields.requires_approval.default(false),
   requirements: profileFields.requirements.default('rfc5280'),

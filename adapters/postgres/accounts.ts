@@ -3,6 +3,7 @@ import type { PublicJwk } from '#domain/acme/jwk.ts';
 import { AccountChanged, type AccountStore, type EabKey, type Principal } from '#domain/acme/store.ts';
 import type { JsonObject } from '#domain/json/strict.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
+import { cancelingFrom } from './order-cancellation.ts';
 
 interface AccountRow {
   id: string;
@@ -69,6 +70,7 @@ const deactivate = {
          o AS (UPDATE acme_orders SET status = 'invalid', updated_at = now(),
                  error = '{"type":"urn:ietf:params:acme:error:unauthorized","detail":"the account was deactivated","status":403}'
                WHERE account_id IN (SELECT id FROM a) AND status IN ('pending', 'ready') RETURNING id),
+         s AS (${cancelingFrom('account_id IN (SELECT id FROM a)')}),
          z AS (UPDATE acme_authorizations SET status = 'deactivated' WHERE account_id IN (SELECT id FROM a) AND status IN ('pending', 'valid')),
          l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
                SELECT 'acme:' || id, 'ACME', 'acme_account_deactivated', 'acme_account', id, 'auth' FROM a)

@@ -1,7 +1,9 @@
+import type { AutoRenewalObject } from '#domain/acme/auto-renewal.ts';
 import type { Reach } from '#domain/access/grant.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
 import { slice, within, type Keyset } from './keyset.ts';
+import { cancelingFrom } from './order-cancellation.ts';
 
 export interface AcmeAccountRow {
   readonly id: string;
@@ -21,10 +23,11 @@ export interface AcmeOrderRow {
   readonly id: string;
   readonly account: string;
   readonly profile: string;
-  readonly status: 'pending' | 'ready' | 'processing' | 'valid' | 'invalid';
+  readonly status: 'pending' | 'ready' | 'processing' | 'valid' | 'invalid' | 'canceled';
   readonly identifiers: { type: string; value: string }[];
   readonly error: Record<string, unknown> | null;
   readonly certificate: string | null;
+  readonly auto_renewal: AutoRenewalObject | null;
   readonly expires_at: Date;
   readonly created_at: Date;
   readonly updated_at: Date;
@@ -65,7 +68,7 @@ export const acmeAccountList: Keyset = {
   sorts: { created_at: { expression: 'a.created_at', type: 'timestamptz' } },
 };
 export const acmeOrderList: Keyset = {
-  columns: `o.id, o.account_id AS account, o.profile_id AS profile, o.status, o.identifiers, o.error, o.certificate_id AS certificate, o.expires_at, o.created_at, o.updated_at`,
+  columns: `o.id, o.account_id AS account, o.profile_id AS profile, o.status, o.identifiers, o.error, o.certificate_id AS certificate, o.auto_renewal, o.expires_at, o.created_at, o.updated_at`,
   from: 'acme_orders o',
   id: 'o.id',
   idType: 'text',
@@ -78,6 +81,7 @@ const deactivate = {
     o AS (UPDATE acme_orders SET status = 'invalid', updated_at = now(),
             error = '{"type":"urn:ietf:params:acme:error:unauthorized","detail":"the account was deactivated","status":403}'
           WHERE account_id IN (SELECT id FROM a) AND status IN ('pending', 'ready')),
+    s AS (${cancelingFrom('account_id IN (SELECT id FROM a)')}),
     z AS (UPDATE acme_authorizations SET status = 'deactivated' WHERE account_id IN (SELECT id FROM a) AND status IN ('pending', 'valid')),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $2, 'APIKey', 'deactivateAcmeAccount', 'acme_account', id, 'auth' FROM a)

@@ -6,6 +6,8 @@ export interface AcmeGc {
   expireAuthorizations(limit: number): Promise<number>;
   /** Terminal orders without a certificate, with all that hangs on them. @param days that they have been left alone */
   purgeOrders(days: number, limit: number): Promise<number>;
+  /** What lets ended orders that renewed themselves issue: CSR and URL. @param days since their end */
+  forgetRenewals(days: number, limit: number): Promise<number>;
   /** Failures that nobody asked about for so long; what is paused stays. @param days since the last one */
   purgeFailures(days: number, limit: number): Promise<number>;
   /** Records of runs. @param days since they began */
@@ -48,6 +50,14 @@ const purgeOrders = {
     o AS (DELETE FROM acme_orders USING d WHERE acme_orders.id = d.id RETURNING acme_orders.id),${audit('acme_orders_purged', 'o')}
   SELECT count(*)::int AS n FROM o`,
 };
+const forgetRenewals = {
+  name: 'gc-forget-renewals',
+  text: `WITH d AS (
+      SELECT id FROM acme_orders WHERE star_id IS NOT NULL AND status IN ('valid', 'canceled') AND expires_at <= now() - make_interval(days => $1)
+      ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+    o AS (UPDATE acme_orders SET star_id = NULL, csr = NULL FROM d WHERE acme_orders.id = d.id RETURNING acme_orders.id),${audit('acme_renewals_forgotten', 'o')}
+  SELECT count(*)::int AS n FROM o`,
+};
 const purgeFailures = {
   name: 'gc-purge-failures',
   text: `WITH d AS (
@@ -75,6 +85,7 @@ export function acmeGc(database: Database): AcmeGc {
     expireOrders: (limit) => count(expireOrders, limit),
     expireAuthorizations: (limit) => count(expireAuthorizations, limit),
     purgeOrders: (days, limit) => count(purgeOrders, days, limit),
+    forgetRenewals: (days, limit) => count(forgetRenewals, days, limit),
     purgeFailures: (days, limit) => count(purgeFailures, days, limit),
     purgeRuns: (days, limit) => count(purgeRuns, days, limit),
     async nextDue() {

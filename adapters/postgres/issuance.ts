@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CaError } from '#domain/error.ts';
-import type { CertificateAuthority, IssuanceStore } from '#domain/issuance/store.ts';
+import type { CertificateAuthority, IssuanceStore, IssuedCertificate } from '#domain/issuance/store.ts';
 import type { Database } from './database.ts';
 
 const authority = {
@@ -37,15 +37,23 @@ const begin = {
   SELECT count(*)::int AS begun, (SELECT signs_leaves FROM certificate_authorities WHERE id = $8) AS signs_leaves FROM o`,
 };
 
-const complete = {
-  name: 'acme-finalize-complete',
-  text: `WITH o AS (SELECT id, account_id, profile_id FROM acme_orders WHERE id = $1 AND status = 'processing' FOR UPDATE),
-    c AS (
+/** A statement that keeps a certificate for the order in the CTE `o`: $2 to $12 are `certificateValues`. */
+export const keptCertificate = `
       INSERT INTO certificates (id, ca_id, serial, fingerprint, spki_sha256, certificate, common_name, sans, profile_id, account_id, source, not_before, not_after, crl_shard)
       SELECT $2, $3, $4, $5, $6, $7, $8, $9, o.profile_id, o.account_id, 'ACME', $10, $11, $12 FROM o
-      RETURNING id),
+      RETURNING id`;
+
+const complete = {
+  name: 'acme-finalize-complete',
+  text: `WITH o AS (SELECT id, account_id, profile_id, auto_renewal FROM acme_orders WHERE id = $1 AND status = 'processing' FOR UPDATE),
+    c AS (${keptCertificate}),
     s AS (UPDATE signing_log SET certificate_id = c.id FROM c WHERE idempotency_key = $1),
-    v AS (UPDATE acme_orders SET status = 'valid', certificate_id = c.id, lease_until = NULL, updated_at = now() FROM c WHERE acme_orders.id = $1),
+    v AS (UPDATE acme_orders SET status = 'valid', certificate_id = c.id, lease_until = NULL, updated_at = now(),
+            -- the schedule of one that renews itself begins with its first certificate, and it expires with its last
+            first_not_before = CASE WHEN o.auto_renewal IS NOT NULL THEN $10::timestamptz END, renewal_number = CASE WHEN o.auto_renewal IS NOT NULL THEN 0 END,
+            expires_at = coalesce((o.auto_renewal ->> 'end-date')::timestamptz, expires_at)
+          FROM o, c WHERE acme_orders.id = o.id),
+    w AS (INSERT INTO acme_renewals (order_id, number, certificate_id) SELECT o.id, 0, c.id FROM o, c WHERE o.auto_renewal IS NOT NULL),
     a AS (UPDATE acme_accounts SET open_orders = open_orders - 1 FROM o, c WHERE acme_accounts.id = o.account_id AND open_orders > 0),
     j AS (UPDATE jobs SET status = 'completed', completed_at = now() FROM c WHERE type = 'finalize' AND subject_id = $1 AND status IN ('pending', 'running')),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
@@ -110,20 +118,7 @@ export function issuanceStore(database: Database): IssuanceStore {
       return row.begun === 1;
     },
     async completeFinalize(orderId, certificate) {
-      const [row] = await database.query<{ completed: number }>(complete, [
-        orderId,
-        certificate.id,
-        certificate.caId,
-        certificate.serial,
-        createHash('sha256').update(certificate.certificate).digest(),
-        certificate.spkiSha256,
-        certificate.certificate,
-        certificate.commonName ?? null,
-        JSON.stringify(certificate.sans),
-        certificate.notBefore,
-        certificate.notAfter,
-        certificate.crlShard ?? null,
-      ]);
+      const [row] = await database.query<{ completed: number }>(complete, [orderId, ...certificateValues(certificate)]);
       return row?.completed === 1;
     },
     async failOrder(orderId, error) {
@@ -142,6 +137,23 @@ export function issuanceStore(database: Database): IssuanceStore {
       );
     },
   };
+}
+
+/** id, CA, serial, fingerprint, hash of the key, DER, common name, names, notBefore, notAfter and CRL shard, as the statements number them that keep one. */
+export function certificateValues(certificate: IssuedCertificate): readonly unknown[] {
+  return [
+    certificate.id,
+    certificate.caId,
+    certificate.serial,
+    createHash('sha256').update(certificate.certificate).digest(),
+    certificate.spkiSha256,
+    certificate.certificate,
+    certificate.commonName ?? null,
+    JSON.stringify(certificate.sans),
+    certificate.notBefore,
+    certificate.notAfter,
+    certificate.crlShard ?? null,
+  ];
 }
 
 /** A CA that drains, ended, or lies below a revoked one: the request may be tried again once another CA is chosen. */

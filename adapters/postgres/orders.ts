@@ -1,10 +1,12 @@
 import type { ProblemDocument } from '#domain/acme/problem-document.ts';
+import { autoRenewalObject, keptAutoRenewal, type AutoRenewalObject } from '#domain/acme/auto-renewal.ts';
 import type { Identifier } from '#domain/acme/identifier.ts';
 import type { Authorization, AuthorizationStatus, Challenge, Order, OrderStatus } from '#domain/acme/order.ts';
-import { caaFreshSeconds } from '#domain/acme/new-order.ts';
+import { caaFreshSeconds } from '#domain/acme/caa-freshness.ts';
 import { AccountChanged, type OrderStore, type Principal } from '#domain/acme/store.ts';
 import type { AuthMode } from '#domain/issuance/profile.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { cancelingFrom } from './order-cancellation.ts';
 
 interface OrderRow {
   id: string;
@@ -21,6 +23,8 @@ interface OrderRow {
   attempts: number;
   replaces: string | null;
   replaces_certificate_id: string | null;
+  auto_renewal: AutoRenewalObject | null;
+  star_id: string | null;
 }
 interface ChallengeJson {
   id: string;
@@ -48,7 +52,7 @@ interface AuthorizationRow {
 const principal = `principal AS (
   SELECT id FROM acme_accounts WHERE id = $1 AND profile_id = $2 AND jwk_thumbprint = $3 AND status = 'valid' AND blocked_at IS NULL)`;
 const orderColumns =
-  'id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, error, certificate_id, attempts, replaces, replaces_certificate_id';
+  'id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, error, certificate_id, attempts, replaces, replaces_certificate_id, auto_renewal, star_id';
 
 const create = {
   name: 'acme-order-create',
@@ -64,8 +68,8 @@ const create = {
         AND open_orders < $5 AND EXISTS (SELECT FROM profile) AND NOT EXISTS (SELECT FROM lost)
       RETURNING id),
     o AS (
-      INSERT INTO acme_orders (id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, replaces, replaces_certificate_id)
-      SELECT $6, account.id, $15, $7, $8, $9, $10, $11, $12, $16, $17 FROM account),
+      INSERT INTO acme_orders (id, account_id, profile_id, auth_mode, status, identifiers, not_before, not_after, expires_at, replaces, replaces_certificate_id, auto_renewal, star_id)
+      SELECT $6, account.id, $15, $7, $8, $9, $10, $11, $12, $16, $17, $18, $19 FROM account),
     z AS (
       INSERT INTO acme_authorizations (id, order_id, account_id, position, identifier_type, identifier_value, wildcard, subdomains, status, expires_at, reused_from)
       SELECT x.id, $6, account.id, x.position, x.type, x.value, x.wildcard, x.subdomains, x.status, x.expires, x.reused
@@ -132,6 +136,8 @@ const deactivateAuthorization = {
     o AS (UPDATE acme_orders SET status = 'invalid', updated_at = now(),
             error = '{"type":"urn:ietf:params:acme:error:unauthorized","detail":"an authorization was deactivated","status":403}'
           WHERE id IN (SELECT order_id FROM z) AND status IN ('pending', 'ready') RETURNING id),
+    -- who gives a name up gets no more certificates for it
+    s AS (${cancelingFrom('id IN (SELECT order_id FROM z)')}),
     a AS (UPDATE acme_accounts SET open_orders = greatest(0, open_orders - (SELECT count(*)::int FROM o)) WHERE id = $1 AND EXISTS (SELECT FROM o)),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT 'acme:' || $1, 'ACME', 'acme_authorization_deactivated', 'acme_authorization', id, 'cert_lifecycle' FROM z)
@@ -233,6 +239,8 @@ export function orderStore(database: Database): OrderStore {
         order.profileId,
         order.replaces?.certId ?? null,
         order.replaces?.certificateId ?? null,
+        order.autoRenewal === undefined ? null : JSON.stringify(autoRenewalObject(order.autoRenewal)),
+        order.starId ?? null,
       ];
       let row: { created: number; profile: number; lost: number; open_orders: number | null } | undefined;
       try {
@@ -318,6 +326,8 @@ function order(row: OrderRow): Order {
       row.replaces === null || row.replaces_certificate_id === null
         ? undefined
         : { certId: row.replaces, certificateId: row.replaces_certificate_id },
+    autoRenewal: row.auto_renewal === null ? undefined : keptAutoRenewal(row.auto_renewal),
+    starId: row.star_id ?? undefined,
   };
 }
 

@@ -3,10 +3,10 @@ import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { SelectableProfiles } from '../dynamodb/profile-mirror.ts';
 import type { ProfileStore } from '#domain/acme/store.ts';
-import type { Profile } from '#domain/issuance/profile.ts';
+import type { AutoRenewalRules, Profile } from '#domain/issuance/profile.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 import { slice, within, type Keyset } from './keyset.ts';
-import { profileColumns, profileOf, profileStore, type ProfileRow } from './profiles.ts';
+import { profileColumns, profileOf, profileStore, type KeptRules, type ProfileRow } from './profiles.ts';
 
 /** Profiles as their operators see them. */
 export interface ProfileAdministration extends ProfileStore {
@@ -23,13 +23,13 @@ export interface ProfileAdministration extends ProfileStore {
 
 const writable = `name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label, allowed_challenges,
   allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers, terms_of_service, website, caa_identities, ca_id, selectable,
-  authorization_reuse_seconds, requires_approval, requirements, policies, subdomain_auth_allowed`;
+  authorization_reuse_seconds, requires_approval, requirements, policies, subdomain_auth_allowed, auto_renewal`;
 const values =
-  '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26';
+  '$2, $3, $4, $5, $6, $7, $8, $9, $10, $11::cidr[], $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27';
 const trail = (action: string): string => `
   x AS (INSERT INTO outbox (topic, subject_id) SELECT 'profile', id FROM p),
   l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-        SELECT $27, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
+        SELECT $28, 'APIKey', '${action}', 'profile', id, jsonb_build_object('version', version, 'acme_auth_mode', acme_auth_mode), 'config' FROM p)`;
 
 export const profileList: Keyset = {
   columns: profileColumns,
@@ -45,7 +45,7 @@ const create = {
 const replace = {
   name: 'profile-replace',
   text: `WITH p AS (
-      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND ($28::int IS NULL OR version = $28) RETURNING *),
+      UPDATE profiles SET (${writable}) = ROW(${values}), version = version + 1, updated_at = now() WHERE id = $1 AND ($29::int IS NULL OR version = $29) RETURNING *),
     ${trail('replaceProfile')} SELECT ${profileColumns} FROM p`,
 };
 // No profile is ever deleted, so the sum of versions grows with every change.
@@ -139,5 +139,16 @@ function fields(profile: Profile): readonly unknown[] {
     profile.requirements,
     profile.policies,
     profile.subdomainAuthAllowed,
+    kept(profile.autoRenewal),
   ];
+}
+
+function kept(rules: AutoRenewalRules | undefined): string | null {
+  if (rules === undefined) return null;
+  const { minLifetime, maxDuration, allowCertificateGet } = rules;
+  return JSON.stringify({
+    min_lifetime: minLifetime,
+    max_duration: maxDuration,
+    allow_certificate_get: allowCertificateGet,
+  } satisfies KeptRules);
 }

@@ -1,8 +1,15 @@
 import type { ExtendedKeyUsage } from '#domain/x509/leaf.ts';
-import type { AuthMode, ChallengeType, KeyRule, Profile } from '#domain/issuance/profile.ts';
+import type { AuthMode, AutoRenewalRules, ChallengeType, KeyRule, Profile } from '#domain/issuance/profile.ts';
 import type { Requirements } from '#domain/x509/lint-rules/rule.ts';
 import type { ProfileStore } from '#domain/acme/store.ts';
 import type { Session } from './database.ts';
+
+/** As the column has them. */
+export interface KeptRules {
+  readonly min_lifetime: number;
+  readonly max_duration: number;
+  readonly allow_certificate_get: boolean;
+}
 
 export interface ProfileRow {
   id: string;
@@ -27,6 +34,7 @@ export interface ProfileRow {
   selectable: boolean;
   authorization_reuse_seconds: number;
   subdomain_auth_allowed: boolean;
+  auto_renewal: KeptRules | null;
   ca_id: string;
   requires_approval: boolean;
   requirements: Requirements;
@@ -38,7 +46,7 @@ export interface ProfileRow {
 export const profileColumns = `id, name, description, enabled, acme_auth_mode, eab_required, allowed_names, allow_wildcards, allow_single_label,
   allowed_challenges, allowed_cidrs::text[] AS allowed_cidrs, key_rules, validity_seconds, extended_key_usages, must_staple, max_identifiers,
   terms_of_service, website, caa_identities, selectable, authorization_reuse_seconds, ca_id, requires_approval, requirements, policies,
-  subdomain_auth_allowed, version`;
+  subdomain_auth_allowed, auto_renewal, version`;
 
 const byId = { name: 'profile', text: `SELECT ${profileColumns} FROM profiles WHERE id = $1` };
 
@@ -75,10 +83,15 @@ export function profileOf(row: ProfileRow): Profile {
     selectable: row.selectable,
     authorizationReuseSeconds: row.authorization_reuse_seconds,
     subdomainAuthAllowed: row.subdomain_auth_allowed,
+    autoRenewal: row.auto_renewal === null ? undefined : rulesOf(row.auto_renewal),
     caId: row.ca_id,
     requiresApproval: row.requires_approval,
     requirements: row.requirements,
     policies: row.policies,
     version: row.version,
   };
+}
+
+function rulesOf(kept: KeptRules): AutoRenewalRules {
+  return { minLifetime: kept.min_lifetime, maxDuration: kept.max_duration, allowCertificateGet: kept.allow_certificate_get };
 }

@@ -13,11 +13,13 @@ interface CertificateRow {
   sans: { type: string; value: string }[];
   not_after: Date;
   revoked: boolean;
+  auto_renewed: boolean;
 }
 
 const revocable = {
   name: 'revocable',
-  text: `SELECT c.id, c.ca_id, c.serial, c.certificate, c.profile_id, c.account_id, c.sans, c.not_after, coalesce(r.reason <> ${reasonCode.certificateHold}, false) AS revoked
+  text: `SELECT c.id, c.ca_id, c.serial, c.certificate, c.profile_id, c.account_id, c.sans, c.not_after, coalesce(r.reason <> ${reasonCode.certificateHold}, false) AS revoked,
+           EXISTS (SELECT FROM acme_renewals w WHERE w.certificate_id = c.id) AS auto_renewed
          FROM certificates c LEFT JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.fingerprint = $1`,
 };
 // A wildcard is held by a wildcard authorization of its base, a plain name by a plain one.
@@ -88,5 +90,6 @@ function certificate(row: CertificateRow): RevocableCertificate {
     names: row.sans,
     notAfter: row.not_after,
     revoked: row.revoked,
+    autoRenewed: row.auto_renewed,
   };
 }

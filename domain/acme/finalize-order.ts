@@ -5,11 +5,14 @@ import { assertKeyAllowed } from '../issuance/key-policy.ts';
 import { prepareLeaf, signIntent } from '../issuance/issue.ts';
 import type { Profile } from '../issuance/profile.ts';
 import { nameIsAllowed } from '../issuance/name-policy.ts';
+import type { PreparedLeaf } from '../issuance/store.ts';
 import { decodeBase64url } from '../json/base64url.ts';
 import { parseCsr, type CertificationRequest } from '../x509/csr.ts';
 import { newSerial } from '../x509/serial.ts';
+import { assertRenewable, firstValidity } from './auto-renewal.ts';
 import type { AccountRequest } from './authenticate.ts';
 import { assertCsrMatches } from './finalize.ts';
+import type { Identifier } from './identifier.ts';
 import { keyThumbprint } from './jwk.ts';
 import { readPayload } from './jws.ts';
 import { currentOrder, type Order } from './order.ts';
@@ -40,11 +43,12 @@ export async function finalizeOrder(ports: AcmePorts, request: AccountRequest, o
     if (profile?.version !== found.profileVersion) profile = await ports.profiles.refreshed(order.profileId);
     if (!profile?.enabled) throw new CaError('orderNotReady', 'the profile has been disabled');
     assertNoApprovalNeeded(profile);
+    if (order.autoRenewal !== undefined) assertRenewable(order.autoRenewal, profile, true);
     assertCsrMatches(csr, order.identifiers);
     assertKeyAllowed(csr.publicKey, profile.keyRules);
     if (found.keyBlocked) throw new CaError('badCsr', 'the key was reported as compromised');
     if (found.keyIsAccountKey) throw new CaError('badCsr', 'the key of an ACME account must not be certified');
-    assertNamesStillAllowed(order, profile, request);
+    assertNamesAllowed(order.identifiers, profile, request.account.allowedNames);
     const issued = await issue(ports, request, order, profile, csr);
     if (issued !== undefined) return issued;
   }
@@ -59,31 +63,48 @@ async function issue(
   profile: Profile,
   csr: CertificationRequest,
 ): Promise<Order | undefined> {
-  const authority = await ports.authority(profile.caId);
-  const crlShards = await ports.crlShards(profile.caId);
-  const intent = prepareLeaf({
-    authority,
-    profile: csr.mustStaple ? { ...profile, mustStaple: true } : profile,
-    idempotencyKey: order.id,
-    serial: newSerial(ports.chance.random(16)),
-    publicKey: csr.publicKey,
-    names: order.identifiers,
-    now: ports.chance.now(),
-    notBefore: order.notBefore,
-    notAfter: order.notAfter,
-    pkiBaseUrl: ports.pkiBaseUrl,
-    crlShards,
-  });
+  const { notBefore, notAfter } = order.autoRenewal === undefined ? order : firstValidity(order.autoRenewal, ports.chance.now());
+  const intent = await prepareForOrder(ports, { idempotencyKey: order.id, names: order.identifiers, profile, csr, notBefore, notAfter });
   const limits = { profileVersion: profile.version, leaseSeconds: ports.settings.finalizeLease };
   if (!(await ports.issuance.beginFinalize(request.who, order.id, csr.der, intent, limits))) return undefined;
   const id = newId('cert', ports.chance.now(), ports.chance.random(10));
-  const certificate = await signIntent(intent, authority.signer, id).catch(unlessAway);
+  const { signer } = await ports.authority(intent.caId);
+  const certificate = await signIntent(intent, signer, id).catch(unlessAway);
   // The order is processing, and a worker signs what is reserved when the lease ends: the client may wait for that, where most give up at a 503.
   if (certificate === undefined) return ports.orders.order(request.who, order.id);
   const completed = await ports.issuance.completeFinalize(order.id, certificate);
   if (completed) return { ...order, status: 'valid', certificateId: certificate.id };
   // A worker thought that we were dead and was quicker: its certificate is the order's.
   return ports.orders.order(request.who, order.id);
+}
+
+/**
+ * Builds and lints the certificate of an order's CSR under a profile, with a serial of its own.
+ *
+ * @throws {CaError} as `prepareLeaf` does
+ */
+export async function prepareForOrder(
+  ports: AcmePorts,
+  wanted: {
+    readonly idempotencyKey: string;
+    readonly names: readonly Identifier[];
+    readonly profile: Profile;
+    readonly csr: CertificationRequest;
+    readonly notBefore: Date | undefined;
+    readonly notAfter: Date | undefined;
+  },
+): Promise<PreparedLeaf> {
+  const { profile, csr, ...rest } = wanted;
+  return prepareLeaf({
+    ...rest,
+    authority: await ports.authority(profile.caId),
+    profile: csr.mustStaple ? { ...profile, mustStaple: true } : profile,
+    serial: newSerial(ports.chance.random(16)),
+    publicKey: csr.publicKey,
+    now: ports.chance.now(),
+    pkiBaseUrl: ports.pkiBaseUrl,
+    crlShards: await ports.crlShards(profile.caId),
+  });
 }
 
 /** Undefined while the key cannot be reached, which may heal. @throws what is for good */
@@ -102,9 +123,14 @@ function readCsr(value: unknown): CertificationRequest {
   return parseCsr(der);
 }
 
-function assertNamesStillAllowed(order: Order, profile: Profile, request: AccountRequest): void {
-  for (const identifier of order.identifiers) {
-    if (!nameIsAllowed(identifier, profile.allowedNames) || !nameIsAllowed(identifier, request.account.allowedNames)) {
+/** Whether the names of an order are still those that its profile and account may have. @throws {CaError} `rejectedIdentifier` */
+export function assertNamesAllowed(
+  identifiers: readonly Identifier[],
+  profile: Profile,
+  accountNames: readonly string[] | undefined,
+): void {
+  for (const identifier of identifiers) {
+    if (!nameIsAllowed(identifier, profile.allowedNames) || !nameIsAllowed(identifier, accountNames)) {
       throw new CaError('rejectedIdentifier', `the policy does not allow ${identifier.value} any more`);
     }
   }

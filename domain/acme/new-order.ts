@@ -2,6 +2,8 @@ import { CaError } from '../error.ts';
 import { newId } from '../id.ts';
 import type { Profile } from '../issuance/profile.ts';
 import type { AccountRequest } from './authenticate.ts';
+import { readAutoRenewal } from './auto-renewal.ts';
+import { caaFreshSeconds } from './caa-freshness.ts';
 import { provenFor, readAncestorDomains, type Proven } from './ancestor-domain.ts';
 import { assertNotFailing } from './failing-names.ts';
 import { identifierKey, readIdentifiers, type Identifier } from './identifier.ts';
@@ -11,9 +13,6 @@ import type { AcmePorts } from './ports.ts';
 import { readReplaced } from './replaces.ts';
 import type { HeldAuthorization } from './store.ts';
 import { readValidity } from './validity.ts';
-
-// RFC 8659 lets a CA rely on CAA records for so long after it looked.
-export const caaFreshSeconds = 8 * 3600;
 
 type Payload = Readonly<Record<string, unknown>>;
 
@@ -30,6 +29,7 @@ export async function newOrder(ports: AcmePorts, request: AccountRequest): Promi
   const wanted = readIdentifiers(payload['identifiers'], profile, request.account.allowedNames);
   const replaces = await readReplaced(ports, request, payload['replaces'], wanted);
   const ancestors = readAncestorDomains(payload['identifiers'] as readonly unknown[], profile);
+  readAutoRenewal(payload, profile, ports.chance.now());
   const names = wanted.map((identifier) => provenFor(identifier, ancestors).identifier);
   if (profile.authMode === 'challenge') await assertNotFailing(ports, request, names);
   // Renewals that the server itself suggested are welcome at any rate (RFC 9773 §5).
@@ -131,6 +131,8 @@ function draftOrder(
   const authorizations = proven.map((one, position) =>
     draftAuthorization(ports, draft, one, { id: authorizationId(id, position), orderId: id, now, expires: lifetime }),
   );
+  const autoRenewal = readAutoRenewal(draft.payload, profile, now);
+  const ends = authorizations.map((authorization) => authorization.expires.getTime());
   const order: Order = {
     id,
     accountId: request.account.id,
@@ -140,11 +142,13 @@ function draftOrder(
     identifiers,
     ...readValidity(draft.payload, profile, now),
     // An order cannot outlive what it rests on.
-    expires: new Date(Math.min(...authorizations.map((authorization) => authorization.expires.getTime()))),
+    expires: new Date(Math.min(...ends, autoRenewal?.endDate.getTime() ?? Number.POSITIVE_INFINITY)),
     error: undefined,
     certificateId: undefined,
     attempts: 0,
     replaces: draft.replaces,
+    autoRenewal,
+    starId: autoRenewal && Buffer.from(ports.chance.random(16)).toString('base64url'),
   };
   return { order, authorizations };
 }

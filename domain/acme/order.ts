@@ -1,11 +1,13 @@
 import type { JsonObject } from '../json/strict.ts';
 import type { AuthMode, ChallengeType, Profile } from '../issuance/profile.ts';
 import { authorizationIdentifier, type Identifier } from './identifier.ts';
+import { autoRenewalObject, type AutoRenewal } from './auto-renewal.ts';
 import { issuerDomainNames } from './issuer-domain-names.ts';
 import { errorUrn, type ProblemDocument } from './problem-document.ts';
+import { rfc3339 } from './timestamp.ts';
 import type { AcmeUrls } from './urls.ts';
 
-export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid';
+export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid' | 'canceled';
 export type AuthorizationStatus = 'pending' | 'valid' | 'invalid' | 'deactivated' | 'expired' | 'revoked';
 export type ChallengeStatus = 'pending' | 'processing' | 'valid' | 'invalid';
 
@@ -25,6 +27,9 @@ export interface Order {
   readonly attempts: number;
   /** The certificate that this order renews (RFC 9773 §5). */
   readonly replaces: Replaced | undefined;
+  readonly autoRenewal: AutoRenewal | undefined;
+  /** Names the certificate of an order that renews itself; whoever knows it may be allowed to read that. */
+  readonly starId: string | undefined;
 }
 
 export interface Replaced {
@@ -113,9 +118,16 @@ export function orderObject(order: Order, urls: AcmeUrls): JsonObject {
     ...(order.notAfter && { notAfter: rfc3339(order.notAfter) }),
     authorizations: order.identifiers.map((_, position) => urls.authorization(authorizationId(order.id, position))),
     finalize: urls.finalize(order.id),
-    ...(order.status === 'valid' && order.certificateId !== undefined && { certificate: urls.certificate(order.certificateId) }),
+    ...(order.autoRenewal && { 'auto-renewal': autoRenewalObject(order.autoRenewal) }),
+    ...(order.status === 'valid' && certificateUrl(order, urls)),
     ...(order.error && { error: order.error }),
   };
+}
+
+/** One that renews itself has a URL of another name, for what it gives changes (RFC 8739 §3.1.1). */
+function certificateUrl(order: Order, urls: AcmeUrls): JsonObject {
+  if (order.autoRenewal !== undefined) return order.starId === undefined ? {} : { 'star-certificate': urls.starCertificate(order.starId) };
+  return order.certificateId === undefined ? {} : { certificate: urls.certificate(order.certificateId) };
 }
 
 /** @param issuers by whose names records of dns-persist-01 may know the CA */
@@ -141,9 +153,4 @@ export function challengeObject(challenge: Challenge, urls: AcmeUrls, issuers: r
     ...(challenge.validated && { validated: rfc3339(challenge.validated) }),
     ...(challenge.error && { error: challenge.error }),
   };
-}
-
-/** Whole seconds, UTC (RFC 3339). */
-export function rfc3339(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
 }

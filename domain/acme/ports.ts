@@ -6,6 +6,7 @@ import type { Limiter } from '../limit/limiter.ts';
 import type { CrlShard } from '../revocation/crl-scope.ts';
 import type { RevocationStore } from '../revocation/store.ts';
 import type { RenewalInfoStore } from './renewal-info.ts';
+import type { StarStore } from './star-store.ts';
 import type { AccountStore, FailingNameStore, FailureLimits, OrderStore } from './store.ts';
 
 export interface Nonces {
@@ -33,6 +34,8 @@ export interface AcmePorts {
   readonly issuance: IssuanceStore;
   readonly revocations: RevocationStore;
   readonly renewals: RenewalInfoStore;
+  /** Orders that renew their certificates by themselves. */
+  readonly stars: StarStore;
   readonly profiles: Profiles;
   readonly nonces: Nonces;
   readonly limiter: Limiter;

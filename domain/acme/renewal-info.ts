@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CaError } from '../error.ts';
-import { rfc3339 } from './order.ts';
+import { rfc3339 } from './timestamp.ts';
 
 /** A certificate as RFC 9773 §4.1 names it. */
 export interface CertId {

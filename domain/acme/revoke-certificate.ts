@@ -16,7 +16,8 @@ const { keyCompromise } = reasonCode;
  * Revokes a certificate for the account that ordered it, an account that controls all its names, or the holder of its key
  * (RFC 8555 §7.6). The certificate is found by the hash of all its bytes, so a self-made one with a known serial is unknown.
  *
- * @throws {CaError} `malformed` (bad, unknown or expired certificate), `notFound`, `unauthorized`, `alreadyRevoked`, `badRevocationReason`
+ * @throws {CaError} `malformed` (bad, unknown or expired certificate), `notFound`, `unauthorized`, `alreadyRevoked`, `badRevocationReason`,
+ *   `autoRenewalRevocationNotSupported`
  */
 export async function revokeCertificate(ports: AcmePorts, request: AccountRequest | KeyRequest): Promise<void> {
   const payload = readPayload(request.payload);
@@ -40,6 +41,9 @@ export async function revokeCertificate(ports: AcmePorts, request: AccountReques
   ) {
     throw new CaError('unauthorized', 'the account neither ordered the certificate nor controls all its names');
   }
+  // RFC 8739 §3.1.2: it ends soon, and canceling its order sees to it that no other follows.
+  if (certificate.autoRenewed)
+    throw new CaError('autoRenewalRevocationNotSupported', 'the certificate renews itself; cancel its order in place of revoking it');
   const reason = readReason(payload['reason']);
   if (certificate.revoked) throw new CaError('alreadyRevoked', 'the certificate is revoked already');
   if (certificate.notAfter.getTime() <= ports.chance.now()) throw new CaError('malformed', 'the certificate has expired');

@@ -1,8 +1,6 @@
 import { CaError } from '../error.ts';
 import type { Profile } from '../issuance/profile.ts';
-
-// RFC 3339 §5.6, with a zone, as RFC 8555 §7.1.3 wants it.
-const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
+import { readTime } from './timestamp.ts';
 
 /**
  * Reads the validity that an order wants (RFC 8555 §7.4); what cannot be honoured is refused, never dropped.
@@ -15,15 +13,8 @@ export function readValidity(
   profile: Profile,
   now: number,
 ): { notBefore: Date | undefined; notAfter: Date | undefined } {
-  const read = (name: string): Date | undefined => {
-    const value = payload[name];
-    if (value === undefined) return undefined;
-    const time = typeof value === 'string' && timestamp.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isFinite(time)) throw new CaError('malformed', `${name} is not an RFC 3339 time`);
-    return new Date(Math.floor(time / 1000) * 1000);
-  };
-  const notBefore = read('notBefore');
-  const notAfter = read('notAfter');
+  const notBefore = readTime(payload, 'notBefore');
+  const notAfter = readTime(payload, 'notAfter');
   const dayMs = 86_400_000;
   if (notBefore && Math.abs(notBefore.getTime() - now) > dayMs) throw new CaError('malformed', 'notBefore must be within a day of now');
   if (notAfter && notAfter.getTime() <= Math.max(now, notBefore?.getTime() ?? 0))

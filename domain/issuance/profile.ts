@@ -31,6 +31,8 @@ export interface Profile {
   readonly authorizationReuseSeconds: number;
   /** A proof of a domain may serve names below it (RFC 9444). */
   readonly subdomainAuthAllowed: boolean;
+  /** Undefined: no order renews its certificate by itself. */
+  readonly autoRenewal: AutoRenewalRules | undefined;
   readonly caId: string;
   /** A second person must say yes to each certificate, and to each change of the profile. */
   readonly requiresApproval: boolean;
@@ -44,13 +46,24 @@ export interface Profile {
 
 /** A profile that was kept as JSON, perhaps before the fields existed that came last. */
 export function keptProfile(kept: unknown): Profile {
-  const known = kept as Omit<Profile, 'requirements' | 'policies' | 'subdomainAuthAllowed'> & Partial<Profile>;
+  const known = kept as Omit<Profile, 'requirements' | 'policies' | 'subdomainAuthAllowed' | 'autoRenewal'> & Partial<Profile>;
   return {
     ...known,
     requirements: known.requirements ?? 'rfc5280',
     policies: known.policies ?? [],
     subdomainAuthAllowed: known.subdomainAuthAllowed ?? false,
+    autoRenewal: known.autoRenewal,
   };
+}
+
+/** What orders may ask for that renew their certificates by themselves (RFC 8739 §3.2). */
+export interface AutoRenewalRules {
+  /** Seconds that a lifetime must have. */
+  readonly minLifetime: number;
+  /** Seconds from the start to the end of an order, at most. */
+  readonly maxDuration: number;
+  /** The certificate may be read without an account's signature, by whoever knows its URL. */
+  readonly allowCertificateGet: boolean;
 }
 
 export type AuthMode = 'challenge' | 'trust_authenticated';

@@ -14,6 +14,8 @@ export interface RevocableCertificate {
   readonly notAfter: Date;
   /** For good: a hold is none. */
   readonly revoked: boolean;
+  /** Its order renews it by itself (RFC 8739). */
+  readonly autoRenewed: boolean;
 }
 
 export interface RevocationStore {

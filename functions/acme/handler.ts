@@ -16,6 +16,7 @@ import { orderStore } from '#adapters/postgres/orders.ts';
 import { profileStore } from '#adapters/postgres/profiles.ts';
 import { renewalInfoStore } from '#adapters/postgres/renewal-info.ts';
 import { revocationStore } from '#adapters/postgres/revocations.ts';
+import { starStore } from '#adapters/postgres/stars.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import type { AcmePorts } from '#domain/acme/ports.ts';
 import { authorities } from '../shared/authorities.ts';
@@ -32,7 +33,8 @@ import { waker } from '../shared/wake.ts';
 import { alternateChains } from './alternate-chains.ts';
 import { problemOf } from './problem.ts';
 import { isProfileId, knownProfiles } from './profiles.ts';
-import { serveAcme, splitPath, type AcmeContext } from './routes.ts';
+import type { AcmeContext } from './call.ts';
+import { serveAcme, splitPath } from './routes.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 
 const settings = z
@@ -58,6 +60,7 @@ const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const issuance = issuanceStore(database);
 const orders = orderStore(database);
 const revocations = revocationStore(database);
+const stars = starStore(database);
 const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
 const hint = hinter(queue);
 const notifications = notificationStore(database);
@@ -99,6 +102,13 @@ const ports: AcmePorts = {
     },
   },
   renewals: renewalInfoStore(database, chance),
+  stars: {
+    ...stars,
+    begin: async (...request) => {
+      await wake('shortLivedExpiryCheck');
+      return stars.begin(...request);
+    },
+  },
   sharedProfile: defaultProfile,
   profiles: knownProfiles(profileMirror(dynamodb, settings.STATE_TABLE), profileStore(database), chance),
   nonces: {
@@ -155,7 +165,8 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
   await seals.asked();
   const cors = {
     'access-control-allow-origin': '*',
-    'access-control-expose-headers': 'Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy',
+    'access-control-expose-headers':
+      'Location, Link, Replay-Nonce, Retry-After, Cert-Not-Before, Cert-Not-After, RateLimit, RateLimit-Policy',
   };
   const { profileId, rest } = splitPath(request.path, serving.defaultProfile);
   if (rest.startsWith('/renewal-info/')) return { ...response, headers: { 'cache-control': 'no-store', ...response.headers, ...cors } };
@@ -167,16 +178,10 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
       : acmeUrls(settings.PUBLIC_BASE_URL, profileId).directory;
   const index = `<${directory}>;rel="index"`;
   const link = response.headers?.['link'];
-  return {
-    ...response,
-    headers: {
-      ...response.headers,
-      ...cors,
-      'cache-control': 'no-store',
-      link: link === undefined ? index : `${link}, ${index}`,
-      ...(await freshNonce()),
-    },
-  };
+  const linked = { ...response.headers, ...cors, link: link === undefined ? index : `${link}, ${index}` };
+  // What caches may keep (RFC 8739 §4.3) carries nothing that is good once.
+  if (rest.startsWith('/star/') && request.method !== 'POST') return { ...response, headers: { 'cache-control': 'no-store', ...linked } };
+  return { ...response, headers: { ...linked, 'cache-control': 'no-store', ...(await freshNonce()) } };
 }
 
 async function freshNonce(): Promise<Readonly<Record<string, string>>> {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { AcmePorts } from '#domain/acme/ports.ts';
 import { CaError } from '#domain/error.ts';
 import type { HttpRequest } from '../shared/http.ts';
-import { serveAcme, type AcmeContext } from './routes.ts';
+import type { AcmeContext } from './call.ts';
+import { serveAcme } from './routes.ts';
 
 const context = (overrides: Partial<AcmeContext>): AcmeContext => ({
   // Whoever touches a port in these tests has gone too far.

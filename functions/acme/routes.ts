@@ -1,15 +1,10 @@
 import { createHash } from 'node:crypto';
 import { CaError } from '#domain/error.ts';
 import { accountObject, type Account } from '#domain/acme/account.ts';
-import {
-  authenticate,
-  withAccount,
-  type AccountCache,
-  type AccountRequest,
-  type Incoming,
-  type KeyRequest,
-} from '#domain/acme/authenticate.ts';
+import { authenticate, withAccount, type AccountRequest, type Incoming, type KeyRequest } from '#domain/acme/authenticate.ts';
+import { cancelOrder } from '#domain/acme/cancel-order.ts';
 import { finalizeOrder } from '#domain/acme/finalize-order.ts';
+import { renewalRules } from '#domain/acme/auto-renewal.ts';
 import { offersSubdomains } from '#domain/acme/ancestor-domain.ts';
 import { issuerDomainNames } from '#domain/acme/issuer-domain-names.ts';
 import { changeKey } from '#domain/acme/key-change.ts';
@@ -24,40 +19,17 @@ import {
   type Authorization,
   type Order,
 } from '#domain/acme/order.ts';
-import type { AcmePorts } from '#domain/acme/ports.ts';
 import { readCertId, renewalInfo, renewalInfoObject } from '#domain/acme/renewal-info.ts';
 import { readPayload } from '#domain/acme/jws.ts';
 import { respondToChallenge } from '#domain/acme/respond-to-challenge.ts';
 import { revokeCertificate } from '#domain/acme/revoke-certificate.ts';
 import { updateAccount } from '#domain/acme/update-account.ts';
 import { acmeUrls, directoryObject, type AcmeUrls } from '#domain/acme/urls.ts';
-import type { Profile } from '#domain/issuance/profile.ts';
-import { pemChain } from '#domain/x509/pem.ts';
-import type { HttpRequest, HttpResponse } from '../shared/http.ts';
 import { addressOf } from '../shared/address-of.ts';
+import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+import type { AcmeContext, Call } from './call.ts';
+import { downloadCertificate, downloadStarCertificate } from './download.ts';
 import { showPaused, unpauseAll } from './unpause-page.ts';
-
-export interface AcmeContext {
-  readonly ports: AcmePorts;
-  readonly cache: AccountCache;
-  /** False: there is no ACME server here, whatever the path. */
-  readonly enabled: boolean;
-  /** Whose URLs the shorthand under `/acme` stands for; undefined: there is none. */
-  readonly defaultProfile: string | undefined;
-  /** False: the directory offers no renewalInfo, and its path is not found. */
-  readonly renewalInfo: boolean;
-}
-
-/** A request whose profile and route are known. */
-interface Call extends AcmeContext {
-  readonly profile: Profile;
-  readonly urls: AcmeUrls;
-  readonly request: HttpRequest;
-  readonly path: string;
-  readonly ids: readonly string[];
-  /** The request came by the shorthand, whose directory is the shared one. */
-  readonly shared: boolean;
-}
 
 interface Route {
   readonly pattern: RegExp;
@@ -82,6 +54,10 @@ const routes: readonly Route[] = [
   { pattern: /^\/authz\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postAuthorization) } },
   { pattern: /^\/challenge\/([^/]+)$/, methods: { POST: (call) => asAccount(call, postChallenge) } },
   { pattern: /^\/cert\/([^/]+)(?:\/([1-9]\d?))?$/, methods: { POST: (call) => asAccount(call, postCertificate) } },
+  {
+    pattern: /^\/star\/([\w-]{22})(?:\/([1-9]\d?))?$/,
+    methods: { GET: downloadStarCertificate, HEAD: downloadStarCertificate, POST: (call) => asAccount(call, postStarCertificate) },
+  },
   {
     pattern: /^\/unpause\/([0-9a-f-]{36})$/,
     methods: {
@@ -149,6 +125,7 @@ async function directory(call: Call): Promise<HttpResponse> {
     profiles,
     renewalInfo: call.renewalInfo,
     subdomains: offersSubdomains(profile),
+    autoRenewal: renewalRules(profile),
     issuerDomainNames: persistent ? issuerDomainNames(profile) : [],
   });
   return json(200, body, { 'cache-control': 'public, max-age=60' });
@@ -226,8 +203,9 @@ async function postNewOrder(call: Call, signed: AccountRequest): Promise<HttpRes
 }
 
 async function postOrder(call: Call, signed: AccountRequest): Promise<HttpResponse> {
-  postAsGet(signed);
-  const order = await call.ports.orders.order(signed.who, call.ids[0] ?? '');
+  const id = call.ids[0] ?? '';
+  if (signed.payload.length > 0) await cancelOrder(call.ports, signed, id);
+  const order = await call.ports.orders.order(signed.who, id);
   if (order === undefined) throw new CaError('notFound', 'no such order');
   return orderAnswer(call, order);
 }
@@ -274,35 +252,14 @@ async function issuersOf({ profile, ports }: Call, { profileId }: Authorization)
   return issuerDomainNames(profileId === profile.id ? profile : ((await ports.profiles.known(profileId)) ?? profile));
 }
 
-const chainType = 'application/pem-certificate-chain';
-
 async function postCertificate(call: Call, signed: AccountRequest): Promise<HttpResponse> {
   postAsGet(signed);
-  if (!accepts(call.request.headers['accept'])) throw new CaError('notAcceptable', `the certificate comes as ${chainType}`);
-  const found = await call.ports.orders.certificate(signed.who, call.ids[0] ?? '');
-  if (found === undefined) throw new CaError('notFound', 'no such certificate');
-  const { chain } = await call.ports.authority(found.caId);
-  const chains = [chain, ...(await call.ports.alternateChains(found.caId))];
-  const number = Number(call.ids[1] ?? 0);
-  const asked = chains[number];
-  if (asked === undefined) throw new CaError('notFound', 'no such certificate');
-  const id = call.ids[0] ?? '';
-  const others = chains.flatMap((_, other) =>
-    other === number ? [] : [`<${other === 0 ? call.urls.certificate(id) : call.urls.alternate(id, other)}>;rel="alternate"`],
-  );
-  return {
-    status: 200,
-    headers: { 'content-type': chainType, ...(others.length > 0 && { link: others.join(', ') }) },
-    body: pemChain([found.certificate, ...asked]),
-  };
+  return downloadCertificate(call, signed);
 }
 
-function accepts(header: string | undefined): boolean {
-  if (header === undefined || header.trim() === '') return true;
-  return header.split(',').some((item) => {
-    const [type = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase());
-    return [chainType, 'application/*', '*/*'].includes(type) && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-  });
+async function postStarCertificate(call: Call, signed: AccountRequest): Promise<HttpResponse> {
+  postAsGet(signed);
+  return downloadStarCertificate(call, signed);
 }
 
 async function asAccount(call: Call, work: (call: Call, signed: AccountRequest) => Promise<HttpResponse>): Promise<HttpResponse> {

@@ -85,6 +85,7 @@ function showOrder(row: AcmeOrderRow): AcmeOrderBody {
     identifiers: row.identifiers.map(({ type, value }) => ({ type, value })),
     error: row.error,
     certificate: row.certificate,
+    auto_renewal: row.auto_renewal,
     expires_at: row.expires_at.toISOString(),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

@@ -5,7 +5,7 @@ import type { ProfileAdministration } from '#adapters/postgres/profile-administr
 import { reaches, type Reach } from '#domain/access/grant.ts';
 import { acmeUrls } from '#domain/acme/urls.ts';
 import { CaError } from '#domain/error.ts';
-import type { Profile } from '#domain/issuance/profile.ts';
+import type { AutoRenewalRules, Profile } from '#domain/issuance/profile.ts';
 import { baselineValidityDays } from '#domain/x509/baseline-validity.ts';
 import { reservedPolicies } from '#domain/x509/lint-rules/baseline.ts';
 import { Oid } from '#domain/x509/oids.ts';
@@ -45,6 +45,7 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
       assertTrustAcknowledged(body);
       assertSelectable(body);
       assertPersistentHasIssuers(body);
+      assertRenewable(body);
       assertBaseline(body, ports.now());
       return mirrored(await ports.store.create(profileOf(body.id, body, 1), caller?.id ?? ''));
     }),
@@ -53,6 +54,7 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
       assertTrustAcknowledged(body);
       assertSelectable(body);
       assertPersistentHasIssuers(body);
+      assertRenewable(body);
       assertBaseline(body, ports.now());
       const proposed = profileOf(params.id, body, 0);
       const live = await existing(ports.store, params.id);
@@ -108,6 +110,22 @@ function assertPersistentHasIssuers(body: Writable): void {
     throw new CaError('policyViolation', 'dns-persist-01 needs one to ten caa_identities: the names that records have for the CA');
 }
 
+const shortLivedSeconds = 10 * 86_400;
+
+/** What renews itself cannot be revoked by who ordered it, so it must end soon; and nobody asks people for each renewal. */
+function assertRenewable(body: Writable): void {
+  const rules = body.auto_renewal;
+  if (rules === null) return;
+  const faults: readonly (readonly [boolean, string])[] = [
+    [body.validity_seconds <= shortLivedSeconds, `validity_seconds of at most ${shortLivedSeconds}`],
+    [rules.min_lifetime * 1.5 <= body.validity_seconds, 'validity_seconds of at least one and a half times min_lifetime'],
+    [rules.min_lifetime <= rules.max_duration, 'a max_duration of at least min_lifetime'],
+    [!body.requires_approval, 'requires_approval false'],
+  ];
+  const wanted = faults.flatMap(([holds, want]) => (holds ? [] : [want]));
+  if (wanted.length > 0) throw new CaError('policyViolation', `auto_renewal needs ${wanted.join('; ')}`);
+}
+
 /** What the public web's rules would refuse in every certificate is refused in the profile. */
 function assertBaseline(body: Writable, now: number): void {
   if (body.requirements !== 'cabf_tls_br') return;
@@ -120,6 +138,7 @@ function assertBaseline(body: Writable, now: number): void {
     [body.policies.filter((policy) => reservedPolicies.has(policy)).join() === Oid.domainValidated, `policies with ${Oid.domainValidated} and no other of the reserved ones`],
     [body.acme_auth_mode === 'challenge', 'acme_auth_mode challenge'],
     [!body.allow_single_label, 'allow_single_label false'],
+    [body.auto_renewal === null || body.validity_seconds <= 2 * 86_400, 'validity_seconds of at most two days beside auto_renewal'],
   ]; // prettier-ignore
   const wanted = faults.flatMap(([holds, want]) => (holds ? [] : [want]));
   if (wanted.length > 0) throw new CaError('policyViolation', `requirements cabf_tls_br need ${wanted.join('; ')}`);
@@ -149,6 +168,7 @@ function profileOf(id: string, body: Writable, version: number): Profile {
     selectable: body.selectable,
     authorizationReuseSeconds: body.authorization_reuse_seconds,
     subdomainAuthAllowed: body.subdomain_auth_allowed,
+    autoRenewal: rulesOf(body.auto_renewal),
     caId: body.ca_id,
     requiresApproval: body.requires_approval,
     requirements: body.requirements,
@@ -186,9 +206,19 @@ export function fieldsOf(profile: Profile): Omit<ProfileBody, 'version' | 'acme_
     selectable: profile.selectable,
     authorization_reuse_seconds: profile.authorizationReuseSeconds,
     subdomain_auth_allowed: profile.subdomainAuthAllowed,
+    auto_renewal: profile.autoRenewal === undefined ? null : writtenRules(profile.autoRenewal),
     ca_id: profile.caId,
     requires_approval: profile.requiresApproval,
     requirements: profile.requirements,
     policies: [...profile.policies],
   };
+}
+
+function rulesOf(rules: Writable['auto_renewal']): AutoRenewalRules | undefined {
+  if (rules === null) return undefined;
+  return { minLifetime: rules.min_lifetime, maxDuration: rules.max_duration, allowCertificateGet: rules.allow_certificate_get };
+}
+
+function writtenRules({ minLifetime, maxDuration, allowCertificateGet }: AutoRenewalRules): NonNullable<ProfileBody['auto_renewal']> {
+  return { min_lifetime: minLifetime, max_duration: maxDuration, allow_certificate_get: allowCertificateGet };
 }

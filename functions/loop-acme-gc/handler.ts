@@ -12,6 +12,7 @@ const sweeps: readonly ((gc: AcmeGc) => Promise<number>)[] = [
   (gc) => gc.expireOrders(page),
   (gc) => gc.expireAuthorizations(page),
   (gc) => gc.purgeOrders(keptOrderDays, page),
+  (gc) => gc.forgetRenewals(keptOrderDays, page),
   (gc) => gc.purgeFailures(keptFailureDays, page),
   (gc) => gc.purgeRuns(keptRunDays, page),
 ];

@@ -112,7 +112,19 @@ async function live(profile: string): Promise<void> {
     ];
     const now = new Date().toISOString();
     await send(client, String(client.directory['newOrder']), { identifiers, notBefore: now, profile, replaces: 'a.b' });
-    const placed = await client.post(String(client.directory['newOrder']), { identifiers: identifiers.slice(0, 2) });
+    const renewal = {
+      'auto-renewal': {
+        'end-date': new Date(Date.now() + 3_600_000).toISOString(),
+        lifetime: 60,
+        'lifetime-adjust': 60,
+        'allow-certificate-get': true,
+      },
+    };
+    await send(client, String(client.directory['newOrder']), { identifiers, ...renewal });
+    const placed = await client.post(String(client.directory['newOrder']), {
+      identifiers: identifiers.slice(0, 2),
+      ...(order === 2 && renewal),
+    });
     note(placed, 'newOrder');
     const url = placed.headers['location'];
     if (placed.status !== 201 || url === undefined) continue;
@@ -128,7 +140,13 @@ async function live(profile: string): Promise<void> {
     await send(client, `${url}/finalize`, { csr: pick([csr, spoilt]).toString('base64url') });
     const read = await client.post(url);
     note(read, 'order');
-    if (read.json()['status'] === 'valid') {
+    const star = read.json()['star-certificate'];
+    if (typeof star === 'string') {
+      await Promise.all([send(client, star), send(client, star)]);
+      note(await request(platform, chance(0.5) ? star : `${star.slice(0, -22)}${encodeURI(editedText(star.slice(-22)))}`), `GET ${star}`);
+      await send(client, url, { status: 'canceled' });
+      await send(client, star);
+    } else if (read.json()['status'] === 'valid') {
       const certificate = await client.post(String(read.json()['certificate']));
       await send(client, String(read.json()['certificate']));
       const der = /-----BEGIN CERTIFICATE-----\n([\s\S]*?)-----END/.exec(certificate.text)?.[1]?.replace(/\s/g, '') ?? '';
@@ -165,9 +183,10 @@ const platform: Platform = await startPlatform({ env: { LIMIT_OPEN_ORDERS: '1000
 let failed = false;
 try {
   const fields = { subdomain_auth_allowed: true, allowed_names: ['.localhost'], caa_identities: [] };
+  const renewing = { validity_seconds: 600, auto_renewal: { min_lifetime: 60, max_duration: 86_400, allow_certificate_get: true } };
   const profiles = [
     { ...fields, id: 'proving', name: 'Proving' },
-    { ...fields, id: 'trusting', name: 'Trusting', acme_auth_mode: 'trust_authenticated', acknowledge_trust: true },
+    { ...fields, id: 'trusting', name: 'Trusting', acme_auth_mode: 'trust_authenticated', acknowledge_trust: true, ...renewing },
   ];
   for (const profile of profiles) {
     const { status, text } = await api(platform, 'POST', '/api/v1/profiles', profile);

@@ -73,7 +73,7 @@ export const madeProfile: Profile = {
   id: 'test', name: 'Test', description: '', enabled: true, authMode: 'trust_authenticated', eabRequired: true, allowedNames: undefined,
   allowWildcards: true, allowSingleLabel: true, allowedChallenges: [], allowedCidrs: [], keyRules: [], validitySeconds: 90 * daySeconds,
   extendedKeyUsages: ['serverAuth'], mustStaple: false, maxIdentifiers: 100, termsOfService: undefined, website: undefined, caaIdentities: [],
-  selectable: false, authorizationReuseSeconds: 0, subdomainAuthAllowed: false, caId: 'test', requiresApproval: false, requirements: 'rfc5280',
+  selectable: false, authorizationReuseSeconds: 0, subdomainAuthAllowed: false, autoRenewal: undefined, caId: 'test', requiresApproval: false, requirements: 'rfc5280',
   policies: [], version: 1,
 }; // prettier-ignore
 
