@@ -4,6 +4,7 @@ import { account, stranger } from './account.ts';
 import { nameOf } from './case.ts';
 import { accountDefects } from './defects/accounts.ts';
 import { interpose, type Defect } from './defects/defective.ts';
+import { autoRenewalDefects } from './defects/auto-renewal.ts';
 import { draftDefects } from './defects/drafts.ts';
 import { issuanceDefects } from './defects/issuance.ts';
 import { replayAndErrorDefects } from './defects/replay-and-errors.ts';
@@ -18,6 +19,7 @@ import { certificate, pendingOrder, readyOrder } from './order.ts';
 import { line, summary } from './report.ts';
 import { runSuite } from './run.ts';
 import { sections } from './sections.ts';
+import { star } from './rfc8739/3-auto-renewal.ts';
 import { openSession, startResponders, type Responders, type Session } from './session.ts';
 import type { Shared } from './subject.ts';
 
@@ -31,6 +33,7 @@ const defects: readonly Defect[] = [
   ...validationDefects,
   ...withheldDefects,
   ...draftDefects,
+  ...autoRenewalDefects,
 ];
 
 let responders: Responders & { close(): Promise<void> };
@@ -60,7 +63,7 @@ afterAll(async () => {
 /** What the cases share is made by a server that is whole, and anew when a defect has spent it. */
 async function prepared(): Promise<Shared> {
   const { subject } = whole;
-  await Promise.all([stranger(subject), certificate(subject), readyOrder(subject), pendingOrder(subject)]);
+  await Promise.all([stranger(subject), certificate(subject), readyOrder(subject), pendingOrder(subject), star(subject)]);
   return { ...subject.shared };
 }
 

@@ -38,5 +38,7 @@ export const demanding = {
   terms_of_service: 'https://example.com/terms',
   caa_identities: ['ca.example'],
   subdomain_auth_allowed: true,
+  validity_seconds: 864_000,
+  auto_renewal: { min_lifetime: 3600, max_duration: 28_800, allow_certificate_get: true },
   allowed_challenges: ['http-01', 'dns-01', 'tls-alpn-01', 'dns-account-01', 'dns-persist-01'],
 };

@@ -17,6 +17,7 @@ import { revocation } from './rfc8555/7-6-revocation.ts';
 import { challenges } from './rfc8555/8-challenges.ts';
 import { tlsAlpn } from './rfc8737/3-tls-alpn.ts';
 import { ipIdentifiers } from './rfc8738/3-ip-identifiers.ts';
+import { autoRenewal } from './rfc8739/3-auto-renewal.ts';
 import { subdomains } from './rfc9444/4-subdomains.ts';
 import { accountLabels } from './drafts/dns-account-label.ts';
 import { persistentRecords } from './drafts/dns-persist.ts';
@@ -48,6 +49,7 @@ export const sections: readonly Section[] = [
   { title: 'RFC 8555 §8 challenges', cases: challenges },
   { title: 'RFC 8737 tls-alpn-01', cases: tlsAlpn },
   { title: 'RFC 8738 IP identifiers', cases: ipIdentifiers },
+  { title: 'RFC 8739 automatic renewal', cases: autoRenewal },
   { title: 'RFC 9444 subdomains', cases: subdomains },
   { title: 'RFC 9773 §4 renewal information', cases: renewalInfos },
   { title: 'RFC 9773 §5 replacing a certificate', cases: replaces },

@@ -39,6 +39,7 @@ export interface Shared {
   certificate?: Promise<Issued>;
   ready?: Promise<Placed>;
   pending?: Promise<Placed>;
+  star?: Promise<Star>;
 }
 
 export interface Identifier {
@@ -58,6 +59,14 @@ export interface Issued {
   /** URL */
   readonly certificate: string;
   readonly download: HttpAnswer;
+  readonly key: Key;
+}
+
+/** An order whose certificate renews itself (RFC 8739). */
+export interface Star {
+  readonly order: Placed;
+  /** URL */
+  readonly certificate: string;
   readonly key: Key;
 }
 
