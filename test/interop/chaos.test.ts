@@ -7,16 +7,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startResponder, type Responder } from '../acme/client.ts';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { judge } from './certificate.ts';
-import { startChaos, type Chaos } from './chaos.ts';
+import { startChaos, startPlatformInChaos, type ProxiedChaos } from './chaos.ts';
 import { freePort } from '#infra/local/free-port.ts';
 import { has, succeed } from './tool.ts';
 
-// lego is not here: Go never asks a proxy the way to localhost.
-
 let platform: Platform;
 let other: Platform;
-let chaos: Chaos;
-let otherChaos: Chaos;
+let chaos: ProxiedChaos;
+let otherChaos: ProxiedChaos;
 let responder: Responder;
 let folder: string;
 let port: number;
@@ -101,4 +99,42 @@ test.skipIf(!has('certbot'))('given the same, certbot gets, renews and revokes a
   await certbot('revoke', '--cert-path', leaf, ...server, '--reason', 'superseded', '--no-delete-after-revoke');
   expect(otherChaos.refusedNonces()).toBeGreaterThan(2);
   expect(otherChaos.turnedLists()).toBeGreaterThan(0);
+});
+
+test.skipIf(!has('lego'))('given the same, lego gets, renews and revokes a certificate', async () => {
+  const legoPort = await freePort();
+  const between = await startPlatformInChaos(['--door-http01-port', String(legoPort)]);
+  try {
+    const base = [
+      '--accept-tos',
+      '--email',
+      'ops@example.com',
+      '--path',
+      join(folder, 'lego'),
+      '--domains',
+      'chaos.localhost',
+      '--domains',
+      'more.chaos.localhost',
+    ];
+    const server = ['--server', `${between.platform.url}/acme/profile/default/directory`, '--http', '--http.port', `127.0.0.1:${legoPort}`];
+    const lego = (...command: string[]): Promise<string> =>
+      succeed('lego', [...base, ...server, ...command], { LEGO_CA_CERTIFICATES: join(between.platform.home, 'ca.pem') });
+    const { verify, status } = judge(between.platform);
+    const certificates = join(folder, 'lego', 'certificates');
+    const [leaf, chain] = ['chaos.localhost.crt', 'chaos.localhost.issuer.crt'].map((file) => join(certificates, file)) as [string, string];
+    await lego('run');
+    await verify(chain, leaf);
+    const first = readFileSync(leaf, 'utf8');
+    const refused = between.chaos.refusedNonces();
+    expect(refused).toBeGreaterThan(0);
+    await lego('renew', '--days', '999', '--no-random-sleep');
+    expect(readFileSync(leaf, 'utf8')).not.toBe(first);
+    await lego('revoke', '--keep');
+    expect(await status(chain, leaf)).toBe('revoked');
+    expect(between.chaos.refusedNonces()).toBeGreaterThan(refused);
+    expect(between.chaos.turnedLists()).toBeGreaterThan(0);
+  } finally {
+    await between.chaos.stop();
+    await between.platform.stop();
+  }
 });

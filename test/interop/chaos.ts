@@ -1,17 +1,13 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { request, type Answer, type Platform } from '../platform.ts';
+import { request, startPlatform, type Answer, type Platform, type Target } from '../platform.ts';
 
 /** Stands between clients and a platform and does whatever RFC 8555 leaves to a server, as Pebble does: a client that counts on luck breaks. */
 export interface Chaos {
-  /** For HTTPS_PROXY: every connection goes to the platform, through the chaos. */
-  readonly proxy: string;
-  /** For clients of this process. */
-  readonly agent: https.Agent;
   /** Good nonces that were refused. */
   refusedNonces(): number;
   /** Lists whose order was turned round. */
@@ -19,10 +15,96 @@ export interface Chaos {
   stop(): Promise<void>;
 }
 
+/** Chaos that a client goes through by its own choice. */
+export interface ProxiedChaos extends Chaos {
+  /** For HTTPS_PROXY: every connection goes to the platform, through the chaos. */
+  readonly proxy: string;
+  /** For clients of this process. */
+  readonly agent: https.Agent;
+}
+
 // Two in a row would be more than clients must bear: RFC 8555 §6.5 has them try again once.
 const refuseEvery = 4;
 
-export async function startChaos(platform: Platform): Promise<Chaos> {
+/** Chaos behind a proxy, for clients that ask one. */
+export async function startChaos(platform: Platform): Promise<ProxiedChaos> {
+  const stirring = stir(platform, platform);
+  const outer = http.createServer().on('connect', (_, socket: Socket) => {
+    stirring.take(socket);
+    socket.write('HTTP/1.1 200 OK\r\n\r\n');
+  });
+  await listening(outer, 0, '127.0.0.1');
+  const proxy = `http://127.0.0.1:${portOf(outer)}`;
+
+  const direct = createServer((socket) => stirring.take(socket));
+  await listening(direct, 0, '127.0.0.1');
+  const agent = new https.Agent({ ca: platform.ca });
+  agent.createConnection = () => tls.connect({ host: '127.0.0.1', port: portOf(direct), servername: 'localhost', ca: platform.ca });
+  return {
+    proxy,
+    agent,
+    ...stirring.counted,
+    async stop() {
+      agent.destroy();
+      stirring.stop();
+      await Promise.all([outer, direct].map(closed));
+    },
+  };
+}
+
+/**
+ * A platform with chaos before its own address, for clients that ask no proxy: Go never asks one the way to localhost. The platform listens beside it on
+ * 127.0.0.2; until it is ready, connections are passed on untouched, for it orders the certificate of its front from itself.
+ */
+export async function startPlatformInChaos(args: readonly string[]): Promise<{ readonly platform: Platform; readonly chaos: Chaos }> {
+  const begun: { stirring?: Stirring } = {};
+  const passing = new Set<Socket>();
+  const front = createServer((socket) => {
+    if (begun.stirring !== undefined) {
+      begun.stirring.take(socket);
+      return;
+    }
+    const onward = connect(portOf(front), aside);
+    for (const end of [socket, onward]) {
+      passing.add(end);
+      end.on('error', () => undefined).on('close', () => passing.delete(end));
+    }
+    socket.pipe(onward).pipe(socket);
+  });
+  await listening(front, 0, '127.0.0.1');
+  const port = String(portOf(front));
+  const preload = join(import.meta.dirname, 'beside.mjs');
+  const platform = await startPlatform({
+    args: ['--port', port, ...args],
+    env: { FRONT_PORT: port, NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import ${preload}` },
+  });
+  const { ca, url } = platform;
+  const stirring = stir(platform, { url, ca, connectTo: { 'https:': { host: aside, port: Number(port) } } });
+  begun.stirring = stirring;
+  return {
+    platform,
+    chaos: {
+      ...stirring.counted,
+      async stop() {
+        stirring.stop();
+        for (const socket of passing) socket.destroy();
+        await closed(front);
+      },
+    },
+  };
+}
+
+const aside = '127.0.0.2';
+
+interface Stirring {
+  /** Serves a connection of a client, which begins with TLS. */
+  take(socket: Socket): void;
+  readonly counted: Pick<Chaos, 'refusedNonces' | 'turnedLists'>;
+  stop(): void;
+}
+
+/** @param target where the platform answers by itself */
+function stir(platform: Platform, target: Target): Stirring {
   const front = JSON.parse(readFileSync(join(platform.home, 'keys', 'front.json'), 'utf8')) as {
     readonly key: string;
     readonly chain: string;
@@ -33,10 +115,10 @@ export async function startChaos(platform: Platform): Promise<Chaos> {
   const answered = async (incoming: http.IncomingMessage, body: Buffer): Promise<Answer> => {
     if (incoming.method === 'POST' && ++counts.posts % refuseEvery === 0) {
       counts.refused++;
-      return refusal(platform);
+      return refusal(target);
     }
     const { host: _host, connection: _connection, 'content-length': _length, ...headers } = incoming.headers as Record<string, string>;
-    const answer = await request(platform, platform.url + (incoming.url ?? ''), { method: incoming.method ?? 'GET', headers, body });
+    const answer = await request(target, target.url + (incoming.url ?? ''), { method: incoming.method ?? 'GET', headers, body });
     return answer.headers['content-type'] === 'application/json' ? withObject(answer, (object) => stirred(object, counts)) : answer;
   };
 
@@ -53,35 +135,33 @@ export async function startChaos(platform: Platform): Promise<Chaos> {
       );
     });
   });
-  const outer = http.createServer().on('connect', (_, socket: Socket) => {
-    const onward = connect((inner.address() as AddressInfo).port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
-    for (const end of [socket, onward]) {
-      open.add(end);
-      end.on('error', () => undefined).on('close', () => open.delete(end));
-    }
-    socket.pipe(onward).pipe(socket);
-  });
-  await Promise.all([inner, outer].map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))));
-
-  const agent = new https.Agent({ ca: platform.ca });
-  agent.createConnection = () =>
-    tls.connect({ host: '127.0.0.1', port: (inner.address() as AddressInfo).port, servername: 'localhost', ca: platform.ca });
   return {
-    proxy: `http://127.0.0.1:${(outer.address() as AddressInfo).port}`,
-    agent,
-    refusedNonces: () => counts.refused,
-    turnedLists: () => counts.turned,
-    async stop() {
-      agent.destroy();
+    take(socket) {
+      open.add(socket);
+      socket.on('error', () => undefined).on('close', () => open.delete(socket));
+      inner.emit('connection', socket);
+    },
+    counted: { refusedNonces: () => counts.refused, turnedLists: () => counts.turned },
+    stop() {
       for (const socket of open) socket.destroy();
-      inner.closeAllConnections();
-      await Promise.all([inner, outer].map((server) => new Promise((resolve) => server.close(resolve))));
     },
   };
 }
 
-async function refusal(platform: Platform): Promise<Answer> {
-  const { headers } = await request(platform, `${platform.url}/acme/profile/default/new-nonce`, { method: 'HEAD' });
+function listening(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => server.once('error', reject).listen(port, host, () => resolve()));
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+function closed(server: Server): Promise<unknown> {
+  return new Promise((resolve) => server.close(resolve));
+}
+
+async function refusal(target: Target): Promise<Answer> {
+  const { headers } = await request(target, `${target.url}/acme/profile/default/new-nonce`, { method: 'HEAD' });
   const problem = { type: 'urn:ietf:params:acme:error:badNonce', detail: 'refused by chance', status: 400 };
   const kept = { 'content-type': 'application/problem+json', 'replay-nonce': headers['replay-nonce'] ?? '', 'cache-control': 'no-store' };
   return withObject({ status: 400, headers: kept, body: Buffer.alloc(0), text: '{}', json: () => ({}) }, () => problem);
