@@ -74,7 +74,7 @@ async function renew(ports: AcmePorts, order: StarOrder, number: number, near: P
   assertNoApprovalNeeded(profile);
   assertRenewable(order.renewal, profile, order.proofsAreFresh);
   assertNamesAllowed(order.identifiers, profile, order.account.allowedNames);
-  if (order.keyBlocked) throw new CaError('badCsr', 'the key was reported as compromised');
+  if (order.keyBlocked) throw new CaError('unauthorized', 'the key was reported as compromised');
   const csr = parseCsr(order.csr);
   assertKeyAllowed(csr.publicKey, profile.keyRules);
   const validity = validityOf(order.renewal, order.first, number);

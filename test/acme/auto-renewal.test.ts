@@ -13,6 +13,7 @@ const stars = {
   acme_auth_mode: 'trust_authenticated',
   acknowledge_trust: true,
   allowed_names: ['.stars.example'],
+  selectable: true,
   validity_seconds: 600,
   auto_renewal: { min_lifetime: 60, max_duration: 86_400, allow_certificate_get: true },
 };
@@ -297,6 +298,45 @@ test('who gives a name up, or the account, cancels what renews itself for it', a
   const last = await issued({ 'allow-certificate-get': true }, ended);
   expect((await api(platform, 'POST', `/api/v1/acme/accounts/${ended.kid.split('/').at(-1)}/deactivate`)).status).toBe(200);
   expect(typeOf(await byGet(last.url))).toEqual([403, urn('autoRenewalCanceled')]);
+});
+
+test('while the account of an order is blocked, nobody reads its certificate, and nothing is issued', async () => {
+  const owner = await registered(platform, { profile: 'stars' });
+  const star = await issued({ 'lifetime-adjust': lifetime, 'allow-certificate-get': true }, owner);
+  const block = (at: string): Promise<unknown> =>
+    rowsOf(platform, `UPDATE acme_accounts SET blocked_at = ${at} WHERE id = $1`, [owner.kid.split('/').at(-1)]);
+  await block('now()');
+  expect(typeOf(await byGet(star.url))).toEqual([403, urn('unauthorized')]);
+  expect(typeOf(await owner.post(star.url))).toEqual([401, urn('unauthorized')]);
+  expect(await inventory(star)).toHaveLength(1);
+  await block('NULL');
+  expect((await byGet(star.url)).status).toBe(200);
+  expect(await inventory(star)).toHaveLength(2);
+});
+
+test('a key that was reported as compromised is not certified again; its last certificate is given until it ends', async () => {
+  const star = await issued({ 'lifetime-adjust': lifetime });
+  await rowsOf(
+    platform,
+    `INSERT INTO blocked_keys (spki_sha256, reason)
+     SELECT c.spki_sha256, 'keyCompromise' FROM acme_renewals w JOIN certificates c ON c.id = w.certificate_id WHERE w.order_id = $1`,
+    [star.id],
+  );
+  expect((await client.post(star.url)).status).toBe(200);
+  await pass(star, lifetime + 1);
+  expect(typeOf(await client.post(star.url))).toEqual([403, urn('unauthorized')]);
+  expect(await inventory(star)).toHaveLength(1);
+});
+
+test('an account of the shared directory renews under the profile that it chose, at a URL of its own directory', async () => {
+  const owner = await registered(platform, { profile: 'default' });
+  const name = freshName();
+  const placed = await order(owner, name, { 'lifetime-adjust': lifetime }, { profile: 'stars' });
+  const finalized = await owner.post(String(placed.json()['finalize']), { csr: makeCsr([name]).csr.toString('base64url') });
+  const url = String(finalized.json()['star-certificate']);
+  expect(url).toContain('/acme/profile/default/star/');
+  expect((await owner.post(url)).status).toBe(200);
+  expect((await byGet(url.replace('/default/', '/stars/'))).status).toBe(404);
 });
 
 test('when the profile stops to allow it, the last certificate is given until it ends, and then the reason; once it is allowed again, renewal goes on', async () => {

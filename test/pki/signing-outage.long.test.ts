@@ -8,7 +8,7 @@ import { signCertificate } from '#domain/x509/leaf.ts';
 import { certificatesOfPem, toPem } from '#domain/x509/pem.ts';
 import { newSerial } from '#domain/x509/serial.ts';
 import { softwareSigner } from '#domain/x509/software-signer.ts';
-import { acmeClient } from '../acme/client.ts';
+import { acmeClient, registered, type AcmeClient } from '../acme/client.ts';
 import { makeCsr as acmeCsr } from '../acme-conformance/certification-request.ts';
 import { startKeyService, type KeyService, type KeyServiceBehaviour } from '../fakes/key-service.ts';
 import { startPrivateCa, type Behaviour, type PrivateCa } from '../fakes/private-ca.ts';
@@ -50,6 +50,8 @@ beforeAll(async () => {
   await post('/profiles', { id: 'kms', name: 'kms', ca_id: root.id });
   const trusting = { acme_auth_mode: 'trust_authenticated', allowed_names: ['.outage.example'], acknowledge_trust: true };
   await post('/profiles', { id: 'kms-acme', name: 'kms-acme', ca_id: root.id, ...trusting });
+  const renewing = { validity_seconds: 600, auto_renewal: { min_lifetime: 60, max_duration: 3600 } };
+  await post('/profiles', { id: 'kms-star', name: 'kms-star', ca_id: root.id, ...trusting, ...renewing });
   elsewhere = String((await post('/issuers', { name: 'Private', type: 'aws-private-ca', config: { caArn: privateCa.arn } }))['id']);
 });
 afterEach(() => {
@@ -96,6 +98,29 @@ const issued = (id: string): Promise<Uint8Array> =>
     await api(platform, 'POST', '/api/v1/admin/loops/jobProcessor/run');
     const [version] = await versionsOf(id);
     return version && certificatesOfPem(version.pem)[0];
+  }, patience); // prettier-ignore
+/** An order whose second certificate is due as soon as it has the first. */
+async function starOrder(client: AcmeClient): Promise<Record<'id' | 'url' | 'finalize' | 'csr', string>> {
+  const name = `star-${++made}.outage.example`;
+  const endDate = new Date(Date.now() + 3_000_000).toISOString();
+  const placed = await client.post(String(client.directory['newOrder']), {
+    identifiers: [{ type: 'dns', value: name }],
+    'auto-renewal': { 'end-date': endDate, lifetime: 240, 'lifetime-adjust': 240 },
+  });
+  const url = placed.headers['location'] ?? '';
+  return {
+    id: url.split('/').at(-1) ?? '',
+    url,
+    finalize: String(placed.json()['finalize']),
+    csr: acmeCsr([name]).csr.toString('base64url'),
+  };
+}
+/** Of the certificate, when the order is valid. */
+const starUrl = (client: AcmeClient, order: string): Promise<string> =>
+  until('the order is valid', async () => {
+    await api(platform, 'POST', '/api/v1/admin/loops/jobProcessor/run');
+    const read = (await client.post(order)).json();
+    return read['status'] === 'valid' ? String(read['star-certificate']) : undefined;
   }, patience); // prettier-ignore
 const digestOf = (certificate: Uint8Array): string => createHash('sha256').update(parseCertificate(certificate).tbs).digest('hex');
 
@@ -162,6 +187,39 @@ test('an ACME order that is finalized while the key service is down is processin
   const reserved = await rows<{ serial: string }>('SELECT serial FROM signing_log WHERE idempotency_key = $1', [url.split('/').at(-1)]);
   expect(reserved).toEqual([{ serial: parseCertificate(certificate!).serial }]);
   expect(new Set(service.signed.slice(before))).toEqual(new Set([digestOf(certificate!)]));
+});
+
+test('an order that renews itself and is finalized while the key service is down begins its schedule when it ends valid', async () => {
+  const client = await registered(platform, { profile: 'kms-star' });
+  const star = await starOrder(client);
+  signing.down = true;
+  const finalized = await client.post(star.finalize, { csr: star.csr });
+  expect(finalized.json()['status']).toBe('processing');
+  signing.down = undefined;
+  const url = await starUrl(client, star.url);
+  expect((await client.post(url)).status).toBe(200);
+  const numbers = await rows<{ number: number }>('SELECT number FROM acme_renewals WHERE order_id = $1 ORDER BY 1', [star.id]);
+  expect(numbers).toEqual([{ number: 0 }, { number: 1 }]);
+});
+
+test('while the key service is down, what renews itself stays at its last certificate; then it is what was reserved, signed once', async () => {
+  const client = await registered(platform, { profile: 'kms-star' });
+  const star = await starOrder(client);
+  await client.post(star.finalize, { csr: star.csr });
+  const url = await starUrl(client, star.url);
+  const before = service.signed.length;
+  signing.down = true;
+  const last = await client.post(url);
+  expect([last.status, (await client.post(url)).text]).toEqual([200, last.text]);
+  const reserved = await rows<{ serial: string }>('SELECT serial FROM signing_log WHERE idempotency_key = $1', [`${star.id}/1`]);
+  expect(reserved).toHaveLength(1);
+  signing.down = undefined;
+  const next = await until('the next certificate is there', async () => {
+    const { text } = await client.post(url);
+    return text === last.text ? undefined : certificatesOfPem(text)[0];
+  }, patience); // prettier-ignore
+  expect(parseCertificate(next).serial).toBe(reserved[0]?.serial);
+  expect(new Set(service.signed.slice(before))).toEqual(new Set([digestOf(next)]));
 });
 
 test('a CA that is made while the key service is down is refused with when to try again, and leaves nothing but a reserved serial', async () => {
