@@ -144,7 +144,8 @@ test('given an agent that holds the key, ACM gets certificate and renewal from i
     expect(await sealsOf(platform, id)).toEqual([]);
     const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.process.pid}/status`, 'utf8'))?.[1]) / 1024;
     console.log(`the agent that imports takes ${rss.toFixed(0)} MiB`);
-    expect(rss).toBeLessThan(80);
+    // Its client of AWS, which no other agent loads, takes about five.
+    expect(rss).toBeLessThan(90);
     expect(await agent.end('SIGTERM')).toBe(0);
   } finally {
     await host.stop();
