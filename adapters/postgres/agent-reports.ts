@@ -153,6 +153,7 @@ export function reportDeployment(
     ]);
     if (report.reference !== undefined) await session.query(refer, [jobId, report.reference]);
     if (ok) {
+      if (agentId === connectorAgentId) await session.query(lockShare, [jobId]);
       const [done] = await session.query<{ inspect_at: Date | null }>(complete, [jobId, token, report.observed ?? null]);
       if (agentId === connectorAgentId) await destroyVerifiedKeys(session, jobId);
       return { kind: 'taken', status: 'completed', ...(done?.inspect_at && { nextDue: done.inspect_at }) };

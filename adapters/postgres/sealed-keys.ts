@@ -31,25 +31,24 @@ const destroy = (which: string): string => `WITH d AS (
   INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
   SELECT 'system:worker', 'System', 'key_destroyed', 'certificate_holder', holder_id, jsonb_build_object('key', id), 'cert_lifecycle' FROM d RETURNING id`;
 const liveTargets = `certificate_targets c JOIN targets t ON t.id = c.target_id AND t.agent_id = '${connectorAgentId}' AND t.retired_at IS NULL`;
-// Of one holder: what is in place everywhere needs its key no more, unless a target wants to roll back to it; what was before it never does.
-const verified = {
-  name: 'sealed-key-verified',
-  text: destroy(`EXISTS (
-      SELECT FROM jobs j JOIN deployments d ON d.id = j.subject_id JOIN certificate_holders h ON h.certificate_id = d.certificate_id AND h.agent_id = d.agent_id
-        JOIN certificates v ON v.id = h.current_id
-      WHERE j.id = $1 AND h.id = k.holder_id
+// What is in place everywhere needs its key no more, unless a target wants to roll back to it; what was before it never does.
+const needless = `EXISTS (
+      SELECT FROM certificate_holders h JOIN certificates v ON v.id = h.current_id
+      WHERE h.id = k.holder_id AND (v.spki_sha256 = k.spki_sha256 OR v.created_at > k.made_at)
+        AND EXISTS (SELECT FROM ${liveTargets} WHERE c.certificate_id = h.certificate_id AND c.deployed_id = h.current_id)
         AND NOT EXISTS (SELECT FROM ${liveTargets} WHERE c.certificate_id = h.certificate_id AND t.enabled AND c.deployed_id IS DISTINCT FROM h.current_id)
-        AND (v.spki_sha256 = k.spki_sha256 OR v.created_at > k.made_at)
         AND (v.spki_sha256 <> k.spki_sha256
-             OR NOT EXISTS (SELECT FROM ${liveTargets} WHERE c.certificate_id = h.certificate_id AND t.config ->> 'keep_previous_key' = 'true')))`),
-};
+             OR NOT EXISTS (SELECT FROM ${liveTargets} WHERE c.certificate_id = h.certificate_id AND t.config ->> 'keep_previous_key' = 'true')))`;
+const ofJob = `k.holder_id IN (SELECT h.id FROM jobs j JOIN deployments d ON d.id = j.subject_id
+      JOIN certificate_holders h ON h.certificate_id = d.certificate_id AND h.agent_id = d.agent_id WHERE j.id = $1)`;
+const verified = { name: 'sealed-key-verified', text: destroy(`${ofJob} AND ${needless}`) };
 // A certificate that has ended, a share without targets, a version that has expired, and a job that came to nothing.
 const unwanted = `NOT EXISTS (
       SELECT FROM certificate_holders h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active', 'held')
       WHERE h.id = k.holder_id AND EXISTS (SELECT FROM ${liveTargets} WHERE c.certificate_id = m.id)
         AND (EXISTS (SELECT FROM certificates v WHERE v.spki_sha256 = k.spki_sha256 AND v.not_after > now())
              OR EXISTS (SELECT FROM jobs j WHERE j.id = k.job_id AND (j.status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR j.retryable))))`;
-const sweep = { name: 'sealed-key-sweep', text: destroy(unwanted) };
+const sweep = { name: 'sealed-key-sweep', text: destroy(`(${needless} OR ${unwanted})`) };
 const nextDue = {
   name: 'sealed-key-next',
   text: `SELECT min(v.not_after) AS next_due FROM sealed_keys k JOIN certificates v ON v.spki_sha256 = k.spki_sha256 WHERE k.sealed IS NOT NULL`,
@@ -69,7 +68,10 @@ export function sealedKeys(database: Database): SealedKeys {
   };
 }
 
-/** Destroys what a deployment needed that has just been verified, in the transaction that took the report. */
+/**
+ * Destroys what a deployment needed that has just been verified, in the transaction that took the report. Who calls holds the share's row: of two reports the later one
+ * sees what the other wrote.
+ */
 export async function destroyVerifiedKeys(session: Session, jobId: string): Promise<void> {
   await session.query(verified, [jobId]);
 }

@@ -121,6 +121,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
     }),
     serve(archiveCertificate, async ({ params, caller, reach }) => {
       await within(params.id, reach);
+      await ports.wake('jobTimeout');
       const archived = await ports.store.archive(params.id, caller?.id ?? '');
       if (archived === undefined) throw new CaError('notFound', 'no such certificate');
       return show(archived);

@@ -51,6 +51,8 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
       return stale('target', now);
     }),
     serve(retireTarget, async ({ params, query, caller }) => {
+      // Keys that were sealed for it alone are destroyed.
+      await ports.wake('jobTimeout');
       const retired = await ports.store.retire(params.id, query.reason, caller?.id ?? '');
       if (retired === undefined) throw new CaError('notFound', 'no such target');
       return show(retired);

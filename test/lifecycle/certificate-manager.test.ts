@@ -49,6 +49,14 @@ const current = async (certificate: string): Promise<string> => {
   );
   return row?.fingerprint ?? '';
 };
+/** As if the time of every next attempt had come. */
+const retriesDue = async (): Promise<void> => {
+  await rowsOf(
+    platform,
+    `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE agent_id = 'agent-connector' AND status = 'pending'`,
+  );
+  await runLoop(platform, 'jobProcessor');
+};
 /** A certificate whose key is sealed, for ACM took it not. */
 const unplaced = async (name: string): Promise<string> => {
   behaviour.importsLeft = 0;
@@ -58,6 +66,19 @@ const unplaced = async (name: string): Promise<string> => {
   );
   expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
   return id;
+};
+/** A certificate for two targets, of which one has it, and for the other no import was left. */
+const oneOfTwo = async (name: string): Promise<{ readonly id: string; readonly targets: readonly string[] }> => {
+  behaviour.importsLeft = 1;
+  const targets = [await acmTarget(platform, `${name}-1`), await acmTarget(platform, `${name}-2`)];
+  const { id } = await order(platform, name, targets);
+  await until('one is there, the other not', async () => {
+    const all = await deploymentsOf(platform, id);
+    return all.some(({ status }) => status === 'completed') && all.some(({ failure_class }) => failure_class === 'write')
+      ? true
+      : undefined;
+  });
+  return { id, targets };
 };
 /** A policy by which the first attempt is the last. */
 const impatient = async (name: string): Promise<string> => {
@@ -111,11 +132,7 @@ test('given an import whose answer is lost, the next attempt finds it by its tag
     (await deploymentsOf(platform, id)).some(({ failure_class }) => failure_class === 'connector') ? true : undefined,
   );
   expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true, destroyed: false }]);
-  await rowsOf(
-    platform,
-    `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE agent_id = 'agent-connector' AND status = 'pending'`,
-  );
-  await runLoop(platform, 'jobProcessor');
+  await retriesDue();
   expect(await ended(platform, id, 1)).toMatchObject({ status: 'completed', idempotent: true });
   expect([ofTarget(acm, target).length, lost]).toEqual([1, 1]);
   expect(await shown(`targets/${target}`)).toMatchObject({ reference: ofTarget(acm, target)[0]!.arn });
@@ -153,31 +170,45 @@ test('given an agent that holds the key, ACM gets certificate and renewal from i
 });
 
 test('given two targets, the key is kept until both are verified', async () => {
-  const [first, second] = [await acmTarget(platform, 'both-1'), await acmTarget(platform, 'both-2')];
-  let imports = 0;
-  behaviour.beforeImportAnswer = async () => {
-    imports += 1;
-    if (imports === 2) behaviour.importsLeft = 0;
-  };
-  behaviour.importsLeft = 1;
-  const { id } = await order(platform, 'both', [first, second]);
-  await until('one is there, the other not', async () => {
-    const all = await deploymentsOf(platform, id);
-    return all.some(({ status }) => status === 'completed') && all.some(({ failure_class }) => failure_class === 'write')
-      ? true
-      : undefined;
-  });
+  const { id } = await oneOfTwo('both');
   expect(await sealsOf(platform, id)).toMatchObject([{ sealed: true }]);
-  delete behaviour.importsLeft;
-  await rowsOf(
-    platform,
-    `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE agent_id = 'agent-connector' AND status = 'pending'`,
-  );
-  await runLoop(platform, 'jobProcessor');
+  behaviour.importsLeft = undefined;
+  await retriesDue();
   await until('both are there', async () =>
     (await deploymentsOf(platform, id)).every(({ status }) => status === 'completed') ? true : undefined,
   );
   expect(await sealsOf(platform, id)).toMatchObject([{ sealed: false }]);
+});
+
+test('given two targets whose deployments are verified at one time, the key is destroyed all the same', async () => {
+  behaviour.importsLeft = 0;
+  const names = ['at-once-1', 'at-once-2'];
+  const targets = await Promise.all(names.map((name) => acmTarget(platform, name)));
+  const { id } = await order(platform, 'at-once', targets);
+  await until('both were tried', async () =>
+    (await deploymentsOf(platform, id)).filter(({ failure_class }) => failure_class === 'write').length === 2 ? true : undefined,
+  );
+  behaviour.importsLeft = undefined;
+  let waiting = 0;
+  const both = Promise.withResolvers<undefined>();
+  behaviour.beforeImportAnswer = async () => {
+    waiting += 1;
+    if (waiting === 2) both.resolve(undefined);
+    await both.promise;
+  };
+  await retriesDue();
+  await until('both are there', async () =>
+    (await deploymentsOf(platform, id)).every(({ status }) => status === 'completed') ? true : undefined,
+  );
+  expect(await sealsOf(platform, id)).toMatchObject([{ sealed: false }]);
+});
+
+test('given a target that never got it and is retired, the key of what is in place elsewhere is destroyed', async () => {
+  const { id, targets } = await oneOfTwo('retired-one');
+  const without = targets.find((target) => ofTarget(acm, target).length === 0);
+  expect((await api(platform, 'DELETE', `/api/v1/targets/${without!}`)).status).toBe(200);
+  await runLoop(platform, 'jobTimeout');
+  await until('the seal is gone', async () => ((await sealsOf(platform, id))[0]?.sealed === false ? true : undefined));
 });
 
 test('given somebody else’s import, a look says so; a repair takes a new key, because the old one is gone', async () => {
