@@ -15,8 +15,8 @@ const settings = z.strictObject({
   token: z.string().optional(),
   /** PEM, of the authorities to trust besides the system's. */
   ca_file: z.string().optional(),
-  /** `aws`: requests are signed as an AWS identity, instead of carrying a key. */
-  auth: z.enum(['key', 'aws']).optional(),
+  /** Requests are signed as an AWS identity, instead of carrying a key. */
+  auth: z.literal('aws').optional(),
 });
 export type Settings = z.output<typeof settings>;
 const configuration = z.strictObject({ connections: z.record(z.string(), settings).default({}) });

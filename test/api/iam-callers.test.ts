@@ -167,11 +167,11 @@ describe('who is mapped, and by whom', () => {
     const [asking, deciding, other] = [freshRole(), freshRole(), freshRole()];
     const asker = await map(asking, [{ role: 'r-operator' }], { owner });
     await map(deciding, [{ role: 'r-operator' }], { owner });
-    await map(other, [{ role: 'r-operator' }]);
+    const second = await map(other, [{ role: 'r-operator' }]);
     const key = await api(platform, 'POST', '/api/v1/auth/keys', { name: 'ada', roles: [{ role: 'r-operator' }], owner });
     await api(platform, 'POST', '/api/v1/profiles', { id: 'gated-iam', name: 'Gated', requires_approval: true });
     const wanted = { name: 'gated', profile: 'gated-iam', csr: makeCsr(['gated.example.com']).csr };
-    expect((await call(sessionOf(asking), 'POST', '/api/v1/certificates', { body: wanted })).status).toBe(202);
+    expect((await call(sessionOf(asking, 'asks'), 'POST', '/api/v1/certificates', { body: wanted })).status).toBe(202);
     const { items } = (await api(platform, 'GET', '/api/v1/approvals')).json() as { items: { id: string; requested_by: string }[] };
     const waiting = items.find(({ requested_by }) => requested_by === asker.actor)!;
     const approve = `/api/v1/approvals/${waiting.id}/approve`;
@@ -180,7 +180,13 @@ describe('who is mapped, and by whom', () => {
     expect((await call(sessionOf(deciding), 'POST', approve, { body: {} })).status).toBe(403);
     const byKey = { authorization: `Bearer ${String(key.json()['token'])}` };
     expect((await api(platform, 'POST', approve, {}, byKey)).status).toBe(403);
-    expect((await call(sessionOf(other), 'POST', approve, { body: {} })).status).toBe(200);
+    expect((await call(sessionOf(other, 'decides'), 'POST', approve, { body: {} })).status).toBe(200);
+    // What triggers of the database write has the session of who caused it, and of nobody else.
+    const trail = (await api(platform, 'GET', `/api/v1/audit?resource_type=approval&resource_id=${waiting.id}`)).json();
+    expect(trail['items']).toMatchObject([
+      { action: 'approve', actor: second.actor, actor_type: 'IAM', details: { session: 'decides' } },
+      { action: 'approval_requested', actor: asker.actor, actor_type: 'IAM', details: { session: 'asks' } },
+    ]);
   });
 });
 
