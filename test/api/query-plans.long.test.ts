@@ -105,12 +105,6 @@ const lists: Lists = {
     notificationList,
     { all: [], dead: [[`status = 'dead'`]], channel: [['channel_id = ?', 'x']], subject: [['subject_id = ?', 'x']] },
   ],
-  listRevocations: [revocationList, { all: [], ca: [['r.ca_id = ?', 'x']] }],
-  listApprovals: [approvalList, { all: [], state: [['a.state = ?', 'pending']], certificate: [['a.certificate_id = ?', 'x']] }],
-  listViolations: [violationList, { all: [], rule: [['v.rule_id = ?', 'x']], certificate: [['v.certificate_id = ?', 'x']] }],
-  listApiKeys: [apiKeyList, { all: [], name: [['k.name = ?', 'x']] }],
-  listEabKeys: [eabKeyList, { all: [], profile: [['profile_id = ?', 'x']] }],
-  listAcmeAccounts: [acmeAccountList, { all: [], profile: [['a.profile_id = ?', 'x']], thumbprint: [['a.jwk_thumbprint = ?', 'x']] }],
   listAgents: [agentList, { all: [], name: [['name = ?', 'x']], status: [['status = ?', 'online']] }],
   listAgentGroupMembers: [groupableList, { all: [['retired_at IS NULL']] }],
   listTargets: [targetList, { all: [], agent: [['agent_id = ?', 'x']], type: [['type = ?', 'nginx']] }],
@@ -129,23 +123,29 @@ const lists: Lists = {
   ],
   listDiscoveryScans: [scanList, { all: [], agent: [['agent_id = ?', 'x']] }],
   listEnrolmentTokens: [enrolmentTokenList, { all: [], agent: [['agent_id = ?', 'x']] }],
+};
+// Tables that nobody has filled here: that they have an index for each order shows where everything else is forbidden to the planner.
+const unfilledLists: Lists = {
+  listAcmeAccounts: [acmeAccountList, { all: [], profile: [['a.profile_id = ?', 'x']], thumbprint: [['a.jwk_thumbprint = ?', 'x']] }],
   listAcmeFailingNames: [
     failingNameList,
     { all: [], account: [['n.account_id = ?', 'x']], profile: [['n.profile_id = ?', 'x']], paused: [['n.paused_at IS NOT NULL']] },
   ],
   listAcmeOrders: [acmeOrderList, { all: [], account: [['o.account_id = ?', 'x']], invalid: [[`o.status = 'invalid'`]] }],
-};
-// Tables of some hundred rows at most: that they have an index for each order shows where everything else is forbidden to the planner.
-const smallLists: Lists = {
   listAgentGroups: [recordList(agentGroupTable), { all: [] }],
+  listApiKeys: [apiKeyList, { all: [], name: [['k.name = ?', 'x']] }],
+  listApprovals: [approvalList, { all: [], state: [['a.state = ?', 'pending']], certificate: [['a.certificate_id = ?', 'x']] }],
   listChannels: [channelList, { all: [] }],
+  listEabKeys: [eabKeyList, { all: [], profile: [['profile_id = ?', 'x']] }],
   listIamMappings: [iamMappingList, { all: [], principal: [['m.principal = ?', 'x']] }],
   listIssuers: [issuerList, { all: [], type: [['type = ?', 'local']] }],
   listOwners: [recordList(ownerTable), { all: [], team: [['r.team_id = ?', 'x']] }],
   listPolicies: [recordList(policyRuleTable), { all: [] }],
   listProfiles: [profileList, { all: [], enabled: [['enabled = ?', true]] }],
   listRenewalPolicies: [recordList(renewalPolicyTable), { all: [] }],
+  listRevocations: [revocationList, { all: [], ca: [['r.ca_id = ?', 'x']] }],
   listTeams: [recordList(teamTable), { all: [] }],
+  listViolations: [violationList, { all: [], rule: [['v.rule_id = ?', 'x']], certificate: [['v.certificate_id = ?', 'x']] }],
 };
 const big = new Set([
   'managed_certificates',
@@ -201,7 +201,7 @@ describe.each(Object.entries(lists))('%s', (_, entry) => {
   });
 });
 
-describe.each(Object.entries(smallLists))('%s', (_, entry) => {
+describe.each(Object.entries(unfilledLists))('%s', (_, entry) => {
   test.each(casesOf(entry))('by %s, filter %s, %s page: an index has the order', async (sort, _name, depth, conditions) => {
     await database.query('BEGIN');
     try {
@@ -226,5 +226,5 @@ test('a list without an index for its order is found, however small it is', asyn
 
 test('every list that the contract has is judged here', () => {
   const declared = routes.filter(({ route }) => route.sorts !== undefined).map(({ route }) => route.operation);
-  expect(Object.keys({ ...lists, ...smallLists }).sort()).toEqual(declared.sort());
+  expect(Object.keys({ ...lists, ...unfilledLists }).sort()).toEqual(declared.sort());
 });
