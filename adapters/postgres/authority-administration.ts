@@ -9,17 +9,17 @@ import { makeShards } from './crl-shards.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 
 const issuer = { name: 'authority-issuer', text: `SELECT type FROM issuers WHERE id = $1` };
-const list = {
+export const authorityList = {
   name: 'authorities',
   text: `SELECT ${authorityColumns} FROM certificate_authorities WHERE issuer_id = $1 ORDER BY created_at, id`,
 };
-const listRequests = {
+export const authorityRequestList = {
   name: 'authority-requests',
   text: `SELECT ${requestColumns} FROM authority_requests WHERE issuer_id = $1 ORDER BY created_at, id`,
 };
 const find = { name: 'authority', text: `SELECT ${authorityColumns} FROM certificate_authorities WHERE id = $1` };
 const findRequest = { name: 'authority-request', text: `SELECT ${requestColumns} FROM authority_requests WHERE id = $1` };
-const children = {
+export const authorityChildList = {
   name: 'authority-children',
   text: `SELECT ${authorityColumns} FROM certificate_authorities WHERE parent_id = $1 ORDER BY created_at, id`,
 };
@@ -105,8 +105,8 @@ export function authorityAdministration(database: Database, pkiBaseUrl: string):
       return (await database.query<{ type: string }>(issuer, [issuerId]))[0]?.type;
     },
     async list(issuerId) {
-      const made = await database.query<AuthorityRow>(list, [issuerId]);
-      const requests = await database.query<RequestRow>(listRequests, [issuerId]);
+      const made = await database.query<AuthorityRow>(authorityList, [issuerId]);
+      const requests = await database.query<RequestRow>(authorityRequestList, [issuerId]);
       return [...made.map(authorityOf), ...requests.map(requestOf)];
     },
     async find(id) {
@@ -115,7 +115,7 @@ export function authorityAdministration(database: Database, pkiBaseUrl: string):
       const [row] = await database.query<RequestRow>(findRequest, [id]);
       return row && requestOf(row);
     },
-    children: async (id) => (await database.query<AuthorityRow>(children, [id])).map(authorityOf),
+    children: async (id) => (await database.query<AuthorityRow>(authorityChildList, [id])).map(authorityOf),
     reserve: (intent) =>
       database.transaction(async (session) => {
         await lockedParent(session, intent.caId);

@@ -31,7 +31,10 @@ interface Row {
 }
 
 const columns = 'id, ca_id, certificates, not_after, created_by, created_at';
-const list = { name: 'cross-certificates', text: `SELECT ${columns} FROM cross_certificates WHERE ca_id = $1 ORDER BY created_at, id` };
+export const crossCertificateList = {
+  name: 'cross-certificates',
+  text: `SELECT ${columns} FROM cross_certificates WHERE ca_id = $1 ORDER BY created_at, id`,
+};
 const insert = {
   name: 'cross-certificate-create',
   text: `WITH x AS (
@@ -57,7 +60,7 @@ const chains = {
 export function crossCertificateStore(database: Database): CrossCertificateStore {
   return {
     async list(caId) {
-      return (await database.query<Row>(list, [caId])).map(record);
+      return (await database.query<Row>(crossCertificateList, [caId])).map(record);
     },
     async create(draft) {
       try {

@@ -59,12 +59,15 @@ const change = {
 };
 const mirrored = { name: 'loop-mirrored', text: `DELETE FROM outbox WHERE topic = 'loop' AND subject_id = $1` };
 const runColumns = 'id, loop, tick_key, outcome, items_processed, items_failed, duplicates, error, started_at, finished_at';
-const lastRuns = {
+export const lastLoopRunList = {
   name: 'loop-last-runs',
   text: `SELECT r.* FROM (SELECT DISTINCT loop FROM loop_leases) l,
            LATERAL (SELECT ${runColumns} FROM loop_runs WHERE loop = l.loop ORDER BY started_at DESC LIMIT 1) r`,
 };
-const runs = { name: 'loop-runs', text: `SELECT ${runColumns} FROM loop_runs WHERE loop = $1 ORDER BY started_at DESC LIMIT $2` };
+export const loopRunList = {
+  name: 'loop-runs',
+  text: `SELECT ${runColumns} FROM loop_runs WHERE loop = $1 ORDER BY started_at DESC LIMIT $2`,
+};
 const request = {
   name: 'loop-request',
   text: `WITH w AS (SELECT EXISTS (SELECT FROM loop_leases WHERE loop = $1 AND expires_at > now()) AS held,
@@ -121,10 +124,10 @@ export function loopSettingsStore(database: Database): LoopSettingsStore {
       await database.query(mirrored, [loop]);
     },
     async lastRuns() {
-      return (await database.query<RunRow>(lastRuns, [])).map(runOf);
+      return (await database.query<RunRow>(lastLoopRunList, [])).map(runOf);
     },
     async runs(loop, limit) {
-      return (await database.query<RunRow>(runs, [loop, limit])).map(runOf);
+      return (await database.query<RunRow>(loopRunList, [loop, limit])).map(runOf);
     },
     async request(loop, runId, actor) {
       const [row] = await database.query<{ held: boolean; disabled: boolean; requested: number }>(request, [loop, runId, actor]);

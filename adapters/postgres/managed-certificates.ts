@@ -210,7 +210,7 @@ const archive = {
           SELECT $2, 'APIKey', 'archiveCertificate', 'managed_certificate', id, 'cert_lifecycle' FROM m)
   SELECT count(*)::int FROM m`,
 };
-const versions = {
+export const versionList = {
   name: 'managed-versions',
   text: `SELECT c.id, c.serial, c.not_before, c.not_after, c.orphan, c.certificate, c.chain, ${issuersOf('c')} AS issuers,
       c.id = m.current_id OR EXISTS (SELECT FROM certificate_holders h WHERE h.current_id = c.id) AS current
@@ -324,7 +324,7 @@ export function managedCertificates(database: Database): ManagedCertificates {
         chain: string | null;
         current: boolean | null;
         issuers: Buffer[];
-      }>(versions, [id]);
+      }>(versionList, [id]);
       return rows.map((row) => ({
         id: row.id,
         serial: row.serial,
