@@ -152,6 +152,17 @@ test('where GET was agreed on, whoever knows the URL reads the certificate, cach
   expect((await client.post(star.url)).text).toBe(answer.text);
 });
 
+test('an order with a start to come has its first certificate at once, valid from then on, and begins its schedule there (§3.5)', async () => {
+  const start = inSeconds(600);
+  const star = await issued({ 'start-date': start, 'end-date': inSeconds(4200) });
+  expect(star.body['auto-renewal']).toMatchObject({ 'start-date': start });
+  const leaf = leafOf(await client.post(star.url));
+  expect([Date.parse(leaf.validFrom), Date.parse(leaf.validTo)]).toEqual([Date.parse(start), Date.parse(start) + lifetime * 1000]);
+  await pass(star, 600 + lifetime / 2 + 1);
+  expect(leafOf(await client.post(star.url)).serialNumber).not.toBe(leaf.serialNumber);
+  expect((await inventory(star)).map(({ number }) => number)).toEqual([0, 1]);
+});
+
 test('when the next certificate is due, the first of many who fetch at once has it issued, once, with the key and the names of the order', async () => {
   const star = await issued({ 'lifetime-adjust': lifetime, 'allow-certificate-get': true });
   const answers = await Promise.all(Array.from({ length: 24 }, (_, index) => (index % 3 === 0 ? client.post(star.url) : byGet(star.url))));
