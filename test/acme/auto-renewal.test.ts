@@ -4,6 +4,7 @@ import { certIdOf } from '../acme-conformance/certificate.ts';
 import { makeCsr } from '../acme-conformance/certification-request.ts';
 import { api, request, rowsOf, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { firstCertificate, registered, type AcmeClient } from './client.ts';
+import { statementsDuring } from './statements.ts';
 
 const urn = (name: string): string => `urn:ietf:params:acme:error:${name}`;
 const lifetime = 240;
@@ -57,6 +58,7 @@ async function issued(renewal: object = {}, who = client): Promise<Star> {
 
 const byGet = (url: string, method = 'GET'): Promise<Answer> => request(platform, url, { method });
 const leafOf = ({ text }: Answer): X509Certificate => new X509Certificate(firstCertificate(text));
+const nameOf = (statement: string): string => statement.split(':')[0] ?? '';
 const typeOf = (answer: Answer): unknown => [answer.status, answer.json()['type']];
 
 /** What the inventory has of an order. */
@@ -189,6 +191,15 @@ test('when the next certificate is due, the first of many who fetch at once has 
     [star.id],
   );
   expect(trail).toEqual([{ actor: 'system:auto-renewal' }]);
+});
+
+test('a fetch costs one statement, and one that has the next certificate issued four', async () => {
+  const star = await issued({ 'lifetime-adjust': lifetime });
+  await client.post((await issued({ 'lifetime-adjust': lifetime })).url);
+  const renewing = await statementsDuring(platform, async () => expect((await client.post(star.url)).status).toBe(200));
+  expect(renewing.map(nameOf)).toEqual(['acme-star', 'acme-star-begin', 'acme-star-complete', 'acme-star']);
+  const reading = await statementsDuring(platform, async () => expect((await client.post(star.url)).status).toBe(200));
+  expect(reading.map(nameOf)).toEqual(['acme-star']);
 });
 
 test('what nobody fetched in its time is never issued: after a long silence the certificate that is due then follows', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCsr as lifecycleCsr } from '../lifecycle/csr.ts';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { generalName, makeCsr, requestedExtension, type CsrOptions } from '../acme-conformance/certification-request.ts';
+import { statementsDuring } from './statements.ts';
 import { acmeClient, bind, firstCertificate, freshName, startResponder, type AcmeClient, type Responder } from './client.ts';
 
 let platform: Platform;
@@ -105,6 +106,19 @@ test('two simultaneous finalizes make one certificate', async () => {
       await database.end();
     }
   }
+});
+
+test('under trust an issuance costs six statements at most, from newOrder to the download', async () => {
+  await trusted.issue(freshName());
+  const name = freshName();
+  const asked = await statementsDuring(platform, async () => {
+    const { body } = await trusted.order(name);
+    const finalized = await trusted.post(String(body['finalize']), csr([name]));
+    expect(finalized.json()['status']).toBe('valid');
+    expect((await trusted.post(String(finalized.json()['certificate']))).status).toBe(200);
+  });
+  expect(asked.length, asked.join('\n')).toBeGreaterThan(2);
+  expect(asked.length, asked.join('\n')).toBeLessThanOrEqual(6);
 });
 
 test('a valid order is orderNotReady for another finalize', async () => {

@@ -189,6 +189,23 @@ test('an ACME order that is finalized while the key service is down is processin
   expect(new Set(service.signed.slice(before))).toEqual(new Set([digestOf(certificate!)]));
 });
 
+test('an issuance over ACME is one signature of the CA, and so is a renewal that many fetch', async () => {
+  const client = await registered(platform, { profile: 'kms-star' });
+  const star = await starOrder(client);
+  const before = service.signed.length;
+  await client.post(star.finalize, { csr: star.csr });
+  const url = await starUrl(client, star.url);
+  await Promise.all(Array.from({ length: 6 }, () => client.post(url)));
+  const certificates = await rows<{ certificate: Buffer }>(
+    'SELECT c.certificate FROM acme_renewals w JOIN certificates c ON c.id = w.certificate_id WHERE w.order_id = $1',
+    [star.id],
+  );
+  const signatures = certificates.map(({ certificate }) =>
+    service.signed.slice(before).filter((digest) => digest === digestOf(certificate)),
+  );
+  expect(signatures.map(({ length }) => length)).toEqual([1, 1]);
+});
+
 test('an order that renews itself and is finalized while the key service is down begins its schedule when it ends valid', async () => {
   const client = await registered(platform, { profile: 'kms-star' });
   const star = await starOrder(client);
