@@ -1,10 +1,8 @@
-import { connectorAgentId } from '#domain/agent/connector.ts';
 import type { DeploymentReport, Reported } from '#domain/agent/work.ts';
 import { backoffSeconds } from '#domain/job/backoff.ts';
 import type { Database, Session } from './database.ts';
 import { nextInspection } from './inspection-time.ts';
 import { notifyFrom } from './notify.ts';
-import { destroyVerifiedKeys } from './sealed-keys.ts';
 
 // A report that comes twice finds the token of the first in the job's payload. The certificate says what must have been deployed.
 const lock = {
@@ -125,7 +123,11 @@ export async function held(
   return row.lease_token === token ? row : { kind: 'stale' };
 }
 
-/** Completed only when the server serves what was deployed, or the target's configuration says that nobody shall look. */
+/**
+ * Completed only when the server serves what was deployed, or the target's configuration says that nobody shall look.
+ *
+ * @param verified what else is done then, in the same commit and behind the lock of the share
+ */
 export function reportDeployment(
   database: Database,
   agentId: string,
@@ -133,6 +135,7 @@ export function reportDeployment(
   token: string,
   report: DeploymentReport,
   fraction: number,
+  verified?: (session: Session, jobId: string) => Promise<void>,
 ): Promise<Reported> {
   return database.transaction(async (session): Promise<Reported> => {
     const job = await held(session, agentId, jobId, token, 'deployment');
@@ -153,9 +156,9 @@ export function reportDeployment(
     ]);
     if (report.reference !== undefined) await session.query(refer, [jobId, report.reference]);
     if (ok) {
-      if (agentId === connectorAgentId) await session.query(lockShare, [jobId]);
+      if (verified !== undefined) await session.query(lockShare, [jobId]);
       const [done] = await session.query<{ inspect_at: Date | null }>(complete, [jobId, token, report.observed ?? null]);
-      if (agentId === connectorAgentId) await destroyVerifiedKeys(session, jobId);
+      await verified?.(session, jobId);
       return { kind: 'taken', status: 'completed', ...(done?.inspect_at && { nextDue: done.inspect_at }) };
     }
     const reason = `${failureClass ?? 'connector'}: ${report.detail ?? 'no detail'}`.slice(0, 500);

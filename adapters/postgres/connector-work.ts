@@ -6,6 +6,7 @@ import { reportDeployment } from './agent-reports.ts';
 import type { Database } from './database.ts';
 import { inspections } from './inspections.ts';
 import { issuersOf } from './issuer-chain.ts';
+import { destroyVerifiedKeys } from './sealed-keys.ts';
 
 const running = `j.id = $1 AND j.lease_token = $2 AND j.status = 'running'`;
 const deployment = {
@@ -63,7 +64,8 @@ export function connectorWork(database: Database, fraction: () => number): Conne
       const [row] = await database.query<TargetRow & { key_algorithm: AgentKeyAlgorithm | null }>(inspection, [job.id, job.leaseToken]);
       return row && { target: targetOf(row), keyType: keyTypeOf(row.key_algorithm) };
     },
-    reportDeployment: (job, report) => reportDeployment(database, connectorAgentId, job.id, job.leaseToken, report, fraction()),
+    reportDeployment: (job, report) =>
+      reportDeployment(database, connectorAgentId, job.id, job.leaseToken, report, fraction(), destroyVerifiedKeys),
     reportInspection: (job, report) => ofTargets.report(connectorAgentId, job.id, job.leaseToken, report),
   };
 }

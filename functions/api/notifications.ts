@@ -10,7 +10,7 @@ import {
 import type { Envelope } from '#adapters/kms/envelope.ts';
 import type { ChannelRecord, NotificationAdministration, NotificationRecord } from '#adapters/postgres/notification-administration.ts';
 import type { Chance } from '#domain/clock.ts';
-import { channelSecretContext } from '#domain/connector/call.ts';
+import { channelSecretContext } from '#domain/connector/seal-context.ts';
 import { CaError } from '#domain/error.ts';
 import { assertWebhookUrl } from '#domain/notification/webhook-url.ts';
 import type { Wake } from '../shared/wake.ts';

@@ -3,13 +3,8 @@ import { nameResolver } from '#adapters/dns/resolver.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { awsPrivateCa, awsPrivateCaConfig, IssuerError } from '#connectors/issuers/aws-private-ca.ts';
 import { sendWebhook, WebhookError } from '#connectors/notifiers/webhook.ts';
-import {
-  channelSecretContext,
-  connectorCall,
-  connectorKeyContext,
-  type ConnectorAnswer,
-  type ConnectorCall,
-} from '#domain/connector/call.ts';
+import { connectorCall, type ConnectorAnswer, type ConnectorCall } from '#domain/connector/call.ts';
+import { channelSecretContext, connectorKeyContext } from '#domain/connector/seal-context.ts';
 import { environment } from '../shared/environment.ts';
 import { log } from '../shared/log.ts';
 
