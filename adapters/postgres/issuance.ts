@@ -1,24 +1,7 @@
 import { createHash } from 'node:crypto';
-import { CaError } from '#domain/error.ts';
-import type { CertificateAuthority, IssuanceStore, IssuedCertificate } from '#domain/issuance/store.ts';
+import type { IssuanceStore, IssuedCertificate } from '#domain/issuance/store.ts';
+import { authoritySource, noLeaves } from './authority-source.ts';
 import type { Database } from './database.ts';
-
-const authority = {
-  name: 'ca',
-  text: `SELECT c.id, c.name, c.parent_id, c.certificate, c.chain_above, c.sealed_key, k.ref, k.algorithm, k.spki
-         FROM certificate_authorities c LEFT JOIN signer_keys k ON k.id = c.key_id AND k.driver = 'kms' WHERE c.id = $1`,
-};
-interface AuthorityRow {
-  id: string;
-  name: string;
-  parent_id: string | null;
-  certificate: Buffer;
-  chain_above: Buffer[];
-  sealed_key: Buffer;
-  ref: string | null;
-  algorithm: string | null;
-  spki: Buffer | null;
-}
 
 const begin = {
   name: 'acme-finalize-begin',
@@ -83,24 +66,7 @@ const claim = {
 /** CAs, the signing log and what finalize commits. */
 export function issuanceStore(database: Database): IssuanceStore {
   return {
-    async authority(id) {
-      const [row] = await database.query<AuthorityRow>(authority, [id]);
-      return (
-        row &&
-        ({
-          id: row.id,
-          name: row.name,
-          parentId: row.parent_id ?? undefined,
-          certificate: row.certificate,
-          chainAbove: row.chain_above,
-          sealedKey: row.sealed_key,
-          kmsKey:
-            row.ref === null || row.algorithm === null || row.spki === null
-              ? undefined
-              : { arn: row.ref, algorithm: row.algorithm, spki: row.spki },
-        } satisfies CertificateAuthority)
-      );
-    },
+    ...authoritySource(database),
     async beginFinalize(who, orderId, csr, intent, limits) {
       const [row] = await database.query<{ begun: number; signs_leaves: boolean | null }>(begin, [
         who.accountId,
@@ -154,9 +120,4 @@ export function certificateValues(certificate: IssuedCertificate): readonly unkn
     certificate.notAfter,
     certificate.crlShard ?? null,
   ];
-}
-
-/** A CA that drains, ended, or lies below a revoked one: the request may be tried again once another CA is chosen. */
-export function noLeaves(): CaError {
-  return new CaError('unavailable', 'the issuing CA signs no certificates any more', { retryAfter: 3600 });
 }

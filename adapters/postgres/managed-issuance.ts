@@ -3,7 +3,7 @@ import type { ClaimedJob } from '#domain/job/job.ts';
 import type { Managed, ManagedIssuanceStore, NewVersion } from '#domain/lifecycle/managed-issuance.ts';
 import type { Database } from './database.ts';
 import { deployToHolder } from './deployments.ts';
-import { noLeaves } from './issuance.ts';
+import { noLeaves } from './authority-source.ts';
 import { held } from './jobs.ts';
 import { notifyFrom } from './notify.ts';
 import { profileColumns, profileOf, type ProfileRow } from './profiles.ts';

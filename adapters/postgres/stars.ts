@@ -4,8 +4,9 @@ import type { Identifier } from '#domain/acme/identifier.ts';
 import type { StarOrder, StarStore } from '#domain/acme/star-store.ts';
 import { AccountChanged } from '#domain/acme/store.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
+import { noLeaves } from './authority-source.ts';
 import type { Database } from './database.ts';
-import { certificateValues, keptCertificate, noLeaves } from './issuance.ts';
+import { certificateValues, keptCertificate } from './issuance.ts';
 import { cancelingFrom } from './order-cancellation.ts';
 
 interface Row {

@@ -10,7 +10,7 @@ import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { crossCertificateStore } from '#adapters/postgres/cross-certificates.ts';
 import { eabKeyAdministration } from '#adapters/postgres/eab-keys.ts';
 import { failingNameAdministration } from '#adapters/postgres/failing-names.ts';
-import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { authoritySource } from '#adapters/postgres/authority-source.ts';
 import { issuerStore } from '#adapters/postgres/issuers.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
 import { replaceProfile } from '#adapters/postgres/profile-administration.ts';
@@ -90,7 +90,7 @@ export function authorityAreas({ settings, database, dynamodb, sealed, wake, now
           compromises: compromiseStore(database),
           keys: signerKeyStore(database),
           envelope: sealed,
-          authority: authorities(issuanceStore(database), sealed),
+          authority: authorities(authoritySource(database), sealed),
           chance,
           newId,
           pkiBaseUrl: settings.PKI_BASE_URL,

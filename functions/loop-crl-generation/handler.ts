@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { envelope } from '#adapters/kms/envelope.ts';
-import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { authoritySource } from '#adapters/postgres/authority-source.ts';
 import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { crlStore } from '#adapters/postgres/crls.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
@@ -23,7 +23,7 @@ const page = 1000;
 export const handler = loopHandler('crlGeneration', settings, ({ database }) => {
   const store = crlStore(database);
   const responses = ocspResponseStore(database);
-  const authority = authorities(issuanceStore(database), envelope(settings.ENVELOPE_KEY_ARN));
+  const authority = authorities(authoritySource(database), envelope(settings.ENVELOPE_KEY_ARN));
   const shelf = crlShelf(artifacts(settings.ARTIFACT_BUCKET));
   const publish = crlPublisher({ store, shelf, authority, now: () => chance.now() });
   return async (run) => {

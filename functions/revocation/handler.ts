@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { crlStore } from '#adapters/postgres/crls.ts';
-import { issuanceStore } from '#adapters/postgres/issuance.ts';
+import { authoritySource } from '#adapters/postgres/authority-source.ts';
 import { ocspResponseStore } from '#adapters/postgres/ocsp-responses.ts';
 import { responderStore } from '#adapters/postgres/responders.ts';
 import { revocationStore } from '#adapters/postgres/revocations.ts';
@@ -37,7 +37,7 @@ const settings = z
 
 const database = connectDatabase(settings, 'revocation', 20_000);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
-const issuance = issuanceStore(database);
+const issuance = authoritySource(database);
 const authority = authorities(issuance, sealed);
 const shelf = crlShelf(artifacts(settings.ARTIFACT_BUCKET));
 const crls = crlStore(database);
