@@ -25,5 +25,5 @@ test('no two cases have one name, and each names a clause', () => {
   const cases = sections.flatMap((section) => section.cases);
   expect(new Set(cases.map(({ clause, title }) => `${clause} ${title}`)).size).toBe(cases.length);
   for (const { clause } of cases)
-    expect(clause).toMatch(/^(RFC (8555|8737|8738|9444|9773)|draft-ietf-acme-dns-(account-label|persist)) §\d+(\.\d+)*$/);
+    expect(clause).toMatch(/^(RFC (8555|8737|8738|8739|9444|9773)|draft-ietf-acme-dns-(account-label|persist)) §\d+(\.\d+)*$/);
 });
