@@ -121,7 +121,9 @@ test('a browser may ask before it posts, and reads every header that ACME needs 
   expect(preflight.headers['access-control-allow-headers']).toBe('Content-Type');
   const refused = await request(platform, `${platform.url}/acme/profile/default/new-account`, { method: 'POST', body: '' });
   for (const answer of [preflight, refused]) {
-    expect(answer.headers['access-control-expose-headers']).toBe('Location, Link, Replay-Nonce, Retry-After, RateLimit, RateLimit-Policy');
+    expect(answer.headers['access-control-expose-headers']).toBe(
+      'Location, Link, Replay-Nonce, Retry-After, Cert-Not-Before, Cert-Not-After, RateLimit, RateLimit-Policy',
+    );
   }
   expect((await request(platform, `${platform.url}/acme/profile/default/nothing`, { method: 'OPTIONS' })).status).toBe(404);
 });
