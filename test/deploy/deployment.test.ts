@@ -15,7 +15,7 @@ import type { Cloud } from './cloud.ts';
 import { openEdge, type Edge } from './edge.ts';
 import { mainAccount, region } from './emulator.ts';
 import { nextRelease, thisRelease, type Release } from './release.ts';
-import { allowBatches, withoutPolicies } from './policies.ts';
+import { bridgePolicies, withoutPolicies } from './policies.ts';
 import { remaining } from './remaining.ts';
 import { makeWorld, type World } from './world.ts';
 
@@ -79,7 +79,7 @@ test('given an empty account, cdk bootstrap and cdk deploy make the stacks witho
   const { status, output } = await deploy(thisRelease, settings);
   expect([status, output.slice(-2000)]).toEqual([0, expect.anything() as unknown]);
   for (const stack of stacks) expect([stack, await cloud.stackStatus(stack)]).toEqual([stack, 'CREATE_COMPLETE']);
-  await allowBatches(cloud);
+  await bridgePolicies(cloud);
   apiUrl = (await cloud.outputs('CertctlEdge'))['ApiUrl'] ?? '';
   const template = await cloud.template('CertctlEdge');
   edge = await openEdge({ template, origin: apiUrl, emulatorPort: world.emulator.port, ca: world.authority.ca });

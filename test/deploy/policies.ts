@@ -26,11 +26,8 @@ export async function withoutPolicies(cloud: Cloud, role: string, work: () => Pr
   }
 }
 
-/**
- * AWS asks for `sqs:SendMessage` whether messages come alone or in batches; this emulator has an action of its own for batches. Whoever may do
- * the one gets the other.
- */
-export async function allowBatches(cloud: Cloud): Promise<void> {
+/** Gives roles what AWS gives them by their own policies, and this emulator does not understand. */
+export async function bridgePolicies(cloud: Cloud): Promise<void> {
   const iam = new IAMClient(cloud.client);
   for (const fn of (await cloud.functions()).values()) {
     const RoleName = fn.Role?.split('/').at(-1) ?? '';
@@ -38,9 +35,27 @@ export async function allowBatches(cloud: Cloud): Promise<void> {
     for (const PolicyName of PolicyNames ?? []) {
       const { PolicyDocument } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
       const document = decodeURIComponent(PolicyDocument ?? '');
-      if (!document.includes('"sqs:SendMessage"')) continue;
-      const batches = document.replaceAll('"sqs:SendMessage"', '"sqs:SendMessageBatch"');
-      await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'EmulatorBatches', PolicyDocument: batches }));
+      for (const [name, bridge] of Object.entries(bridges)) {
+        const bridged = bridge(document);
+        if (bridged !== undefined) await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: name, PolicyDocument: bridged }));
+      }
     }
   }
 }
+
+interface Document {
+  readonly Statement: readonly { readonly Condition?: unknown }[];
+}
+
+const bridges: Readonly<Record<string, (document: string) => string | undefined>> = {
+  // AWS asks for `sqs:SendMessage` whether messages come alone or in batches; here batches have an action of their own.
+  EmulatorBatches: (document) =>
+    document.includes('"sqs:SendMessage"') ? document.replaceAll('"sqs:SendMessage"', '"sqs:SendMessageBatch"') : undefined,
+  // What a request to KMS has as its encryption context is not known to conditions here: a statement with such a one allows nothing.
+  EmulatorContexts(document) {
+    const policy = JSON.parse(document) as Document;
+    const conditional = policy.Statement.filter(({ Condition }) => JSON.stringify(Condition ?? {}).includes('kms:EncryptionContext:'));
+    if (conditional.length === 0) return undefined;
+    return JSON.stringify({ ...policy, Statement: conditional.map((statement) => ({ ...statement, Condition: undefined })) });
+  },
+};
