@@ -54,13 +54,15 @@ const batch = 100;
 export function agentStates(client: DynamoDBClient, table: string): AgentStates {
   const read = async (pk: string): Promise<Record<string, AttributeValue> | undefined> =>
     (await client.send(new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true }))).Item;
-  const update = async (
+  /** What the item is by now; undefined when the condition does not hold. */
+  const updated = async (
     pk: string,
     expression: string,
     more: { readonly values?: Record<string, AttributeValue>; readonly names?: Record<string, string>; readonly condition?: string },
-  ): Promise<boolean> => {
+    ReturnValues: 'NONE' | 'ALL_NEW' = 'NONE',
+  ): Promise<Record<string, AttributeValue> | undefined> => {
     try {
-      await client.send(
+      const { Attributes } = await client.send(
         new UpdateItemCommand({
           TableName: table,
           Key: { pk: { S: pk } },
@@ -68,14 +70,16 @@ export function agentStates(client: DynamoDBClient, table: string): AgentStates 
           ...(more.values && { ExpressionAttributeValues: more.values }),
           ...(more.names && { ExpressionAttributeNames: more.names }),
           ...(more.condition !== undefined && { ConditionExpression: more.condition }),
+          ReturnValues,
         }),
       );
-      return true;
+      return Attributes ?? {};
     } catch (error) {
-      if (isConditionFailure(error)) return false;
+      if (isConditionFailure(error)) return undefined;
       throw error;
     }
   };
+  const update = async (...change: Parameters<typeof updated>): Promise<boolean> => (await updated(...change)) !== undefined;
   const readAll = async (
     keys: readonly string[],
     projection: Partial<KeysAndAttributes>,
@@ -145,28 +149,17 @@ export function agentStates(client: DynamoDBClient, table: string): AgentStates 
       await update(`agent#${id}`, 'SET facts = :facts', { values: { ':facts': { S: facts } } });
     },
     async beat(id, publicKey, now) {
-      try {
-        const { Attributes } = await client.send(
-          new UpdateItemCommand({
-            TableName: table,
-            Key: { pk: { S: `agent#${id}` } },
-            UpdateExpression: 'SET heard = :now',
-            ConditionExpression: 'spki = :spki AND retired = :no',
-            ExpressionAttributeValues: { ':now': { N: String(now) }, ':spki': { B: publicKey }, ':no': { BOOL: false } },
-            ReturnValues: 'ALL_NEW',
-          }),
-        );
-        const wasAway = Attributes?.['present']?.BOOL !== true;
-        if (wasAway) {
-          // In this order: who dies in between is away still, and comes again with the next heartbeat.
-          await update(shardOf(id), 'SET #id = :now', { names: { '#id': id }, values: { ':now': { N: String(now) } } });
-          await update(`agent#${id}`, 'SET present = :yes', { values: { ':yes': { BOOL: true } } });
-        }
-        return { facts: Attributes?.['facts']?.S ?? '', wasAway };
-      } catch (error) {
-        if (isConditionFailure(error)) return undefined;
-        throw error;
+      const time = { ':now': { N: String(now) } };
+      const values = { ...time, ':spki': { B: publicKey }, ':no': { BOOL: false } };
+      const item = await updated(`agent#${id}`, 'SET heard = :now', { values, condition: 'spki = :spki AND retired = :no' }, 'ALL_NEW');
+      if (item === undefined) return undefined;
+      const wasAway = item['present']?.BOOL !== true;
+      if (wasAway) {
+        // In this order: who dies in between is away still, and comes again with the next heartbeat.
+        await update(shardOf(id), 'SET #id = :now', { names: { '#id': id }, values: time });
+        await update(`agent#${id}`, 'SET present = :yes', { values: { ':yes': { BOOL: true } } });
       }
+      return { facts: item['facts']?.S ?? '', wasAway };
     },
     async heard(ids) {
       const since = new Map(ids === undefined ? await present() : []);
