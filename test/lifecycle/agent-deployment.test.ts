@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { invoke } from '../cloud.ts';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { certified, makeTarget, order, report, served, work, workSoon, type Item } from './agent-jobs.ts';
+import { callsTo, certified, report, served, work, workSoon, type Item } from './agent-jobs.ts';
 import { makeCsr } from './csr.ts';
 import { enrolledAgent, type SignedAgent } from './signed-agent.ts';
 
@@ -17,12 +17,7 @@ afterAll(async () => {
   await platform.stop();
 });
 
-const get = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/certificates/${id}`)).json();
-const jobOf = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/jobs/${id}`)).json();
-const run = (name: string, loop: string): Promise<unknown> => invoke(platform, name, { loop, run: `test-${Math.random()}` });
-const target = (agent: SignedAgent, name: string): Promise<string> => makeTarget(platform, agent, name);
-const ordered = (name: string, targets: string[], more: object = {}): Promise<{ id: string; jobs: string[] }> =>
-  order(platform, name, targets, more);
+const { get, jobOf, run, target, ordered } = callsTo(() => platform);
 
 test('given a certificate for a target, its agent makes the key, deploys and is believed when the server serves it', async () => {
   const agent = await enrolledAgent(platform, 'whole');

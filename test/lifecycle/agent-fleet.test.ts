@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbOf, invoke, stateTable } from '../cloud.ts';
 import { api, startPlatform, type Answer, type Platform } from '../platform.ts';
-import { certified, makeTarget, order } from './agent-jobs.ts';
+import { callsTo, certified } from './agent-jobs.ts';
 import { enrol, enrolledAgent, hostFacts, makeToken, type SignedAgent } from './signed-agent.ts';
 
 let platform: Platform;
@@ -17,12 +17,7 @@ afterAll(async () => {
   await platform.stop();
 });
 
-const get = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/certificates/${id}`)).json();
-const jobOf = async (id: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/jobs/${id}`)).json();
-const run = (name: string, loop: string): Promise<unknown> => invoke(platform, name, { loop, run: `test-${Math.random()}` });
-const target = (agent: SignedAgent, name: string): Promise<string> => makeTarget(platform, agent, name);
-const ordered = (name: string, targets: string[], more: object = {}): Promise<{ id: string; jobs: string[] }> =>
-  order(platform, name, targets, more);
+const { get, jobOf, run, target, ordered } = callsTo(() => platform);
 
 test.each([
   ['of an unknown type', { type: 'abacus' }, 'type'],

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
 import { api, until, type Answer, type Platform } from '../platform.ts';
+import { invoke } from '../cloud.ts';
 import { makeCsr } from './csr.ts';
 import type { SignedAgent } from './signed-agent.ts';
 
@@ -71,3 +72,22 @@ export async function served(agent: SignedAgent, item: Item): Promise<string> {
 
 export const report = (agent: SignedAgent, item: Item, more: object): Promise<Answer> =>
   agent.send('POST', `jobs/${item.job_id}/report`, { lease_token: item.lease_token, ok: true, ...more });
+
+interface Calls {
+  readonly get: (id: string) => Promise<Record<string, unknown>>;
+  readonly jobOf: (id: string) => Promise<Record<string, unknown>>;
+  readonly run: (name: string, loop: string) => Promise<unknown>;
+  readonly target: (agent: SignedAgent, name: string) => Promise<string>;
+  readonly ordered: (name: string, targets: string[], more?: object) => Promise<{ id: string; jobs: string[] }>;
+}
+
+/** What a file of tests asks of its one platform, which is there when they run. */
+export function callsTo(platform: () => Platform): Calls {
+  return {
+    get: async (id) => (await api(platform(), 'GET', `/api/v1/certificates/${id}`)).json(),
+    jobOf: async (id) => (await api(platform(), 'GET', `/api/v1/jobs/${id}`)).json(),
+    run: (name, loop) => invoke(platform(), name, { loop, run: `test-${Math.random()}` }),
+    target: (agent, name) => makeTarget(platform(), agent, name),
+    ordered: (name, targets, more = {}) => order(platform(), name, targets, more),
+  };
+}
