@@ -62,7 +62,7 @@ export function limitTable(client: DynamoDBClient, table: string, clock: LimitCl
   const read = async (pk: string, budget: LimitBudget): Promise<LimitItem> => {
     const get = new GetItemCommand({ TableName: table, Key: { pk: { S: pk } }, ConsistentRead: true });
     try {
-      return (await twice((abortSignal) => client.send(get, { abortSignal }), budget)).Item ?? {};
+      return (await twice(() => client.send(get), budget)).Item ?? {};
     } finally {
       connected = true;
     }
@@ -83,7 +83,7 @@ export function limitTable(client: DynamoDBClient, table: string, clock: LimitCl
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       });
       try {
-        const { Attributes } = await twice((abortSignal) => client.send(command, { abortSignal }), budget);
+        const { Attributes } = await twice(() => client.send(command), budget);
         return { done: true, item: Attributes ?? {} };
       } catch (error) {
         if (!isConditionFailure(error)) throw error;
@@ -96,7 +96,7 @@ export function limitTable(client: DynamoDBClient, table: string, clock: LimitCl
   };
 }
 
-async function twice<T>(work: (abortSignal: AbortSignal) => Promise<T>, budget: LimitBudget): Promise<T> {
+async function twice<T>(work: () => Promise<T>, budget: LimitBudget): Promise<T> {
   try {
     return await inTime(work, budget);
   } catch (error) {
@@ -107,20 +107,17 @@ async function twice<T>(work: (abortSignal: AbortSignal) => Promise<T>, budget: 
 
 const permanent = new Set(['AccessDeniedException', 'ResourceNotFoundException', 'ValidationException', 'UnrecognizedClientException']);
 
-async function inTime<T>(work: (abortSignal: AbortSignal) => Promise<T>, budget: LimitBudget): Promise<T> {
-  const controller = new AbortController();
+// What is late ends by the client’s own time limit: with a signal to abort it the SDK would put its steps together anew for each call.
+async function inTime<T>(work: () => Promise<T>, budget: LimitBudget): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => {
-        controller.abort();
-        reject(new Error('the table did not answer in time'));
-      },
+      () => reject(new Error('the table did not answer in time')),
       Math.max(0, Math.min(budget.perTryMs, budget.remainingMs())),
     );
   });
   try {
-    return await Promise.race([work(controller.signal), late]);
+    return await Promise.race([work(), late]);
   } finally {
     clearTimeout(timer);
   }
