@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CaError } from '#domain/error.ts';
 import { classify } from '#domain/limit/gcra.ts';
@@ -52,11 +52,12 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
   const refused = boundedMap<{ readonly untilUs: number; readonly retryAtUs: number }>(maxRemembered);
   const alone = boundedMap<number>(maxRemembered);
 
+  // Of bytes Node would make the key anew for each name.
+  let secret: { readonly bytes: Uint8Array; readonly key: KeyObject } | undefined;
   const nameOf = async (name: LimitName, key: string): Promise<string> => {
-    const digest = createHmac('sha256', await options.secret())
-      .update(`${name}\0${key}`)
-      .digest('hex')
-      .slice(0, 32);
+    const bytes = await options.secret();
+    if (secret?.bytes !== bytes) secret = { bytes, key: createSecretKey(bytes) };
+    const digest = createHmac('sha256', secret.key).update(`${name}\0${key}`).digest('hex').slice(0, 32);
     return `v1#${options.tenant}#${name}#${digest}`;
   };
 

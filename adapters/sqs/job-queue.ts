@@ -1,4 +1,5 @@
 import { ChangeMessageVisibilityCommand, SendMessageBatchCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { SigningHash } from '../http/signing-hash.ts';
 
 /** What a message says: a row has something to do. The row is the truth. */
 export type Hint = { readonly jobId: string } | { readonly notificationId: string };
@@ -39,7 +40,7 @@ function bodyOf(hints: readonly Hint[]): string {
 
 export function jobQueue(url: string): JobQueue {
   // The host in a queue's address has no IPv6; the client's own endpoint has it where the subnet has nothing else.
-  const client = new SQSClient({ maxAttempts: 2, useQueueUrlAsEndpoint: false });
+  const client = new SQSClient({ cacheMiddleware: true, sha256: SigningHash, maxAttempts: 2, useQueueUrlAsEndpoint: false });
   return {
     async sendAll(hints) {
       const batches = partsOf(messagesOf(hints), batchSize);
