@@ -40,10 +40,10 @@ async function run(options: Exclude<ReturnType<typeof readOptions>, string>): Pr
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
   const host = await starting;
-  process.stdout.write(`\nready ${host.url}\n${whatNext(host)}`);
+  process.stdout.write(`\nready ${host.url}\n${whatNext(host, options.doorHttp01Port)}`);
 }
 
-function whatNext(host: Host): string {
+function whatNext(host: Host, http01Port: number): string {
   const ca = host.home.caFile;
   const folder = join(host.home.path, 'certbot');
   return `
@@ -54,7 +54,7 @@ function whatNext(host: Host): string {
 
 Get a certificate, in a second terminal:
 
-  REQUESTS_CA_BUNDLE=${ca} certbot certonly --standalone --http-01-port 5002 -d demo.localhost \\
+  REQUESTS_CA_BUNDLE=${ca} certbot certonly --standalone --http-01-port ${http01Port} -d demo.localhost \\
     --server ${host.url}/acme/profile/default/directory \\
     --config-dir ${folder} --work-dir ${folder}/work --logs-dir ${folder}/log \\
     --agree-tos --register-unsafely-without-email --non-interactive

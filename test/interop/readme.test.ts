@@ -52,4 +52,8 @@ describe.skipIf(!has('certbot') || !has('lego'))('the README', () => {
       words(example(/certbot certonly/)).sort(),
     );
   });
+
+  test('the line that the platform itself prints has the port at which it looks', () => {
+    expect(platform.output()).toContain(`--http-01-port ${port} `);
+  });
 });
