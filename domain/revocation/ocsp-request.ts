@@ -137,6 +137,8 @@ export function decodeOcspGetPath(tail: string): Uint8Array {
   } catch (cause) {
     throw new OcspError('malformedRequest', cause);
   }
+  // Scripts leave base64's line ends in, and put a slash between the URL of the certificate and the request that has one already.
+  text = text.replace(/[\r\n]/g, '').replace(/^\/+/, '');
   text = text.replace(/ /g, '+').replace(/-/g, '+').replace(/_/g, '/');
   if (text.length === 0 || text.length > 2048 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new OcspError('malformedRequest');
   return Buffer.from(text, 'base64');

@@ -200,6 +200,17 @@ test('case 17: GET with the request in percent-encoded base64 is the answer to P
   expect(Date.parse(got.headers['expires'] ?? '')).toBeGreaterThan(Date.parse(got.headers['last-modified'] ?? ''));
 });
 
+test('GET as scripts write it, with a slash too many, line ends of base64 and no padding, is the same question', async () => {
+  const asked = question(issuing.certificate, serialOf(fresh())).toString('base64');
+  const at = async (tail: string): Promise<Buffer> => (await request(platform, `${platform.pkiUrl}/.well-known/pki/ocsp/${issuing.id}/${tail}`)).body; // prettier-ignore
+  const plain = await at(encodeURIComponent(asked));
+  expect(plain.byteLength).toBeGreaterThan(200);
+  const lines = asked.replace(/.{64}/g, '$&\n');
+  for (const tail of [`/${asked}`, `%2F${asked}`, encodeURIComponent(`${lines}\r\n`), asked.replace(/=+$/, '')]) {
+    expect((await at(tail)).equals(plain), tail).toBe(true);
+  }
+});
+
 test('case 19: a CertID by SHA-256 is answered, and repeated as it came', async () => {
   const leaf = fresh();
   writeFileSync(join(folder, 'leaf.pem'), leaf.leaf);
