@@ -3,7 +3,7 @@ import { CaError, type Subproblem } from '../error.ts';
 import type { Profile } from '../issuance/profile.ts';
 import { publicNameRefusal } from '../issuance/public-names.ts';
 import { isDnsName } from '../x509/dns-name.ts';
-import { authorizationIdentifier, identifierKey, type Identifier } from './identifier.ts';
+import { authorizationIdentifier, identifierKey, refusalDetail, type Identifier } from './identifier.ts';
 
 /** By the key of an ordered identifier: the domain above it that its account would rather prove. */
 export type AncestorDomains = ReadonlyMap<string, string>;
@@ -37,7 +37,7 @@ export function readAncestorDomains(items: readonly unknown[], profile: Profile)
     else problems.push({ code: 'rejectedIdentifier', detail: fault, identifier: { type, value } });
   }
   const [first] = problems;
-  if (first !== undefined) throw new CaError('rejectedIdentifier', first.detail, { subproblems: problems });
+  if (first !== undefined) throw new CaError('rejectedIdentifier', refusalDetail(problems), { subproblems: problems });
   return found;
 }
 

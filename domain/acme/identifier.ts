@@ -30,12 +30,23 @@ export function readIdentifiers(value: unknown, profile: Profile, accountNames: 
     else found.set(`${read.type}:${read.value}`, read);
   }
   const [first] = problems;
-  if (first !== undefined) {
-    throw new CaError(first.code, problems.length === 1 ? first.detail : `${problems.length} of the identifiers are refused`, {
-      subproblems: problems,
-    });
-  }
+  if (first !== undefined) throw new CaError(first.code, refusalDetail(problems), { subproblems: problems });
   return [...found.values()];
+}
+
+const summarised = 3;
+
+/** What a refusal says of its subproblems: clients show their people this line, and none of those. */
+export function refusalDetail(problems: readonly Subproblem[]): string {
+  const parts = problems.slice(0, summarised).map(({ identifier, detail }) => `${printable(identifier.value)}: ${detail}`);
+  const more = problems.length - parts.length;
+  return `${parts.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+}
+
+/** A refused value is anything; nothing of it may steer the terminal that shows it. */
+function printable(value: string): string {
+  const shown = value.replace(/[^\x20-\x7e]/g, '?');
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
 }
 
 function readIdentifier(item: unknown, profile: Profile, accountNames: readonly string[] | undefined): Identifier | Subproblem {

@@ -88,6 +88,16 @@ test('of three names two bad ones are two subproblems, and nothing is stored', a
   }
 });
 
+test('the refusal itself says which names and why, for clients show nothing else of it, and cannot steer their terminal', async () => {
+  const detailOf = async (...names: string[]): Promise<unknown> => (await client.post(newOrder, dns(...names))).json()['detail'];
+  expect(await detailOf('good.example.com', 'a_b.com')).toMatch(/^a_b\.com: not a dns name/);
+  expect(await detailOf('x.onion', 'good.example.com', 'localhost')).toBe(
+    'x.onion: onion names are not issued here; localhost: a name needs at least two labels',
+  );
+  expect(await detailOf('a.onion', 'b.onion', 'c.onion', 'd.onion', 'e.onion')).toMatch(/^a\.onion: .*; c\.onion: [^;]*; and 2 more$/);
+  expect(await detailOf(`\u001b[2J\n${'a'.repeat(200)}`)).toMatch(/^\?\[2J\?a{75}…: /);
+});
+
 test.each([
   ['no identifiers', {}],
   ['an empty list', { identifiers: [] }],
