@@ -139,8 +139,9 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const renewal = setInterval(() => void renewWhenDue(url, home, copies, log), 3_600_000);
   cleanups.push(() => clearInterval(renewal));
   await everyRouteAnswers(url, pkiUrl, readFileSync(home.caFile, 'utf8'));
-  // What a crash left behind is repaired at once, not at the next full minute; those who wait for the first answer come first.
-  for (const schedule of plans.schedules) void scheduler.start(schedule);
+  // What a crash left behind is repaired at once, not at the next full minute; those who wait for the first answer come first. Before a first
+  // start nothing was left: there the minute that a schedule of EventBridge takes suffices.
+  if (before !== undefined) for (const schedule of plans.schedules) void scheduler.start(schedule);
   writeFileSync(
     join(home.state, 'instance.json'),
     JSON.stringify({
