@@ -10,11 +10,21 @@ export default defineConfig({
     hookTimeout: 120_000,
     sequence: { shuffle: true },
     projects: [
+      // Beside their sources, and without a platform: what one of them loaded serves the next.
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{domain,contract,connectors,adapters,clients,functions,infra}/**/*.test.ts'],
+          exclude: ['**/*.long.test.ts', 'node_modules/**'],
+          isolate: false,
+        },
+      },
       {
         extends: true,
         test: {
           name: 'platform',
-          include: ['{domain,contract,connectors,adapters,clients,functions,infra,test}/**/*.test.ts'],
+          include: ['test/**/*.test.ts'],
           exclude: [
             'test/infra/**',
             'test/interop/**',

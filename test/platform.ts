@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { limits, variableOf } from '#domain/limit/limits.ts';
+import { compileCache } from '#infra/local/compile-cache.ts';
 
 /** A platform as `npm start` runs it, on free ports and in a home of its own. */
 export interface Platform {
@@ -61,7 +62,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     ['infra/local/start.ts', '--home', home, '--port', '0', '--http-port', '0', ...(options.args ?? [])],
     {
       cwd: root,
-      env: { ...process.env, ...generous, ...options.env },
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...generous, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
