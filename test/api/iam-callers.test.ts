@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sessionKey, userKey, type AccessKey } from '#infra/local/copy/access-keys.ts';
 import { certctl } from '../clients/command.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
+import { otherSettings } from '../other-settings.ts';
 import { api, request, startPlatform, type Answer, type Platform } from '../platform.ts';
 import { send, signed, type Outgoing, type Signing } from './signed-call.ts';
 
@@ -12,7 +13,7 @@ let platform: Platform;
 let secret: Buffer;
 let made = 0;
 beforeAll(async () => {
-  platform = await startPlatform({ args: ['--config', JSON.stringify({ iamCallers: true })] });
+  platform = await startPlatform({ args: otherSettings });
   secret = readFileSync(join(platform.home, 'keys', 'access-keys.secret'));
 });
 afterAll(() => platform.stop());

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sessionKey } from '#infra/local/copy/access-keys.ts';
+import { otherSettings } from '../other-settings.ts';
 import { api, startPlatform, type Platform } from '../platform.ts';
 import { has, run, succeed } from './tool.ts';
 
 describe.skipIf(!has('curl'))('curl, which signs for AWS by itself', () => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform({ args: ['--config', JSON.stringify({ iamCallers: true })] });
+    platform = await startPlatform({ args: otherSettings });
     const mapping = { principal: 'arn:aws:iam::000000000000:role/curl', roles: [{ role: 'r-operator' }] };
     expect((await api(platform, 'POST', '/api/v1/auth/iam-mappings', mapping)).status).toBe(201);
   });

@@ -4,7 +4,8 @@ import { startCertificateManager, type AcmBehaviour, type CertificateManagerServ
 import { childrenOf } from '../process-tree.ts';
 import { rowsOf, until, type Platform } from '../platform.ts';
 import { order } from './agent-jobs.ts';
-import { acmTarget, deploymentsOf, fingerprintOf, ofTarget, platformWithAcm, region, sealsOf } from './connector-targets.ts';
+import { region } from '../other-settings.ts';
+import { acmTarget, deploymentsOf, fingerprintOf, ofTarget, platformWithAcm, sealsOf } from './connector-targets.ts';
 
 const behaviour: AcmBehaviour = {};
 let acm: CertificateManagerService;

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { region } from '../other-settings.ts';
 import { Refusal } from '../fakes/aws-json.ts';
 import { startCertificateManager, type AcmBehaviour, type CertificateManagerService } from '../fakes/certificate-manager.ts';
 import { api, rowsOf, runLoop, until, type Platform } from '../platform.ts';
@@ -18,7 +19,6 @@ import {
   fingerprintOf,
   ofTarget,
   platformWithAcm,
-  region,
   sealsOf,
 } from './connector-targets.ts';
 

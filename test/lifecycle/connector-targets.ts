@@ -1,15 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
 import type { CertificateManagerService, Imported } from '../fakes/certificate-manager.ts';
+import { otherSettings, region } from '../other-settings.ts';
 import { api, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { order } from './agent-jobs.ts';
 
-export const region = 'eu-central-1';
-
 /** A platform whose connector may import certificates into a stand-in of ACM. */
 export function platformWithAcm(acm: CertificateManagerService): Promise<Platform> {
-  const config = JSON.stringify({ certificateManagerRegions: [region], agents: { pollSeconds: 1, heartbeatSeconds: 2 } });
-  return startPlatform({ args: ['--config', config], env: { AWS_ENDPOINT_URL_ACM: acm.url } });
+  return startPlatform({ args: otherSettings, env: { AWS_ENDPOINT_URL_ACM: acm.url } });
 }
 
 /** A target that the connector deploys to. */

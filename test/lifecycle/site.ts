@@ -2,12 +2,11 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { invoke } from '../cloud.ts';
+import { otherSettings } from '../other-settings.ts';
 import { api, removeHome, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { childrenOf } from '../process-tree.ts';
 import { agentHost, type AgentHost } from './agent-host.ts';
 import { nodeServer, type HostServer } from './host-server.ts';
-
-const quick = ['--config', JSON.stringify({ agents: { pollSeconds: 1, heartbeatSeconds: 2 } })];
 
 /** A platform, a host with an agent, and a certificate that is in place on the host's server. */
 export interface Site {
@@ -41,7 +40,7 @@ export interface SiteOptions {
 export async function makeSite({ without, server: given, connect }: SiteOptions = {}): Promise<Site> {
   const server = given ?? (await nodeServer('site.example.com'));
   const home = join(mkdtempSync(join(tmpdir(), 'certctl-test-')), 'home');
-  let platform = await startPlatform({ home, args: quick });
+  let platform = await startPlatform({ home, args: otherSettings });
   const port = new URL(platform.url).port;
   await connect?.(Number(port));
   const host = await agentHost(server, without);
@@ -104,7 +103,7 @@ export async function makeSite({ without, server: given, connect }: SiteOptions 
       platform.process.kill('SIGKILL');
       await gone;
       return async () => {
-        platform = await startPlatform({ home, args: [...quick, '--port', port] });
+        platform = await startPlatform({ home, args: [...otherSettings, '--port', port] });
       };
     },
     async stop() {
