@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { postgresReason } from './postgres-reason.ts';
 
 /** Whom PostgreSQL runs as, when it is not us. */
 export interface Account {
@@ -23,8 +24,8 @@ const quiet = { cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' }
 export async function makeDataFolder(programs: string, folder: string, account: Account | undefined): Promise<void> {
   const kept = join(import.meta.dirname, '..', '..', '.build', `postgres-${tagOf(programs, account)}`);
   if (existsSync(kept) && (await copied(kept, folder))) return;
-  const { status, lastLine } = await run(join(programs, 'bin', 'initdb'), ['-D', folder, ...initArguments], account);
-  if (status !== 0) throw new Error(`the database cannot be made: ${lastLine}`);
+  const { status, reason } = await run(join(programs, 'bin', 'initdb'), ['-D', folder, ...initArguments], account);
+  if (status !== 0) throw new Error(`the database cannot be made: ${reason}`);
   await keep(folder, kept, account);
 }
 
@@ -70,7 +71,7 @@ async function copied(from: string, to: string): Promise<boolean> {
 
 interface Ended {
   readonly status: number | null;
-  readonly lastLine: string;
+  readonly reason: string;
 }
 
 function run(program: string, args: readonly string[], account: Account | undefined, signal?: AbortSignal): Promise<Ended> {
@@ -78,7 +79,7 @@ function run(program: string, args: readonly string[], account: Account | undefi
     const child = spawn(program, args, { ...quiet, ...account, ...(signal && { signal }), stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    child.once('error', (error) => resolve({ status: null, lastLine: error.message }));
-    child.once('close', (status) => resolve({ status, lastLine: said.trim().split('\n').at(-1) ?? '' }));
+    child.once('error', (error) => resolve({ status: null, reason: error.message }));
+    child.once('close', (status) => resolve({ status, reason: postgresReason(said) }));
   });
 }

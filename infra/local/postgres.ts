@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { makeDataFolder, ownerRole, putOnDisk, type Account } from './data-folder.ts';
+import { postgresReason } from './postgres-reason.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A running PostgreSQL that nobody but its own user and us can connect to. */
@@ -75,14 +76,14 @@ export async function startPostgres(
     detached: true,
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let lastLine = '';
+  let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    lastLine = text.trim().split('\n').at(-1) ?? lastLine;
+    said = `${said}${text}`.slice(-8192);
     log(text);
   });
   try {
     const port = network?.port ?? 5432;
-    await untilReady(child, socketFolder, port, () => lastLine);
+    await untilReady(child, socketFolder, port, () => postgresReason(said));
     await ensureDatabase(socketFolder, port);
   } catch (error) {
     child.kill('SIGKILL');
@@ -227,10 +228,10 @@ function isZombie(pid: number): boolean {
   return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
 
-async function untilReady(child: ChildProcess, socketFolder: string, port: number, lastLine: () => string): Promise<void> {
+async function untilReady(child: ChildProcess, socketFolder: string, port: number, reason: () => string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    if (child.exitCode !== null || child.pid === undefined) throw new Error(`PostgreSQL ended: ${lastLine()}`);
+    if (child.exitCode !== null || child.pid === undefined) throw new Error(`PostgreSQL ended: ${reason()}`);
     const client = new pg.Client({ host: socketFolder, port, user: ownerRole, database: 'postgres' });
     try {
       await client.connect();
