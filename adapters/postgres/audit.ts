@@ -1,4 +1,4 @@
-import type { Break, Link, SealedRows } from '#domain/audit/chain.ts';
+import type { Break, Link } from '#domain/audit/chain.ts';
 import { seal } from '#domain/audit/chain.ts';
 import type { AuditCategory, AuditEvent } from '#domain/audit/event.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
@@ -38,8 +38,6 @@ export interface AuditTrail {
   /** Seals at most `limit` events under the head's lock, wherever they are; returns how many. Two sealers take turns. */
   seal(limit: number): Promise<number>;
   head(): Promise<AuditHead>;
-  /** Sealed rows after one, in the order of the chain. */
-  rows(after: number, limit: number): Promise<SealedRows>;
   /** Hash of one sealed row. */
   linkAt(seq: number): Promise<Link | undefined>;
   /** How far the walk came; `begins` when it set out from the beginning. */
@@ -60,8 +58,9 @@ export interface AuditTrail {
   unsealed(): Promise<{ readonly count: number; readonly oldest: Date | undefined }>;
 }
 
-const at = `to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-const fields = `e.id::text AS id, ${at} AS at, e.actor, e.actor_type, e.action,
+/** When an event was, as the chain has it: RFC 3339, UTC, microseconds. */
+export const eventAt = `to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const fields = `e.id::text AS id, ${eventAt} AS at, e.actor, e.actor_type, e.action,
   e.resource_type, e.resource_id, e.details, e.category`;
 export const auditList: Keyset = {
   columns: `${fields}, s.seq::text AS seq, s.row_hash`,
@@ -110,15 +109,6 @@ const head = {
   name: 'audit-head',
   text: `SELECT *, seq::text AS seq_text, verified_seq::text AS verified_text, anchored_seq::text AS anchored_text FROM audit_head`,
 };
-// A row of the driver for each event, and a value for each column, would take longer than verifying them: a page comes as one JSON array of arrays. Both
-// LIMITs keep the planner to the page: it would join all that is left before it cuts.
-const rows = {
-  name: 'audit-rows',
-  text: `SELECT string_agg(s.row_hash, '' ORDER BY s.seq) AS hashes,
-      json_agg(json_build_array(s.seq, e.id::text, ${at}, e.actor, e.actor_type, e.action, e.resource_type, e.resource_id, e.details, e.category) ORDER BY s.seq) AS page
-    FROM (SELECT * FROM audit_seals WHERE seq > $1 ORDER BY seq LIMIT $2) s
-      LEFT JOIN LATERAL (SELECT * FROM audit_events WHERE id = s.event_id LIMIT 1) e ON true`,
-};
 const linkAt = { name: 'audit-link', text: `SELECT seq::text AS seq, row_hash FROM audit_seals WHERE seq = $1` };
 const noteVerified = {
   name: 'audit-verified',
@@ -162,19 +152,6 @@ interface EventRow {
   seq: string | null;
   row_hash: Buffer | null;
 }
-/** `seq`, and what the event of that place has, if it is there. */
-type PageRow = readonly [
-  seq: number,
-  id: string | null,
-  at: string,
-  actor: string,
-  actorType: string,
-  action: string,
-  resourceType: string,
-  resourceId: string,
-  details: object,
-  category: AuditCategory,
-];
 interface HeadRow {
   seq_text: string;
   hash: Buffer;
@@ -232,10 +209,6 @@ export function auditTrail(database: Database): AuditTrail {
         anchoredAt: row.anchored_at ?? undefined,
       };
     },
-    async rows(after, limit) {
-      const [found] = await database.query<{ hashes: Buffer | null; page: readonly PageRow[] | null }>(rows, [after, limit]);
-      return { hashes: found?.hashes ?? Buffer.alloc(0), rows: (found?.page ?? []).map(sealedOf) };
-    },
     async linkAt(seq) {
       const [row] = await database.query<{ seq: string; row_hash: Buffer }>(linkAt, [seq]);
       return row && { seq: Number(row.seq), hash: row.row_hash };
@@ -272,21 +245,6 @@ function listedOf(row: EventRow): ListedEvent {
     ...eventOf(row),
     seal: row.seq === null || row.row_hash === null ? undefined : { seq: Number(row.seq), hash: row.row_hash },
   };
-}
-
-function sealedOf([
-  seq,
-  id,
-  at,
-  actor,
-  actorType,
-  action,
-  resourceType,
-  resourceId,
-  details,
-  category,
-]: PageRow): SealedRows['rows'][number] {
-  return { seq, event: id === null ? undefined : { id, at, actor, actorType, action, resourceType, resourceId, details, category } };
 }
 
 function eventOf(row: EventRow): AuditEvent {

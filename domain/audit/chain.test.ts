@@ -1,7 +1,7 @@
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { canonicalRow, endsAt, follow, genesis, seal, type Link, type SealedRows } from './chain.ts';
+import { canonicalRow, endsAt, follow, genesis, seal, sealedRows, type Link, type SealedRows } from './chain.ts';
 import type { AuditEvent } from './event.ts';
 
 const start: Link = { seq: 0, hash: genesis };
@@ -14,7 +14,7 @@ const event = fc.record<AuditEvent>({
   resourceType: fc.string(),
   resourceId: fc.string(),
   details: fc.dictionary(
-    fc.string(),
+    fc.oneof(fc.string(), fc.nat(200).map(String), fc.constantFrom('a', 'B', '__proto__', '😀', '\uff5e')),
     fc.oneof(
       fc.string(),
       fc.integer(),
@@ -28,7 +28,7 @@ const event = fc.record<AuditEvent>({
 });
 const chain = fc.array(event, { minLength: 1, maxLength: 12 }).map((events) => seal(start, events) as SealedRow[]);
 type SealedRow = Link & { readonly event: AuditEvent | undefined };
-const asStored = (rows: readonly SealedRow[]): SealedRows => ({ hashes: Buffer.concat(rows.map(({ hash }) => hash)), rows });
+const asStored = (rows: readonly SealedRow[]): SealedRows => sealedRows(Buffer.concat(rows.map(({ hash }) => hash)), rows);
 const verdict = (rows: readonly SealedRow[], head: Link): string | undefined => {
   const { to, broken } = follow(start, asStored(rows));
   return (broken ?? endsAt(to, head))?.kind;

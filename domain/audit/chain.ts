@@ -12,12 +12,16 @@ export interface Link {
   readonly hash: Uint8Array;
 }
 
-/** Sealed rows as they are stored, in the order of their sequence. */
+/** Sealed rows as they are hashed, in the order of their sequence. */
 export interface SealedRows {
   /** The SHA-256 of each, one behind the other. */
   readonly hashes: Buffer;
-  /** The event is missing when somebody deleted it. */
-  readonly rows: readonly { readonly seq: number; readonly event: AuditEvent | undefined }[];
+  readonly seqs: readonly number[];
+  /** Each row in canonical JSON, behind room for the hash before it. */
+  readonly bytes: Buffer;
+  /** Where the room before each begins; -1 when somebody deleted the event. */
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
 }
 
 /** Why a chain is broken, at which row. */
@@ -27,31 +31,31 @@ export interface Break {
 }
 
 /**
- * A row in canonical JSON (RFC 8785). Its own members are put in order here, which takes a third of the time: a verification does this for every
+ * A row in canonical JSON (RFC 8785). Its own members are put in order here, which takes a quarter of the time: a verification does this for every
  * row there is.
  */
 export function canonicalRow(seq: number, event: AuditEvent): string {
-  const text = JSON.stringify;
-  return (
-    `{"action":${text(event.action)},"actor":${text(event.actor)},"actorType":${text(event.actorType)},"at":${text(event.at)},` +
-    `"category":${text(event.category)},"details":${canonicalDetails(event.details)},"id":${text(event.id)},` +
-    `"resourceId":${text(event.resourceId)},"resourceType":${text(event.resourceType)},"seq":${seq}}`
-  );
+  const { action, actor, actorType, at, category, details, id, resourceId, resourceType } = event;
+  const before = JSON.stringify({ action, actor, actorType, at, category });
+  const after = JSON.stringify({ id, resourceId, resourceType, seq });
+  return `${before.slice(0, -1)},"details":${canonicalDetails(details)},${after.slice(1)}`;
 }
 
-/** Flat objects of texts and integers, which nearly all details are, need no walk. */
-function canonicalDetails(details: object): string {
-  let text = '';
-  for (const name of Object.keys(details).sort()) {
+/** Nearly all details are flat, and their members in order as they come: then there is nothing to sort, and JSON.stringify writes what RFC 8785 wants. */
+export function canonicalDetails(details: object): string {
+  let before: string | undefined;
+  for (const name of Object.keys(details)) {
     const value = (details as Record<string, unknown>)[name];
-    if (typeof value !== 'string' && !Number.isInteger(value)) return canonicalize(details) ?? '';
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
+    if ((typeof value !== 'string' && !Number.isInteger(value)) || (before !== undefined && before > name))
+      return canonicalize(details) ?? '';
+    before = name;
   }
-  return `{${text}}`;
+  return JSON.stringify(details);
 }
 
-const hashLength = 32;
-let bytes = Buffer.alloc(4096);
+/** Of SHA-256, in bytes. */
+export const hashLength = 32;
+let scratch = Buffer.alloc(4096);
 
 /**
  * Hash of a row: SHA-256 over the hash before it and the event with its sequence in canonical JSON.
@@ -62,9 +66,13 @@ function rowHash(before: string, seq: number, event: AuditEvent): string {
   const text = canonicalRow(seq, event);
   // A UTF-16 unit is at most three bytes of UTF-8.
   const most = hashLength + text.length * 3;
-  if (bytes.length < most) bytes = Buffer.alloc(most);
-  bytes.write(before, 0, 'latin1');
-  return hash('sha256', bytes.subarray(0, hashLength + bytes.write(text, hashLength)), 'binary');
+  if (scratch.length < most) scratch = Buffer.alloc(most);
+  return framedHash(before, scratch, 0, hashLength + scratch.write(text, hashLength));
+}
+
+function framedHash(before: string, bytes: Buffer, start: number, end: number): string {
+  bytes.write(before, start, 'latin1');
+  return hash('sha256', bytes.subarray(start, end), 'binary');
 }
 
 const bytesOf = (digest: Uint8Array): string => Buffer.from(digest).toString('latin1');
@@ -81,21 +89,38 @@ export function seal(head: Link, events: readonly AuditEvent[]): readonly (Link 
   });
 }
 
+/** Rows as they are hashed; the event is missing when somebody deleted it. */
+export function sealedRows(hashes: Buffer, rows: readonly { readonly seq: number; readonly event: AuditEvent | undefined }[]): SealedRows {
+  const texts = rows.map(({ seq, event }) => (event === undefined ? undefined : Buffer.from(canonicalRow(seq, event))));
+  const starts: number[] = [];
+  const ends: number[] = [];
+  const room = Buffer.alloc(hashLength);
+  let end = 0;
+  for (const text of texts) {
+    starts.push(text === undefined ? -1 : end);
+    if (text !== undefined) end += hashLength + text.length;
+    ends.push(end);
+  }
+  const bytes = Buffer.concat(texts.flatMap((text) => (text === undefined ? [] : [room, text])));
+  return { hashes, seqs: rows.map(({ seq }) => seq), bytes, starts, ends };
+}
+
 /** Follows rows from a link that holds; stops at the first that does not follow. */
-export function follow(from: Link, { hashes, rows }: SealedRows): { readonly to: Link; readonly broken?: Break } {
+export function follow(from: Link, { hashes, seqs, bytes, starts, ends }: SealedRows): { readonly to: Link; readonly broken?: Break } {
   let { seq } = from;
   let before = bytesOf(from.hash);
   const stopped = (kind: Break['kind']): ReturnType<typeof follow> => ({
     to: { seq, hash: digestOf(before) },
     broken: { seq: seq + 1, kind },
   });
-  for (const [index, row] of rows.entries()) {
-    if (row.seq !== seq + 1) return stopped('gap');
-    if (row.event === undefined) return stopped('deleted');
-    const found = rowHash(before, row.seq, row.event);
+  for (let index = 0; index < seqs.length; index++) {
+    const start = starts[index] ?? -1;
+    if (seqs[index] !== seq + 1) return stopped('gap');
+    if (start < 0) return stopped('deleted');
+    const found = framedHash(before, bytes, start, ends[index] ?? 0);
     if (found !== hashes.toString('latin1', index * hashLength, (index + 1) * hashLength)) return stopped('altered');
     before = found;
-    seq = row.seq;
+    seq += 1;
   }
   return { to: { seq, hash: digestOf(before) } };
 }

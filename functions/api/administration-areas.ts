@@ -52,6 +52,7 @@ export function administrationAreas({
       load: async () =>
         (await import('./audit.ts')).auditOperations({
           trail,
+          reader: (await import('#adapters/postgres/audit-rows.ts')).chainReader(database),
           anchors: anchorStore(bucket.artifacts),
           ...bucket,
           wake,

@@ -2,13 +2,14 @@ import { createAuditExport, exportAudit, getAuditChain, listAudit, verifyAudit, 
 import type { AuditFilter, AuditTrail, ListedEvent } from '#adapters/postgres/audit.ts';
 import type { AnchorStore } from '#adapters/s3/anchors.ts';
 import { genesis, type Link } from '#domain/audit/chain.ts';
-import { walk } from '#domain/audit/walk.ts';
+import { walk, type ChainReader } from '#domain/audit/walk.ts';
 import type { Wake } from '../shared/wake.ts';
 import { exportParts, linkSeconds, type ExportPorts } from './audit-export.ts';
 import { serve, serveList, type Input, type Served } from './router.ts';
 
 export interface AuditPorts extends Omit<ExportPorts, 'show' | 'trail'> {
   readonly trail: AuditTrail;
+  readonly reader: ChainReader;
   readonly anchors: AnchorStore;
   readonly wake: Wake;
   readonly now: () => number;
@@ -58,7 +59,7 @@ export function auditOperations(ports: AuditPorts): readonly Served[] {
       // What committed a moment ago is part of what the caller asks about.
       while ((await ports.trail.seal(sealPage)) === sealPage && ports.now() < end);
       const from = body.from === undefined ? { seq: 0, hash: genesis } : { seq: body.from.seq, hash: Buffer.from(body.from.hash, 'hex') };
-      const { to, broken, whole, anchor } = await walk(ports.trail, ports.anchors, from, () => ports.now() < end);
+      const { to, broken, whole, anchor } = await walk(ports.reader, ports.anchors, from, () => ports.now() < end);
       return {
         state: broken !== undefined ? ('broken' as const) : whole ? ('whole' as const) : ('unfinished' as const),
         broken: broken ?? null,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { auditTrail } from '#adapters/postgres/audit.ts';
+import { chainReader } from '#adapters/postgres/audit-rows.ts';
 import { anchorStore } from '#adapters/s3/anchors.ts';
 import { artifacts } from '#adapters/s3/artifacts.ts';
 import { genesis } from '#domain/audit/chain.ts';
@@ -18,6 +19,7 @@ const anchorEveryMs = 3_600_000;
 /** auditChainVerify: seals, walks, anchors. */
 export const handler = loopHandler('auditChainVerify', settings, ({ database }) => {
   const trail = auditTrail(database);
+  const reader = chainReader(database);
   const anchors = anchorStore(artifacts(settings.ARTIFACT_BUCKET));
   return async (run) => {
     const goOn = (): boolean => chance.now() < run.deadline;
@@ -31,7 +33,7 @@ export const handler = loopHandler('auditChainVerify', settings, ({ database }) 
     const now = chance.now();
     const before = await trail.head();
     const begins = before.walkBeganAt === undefined || now - before.walkBeganAt.getTime() >= walkEveryMs;
-    const { to, broken, whole } = await walk(trail, anchors, begins ? { seq: 0, hash: genesis } : before.verified, goOn);
+    const { to, broken, whole } = await walk(reader, anchors, begins ? { seq: 0, hash: genesis } : before.verified, goOn);
     await trail.noteVerified(to, broken, begins);
     if (broken !== undefined) {
       count('AuditBreak');

@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { auditTrail } from '#adapters/postgres/audit.ts';
+import { chainReader } from '#adapters/postgres/audit-rows.ts';
 import type { Database } from '#adapters/postgres/database.ts';
 import { genesis } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
@@ -176,7 +177,8 @@ function databaseOf(client: pg.Client, second: pg.Client = client): Database {
 }
 
 async function chain(client: pg.Client, second: pg.Client): Promise<void> {
-  const trail = auditTrail(databaseOf(client, second));
+  const database = databaseOf(client, second);
+  const trail = auditTrail(database);
   let sealed = 0;
   const sealing = await once(async () => {
     for (let page = -1; page !== 0; sealed += page) page = await trail.seal(20_000);
@@ -187,7 +189,7 @@ async function chain(client: pg.Client, second: pg.Client): Promise<void> {
   const { seq } = (await trail.head()).head;
   const noAnchor = { latest: () => Promise.resolve(undefined) };
   const verifying = await once(async () => {
-    const { broken, whole } = await walk(trail, noAnchor, { seq: 0, hash: genesis }, () => true);
+    const { broken, whole } = await walk(chainReader(database), noAnchor, { seq: 0, hash: genesis }, () => true);
     if (broken !== undefined || !whole) throw new Error(`the chain is broken: ${JSON.stringify(broken)}`);
   });
   say('audit rows verified', `${Math.round((seq / verifying) * 1000)} rows/s of ${seq}`, '200,000 rows/s');
