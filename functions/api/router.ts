@@ -151,13 +151,12 @@ export function router(
     };
     const answered = async (): Promise<HttpResponse> => {
       const { status, body } = await found.run(input, ports.cursors);
-      return responseOf(
-        request,
-        route,
-        status ?? route.status,
-        fields === undefined ? body : sparse(route, body as object, fields),
-        tagOf(route, body),
-      );
+      // A long list is written once, for its tag and for the answer.
+      let written: string | undefined;
+      const said = (): string => (written ??= JSON.stringify(body));
+      const tag = tagOf(route, body, said);
+      const text = typeof body === 'string' ? body : fields === undefined ? said() : JSON.stringify(sparse(route, body, fields));
+      return responseOf(request, route, status ?? route.status, text, tag);
     };
     if (route.method === 'GET') return answered();
     const response = await ports.once(request, route, caller, answered);
@@ -166,7 +165,7 @@ export function router(
   };
 }
 
-function responseOf(request: HttpRequest, route: Route, status: number, body: object | string, tag: string | undefined): HttpResponse {
+function responseOf(request: HttpRequest, route: Route, status: number, body: string, tag: string | undefined): HttpResponse {
   const etag = tag === undefined ? undefined : { etag: tag };
   const seen = request.headers['if-none-match'];
   // A version does not tell of what is computed at each look.
@@ -175,7 +174,7 @@ function responseOf(request: HttpRequest, route: Route, status: number, body: ob
   return {
     status,
     headers: { 'content-type': route.media ?? 'application/json', 'cache-control': 'no-store', ...etag },
-    body: request.method === 'HEAD' ? '' : typeof body === 'string' ? body : JSON.stringify(body),
+    body: request.method === 'HEAD' ? '' : body,
   };
 }
 
