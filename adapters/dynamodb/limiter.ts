@@ -67,7 +67,7 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
     const nowUs = clock.nowUs();
     const retryUs = verdict.retryAfterSeconds * 1_000_000;
     refused.set(pk, { untilUs: nowUs + Math.min(retryUs, rememberRefusalMs * 1000), retryAtUs: nowUs + retryUs });
-    throw limited(verdict.retryAfterSeconds);
+    throw limited(name, counts[name], verdict.retryAfterSeconds);
   };
 
   /** An attack does not buy a write per request. */
@@ -80,7 +80,7 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
       return;
     }
     options.report({ limiter: name, outcome: 'refused', attempts: 0 });
-    throw limited(Math.max(1, Math.ceil((remembered.retryAtUs - nowUs) / 1_000_000)));
+    throw limited(name, counts[name], Math.max(1, Math.ceil((remembered.retryAtUs - nowUs) / 1_000_000)));
   };
 
   const failed = (name: LimitName, key: string, cause: unknown): void => {
@@ -95,7 +95,7 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
     const [own, nowUs] = [`${name}\0${key}`, clock.nowUs()];
     const tat = alone.get(own);
     const decision = classify(tenth, tat, nowUs);
-    if (decision.branch === 'refuse') throw limited(decision.retryAfterSeconds);
+    if (decision.branch === 'refuse') throw limited(name, counts[name], decision.retryAfterSeconds);
     alone.set(own, (decision.branch === 'idle' || tat === undefined ? nowUs : tat) + tenth.intervalUs);
   };
 
@@ -172,6 +172,10 @@ function allowance(name: LimitName, count: number, left: number): Allowance {
   return { ...policy, remaining, resetSeconds };
 }
 
-function limited(retryAfter: number): CaError {
-  return new CaError('rateLimited', `too many requests of this kind; try again in ${retryAfter} seconds`, { retryAfter });
+/** Says which limit it is: a person has to know whether to wait, to ask for more, or to look for what asks so often. */
+function limited(name: LimitName, count: number, retryAfter: number): CaError {
+  const { counts: what, per } = limitOf(name);
+  const { quota, windowSeconds } = policyOf(name, count);
+  const most = `${quota} in ${windowSeconds} seconds for each ${per}`;
+  return new CaError('rateLimited', `the limit of ${what} is reached, ${most}; try again in ${retryAfter} seconds`, { retryAfter });
 }

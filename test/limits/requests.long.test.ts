@@ -42,6 +42,9 @@ test('case 12, ACME: what is left falls with every order and never below 0, and 
   } while (last.status === 201 && remaining.length < 20);
   expect(remaining).toEqual([7, 6, 5, 4, 3, 2, 1, 0, 0]);
   expect(last.json()).toMatchObject({ type: 'urn:ietf:params:acme:error:rateLimited', status: 429 });
+  expect(last.json()['detail']).toMatch(
+    /^the limit of orders made is reached, 8 in 3600 seconds for each account; try again in \d+ seconds$/,
+  );
   expect(last.headers['content-type']).toBe('application/problem+json');
   expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
   // The most restrictive first.
