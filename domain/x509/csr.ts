@@ -46,7 +46,8 @@ export function parseCsr(der: Uint8Array): CertificationRequest {
   } catch (cause) {
     if (cause instanceof CaError && cause.code === 'badCsr') throw cause;
     if (cause instanceof CaError) throw new CaError('badCsr', cause.message, { cause });
-    throw new CaError('badCsr', 'the CSR is not strict DER of a PKCS#10 request', { cause });
+    const why = cause instanceof DerError ? `: ${cause.message}` : '';
+    throw new CaError('badCsr', `the CSR is not strict DER of a PKCS#10 request${why}`, { cause });
   }
 }
 
@@ -57,7 +58,8 @@ function readCsr(der: Uint8Array): CertificationRequest {
   const signature = bitStringOctets(outer.next(Tag.bitString));
   outer.end();
   const parts = cursor(info);
-  if (smallInteger(parts.next(Tag.integer)) !== 0) throw new DerError('a CSR of another version');
+  // There is one version, 0, and nothing depends on it; libraries write 1 or 2 as if it were a certificate's (Ruby's acme-client, pyOpenSSL's examples).
+  if (smallInteger(parts.next(Tag.integer)) > 2) throw new DerError('a CSR of another version');
   const commonNames = commonNamesOf(parts.next(Tag.sequence));
   const publicKey = parsePublicKey(parts.next(Tag.sequence).raw);
   const attributes = parts.maybe(0xa0);

@@ -11,7 +11,7 @@ import { acmeClient, bind, type AcmeClient } from '../acme/client.ts';
 import { enrolledAgent, type SignedAgent } from '../lifecycle/signed-agent.ts';
 import { mutatedBytes } from '../mutated-bytes.ts';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { goodCsr, hostileCsrs, rocaKey } from './hostile-csr.ts';
+import { csrOfVersion, goodCsr, hostileCsrs, rocaKey } from './hostile-csr.ts';
 import { madeProfile } from './made-hierarchy.ts';
 
 const name = 'hostile.example.com';
@@ -58,6 +58,14 @@ test.each(hostile)('a CSR with %s is refused as a bad CSR, in bounded time', (_,
 
 test('the CSR that they are made from is taken', () => {
   expect(() => assertIssuable(parseCsr(goodCsr(name)), profile)).not.toThrow();
+});
+
+test.each([1, 2])('a CSR that says version %j, as if it were a certificate, is taken as other CAs take it', (version) => {
+  expect(() => assertIssuable(parseCsr(csrOfVersion(name, version)), profile)).not.toThrow();
+});
+
+test('the refusal of a CSR that is none says where it is wrong', () => {
+  expect(() => parseCsr(csrOfVersion(name, 3))).toThrow('not strict DER of a PKCS#10 request: a CSR of another version');
 });
 
 test('a key of the broken generator and one with a small factor are told from a good one', () => {

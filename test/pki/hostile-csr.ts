@@ -55,6 +55,9 @@ function csr(name: string, parts: Parts = {}): Buffer {
   return sequence(info, parts.algorithm ?? (isRsa ? rsaSha256 : ecdsa), signature);
 }
 
+/** A CSR that is right but for the version of a certificate, which some libraries write there; DER. */
+export const csrOfVersion = (name: string, version: number): Buffer => csr(name, { version: integer(version) });
+
 const rsaSpki = (modulus: Buffer, exponent: Buffer): Buffer =>
   sequence(sequence(oid(Oid.rsaEncryption), nothing), bitString(sequence(modulus, exponent)));
 const ecSpki = (curve: string, point: Buffer): Buffer => sequence(sequence(oid(Oid.ecPublicKey), oid(curve)), bitString(point));
@@ -139,7 +142,7 @@ export function hostileCsrs(name: string): readonly (readonly [what: string, der
     ['an empty signature', csr(name, { signature: bitString(Buffer.alloc(0)) })],
     ['a signature with unused bits', csr(name, { signature: der(Tag.bitString, Buffer.of(3, 0x30, 0x08)) })],
     ['a negative version', csr(name, { version: der(Tag.integer, Buffer.of(0xff)) })],
-    ['version 2', csr(name, { version: integer(1) })],
+    ['version 4', csr(name, { version: integer(3) })],
     ['a version of 21 octets', csr(name, { version: der(Tag.integer, Buffer.concat([Buffer.of(1), Buffer.alloc(20)])) })],
     ['an INTEGER that is not minimal', csr(name, { version: der(Tag.integer, Buffer.of(0, 0)) })],
     ['an empty INTEGER', csr(name, { version: der(Tag.integer) })],
