@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
-declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
+declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [ruby]='ruby ruby-acme-client' [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
 missing=()
-for tool in certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare; do
+for tool in certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny ruby unshare; do
   # A package may need others that it only recommends.
   command -v "$tool" >/dev/null || read -ra missing <<<"${missing[*]} ${package[$tool]:-$tool}"
 done

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,10 @@ async function trustingSucceeds(command: string, args: readonly string[]): Promi
   const { status, output } = await trusting(command, args);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(status)}:\n${output}`);
   return output;
+}
+
+function hasGem(): boolean {
+  return has('ruby') && spawnSync('ruby', ['-e', "require 'acme-client'"]).status === 0;
 }
 
 const mayMount = process.getuid?.() === 0 && has('unshare');
@@ -141,6 +146,15 @@ test.skipIf(!has('acmetool'))('acmetool gets a certificate', async () => {
   const { leaf, chain } = kept('acmetool', readFileSync(join(state, 'live/t1.localhost/fullchain'), 'utf8'));
   // Its `revoke` notes the wish and never asks a server.
   await judge(platform).verify(chain, leaf);
+});
+
+test.skipIf(!hasGem())('acme-client for Ruby, whose CSRs say version 2, gets a certificate, revokes it and ends its account', async () => {
+  const { verify, status } = judge(platform);
+  const said = await succeed('ruby', ['test/interop/ruby/life.rb', directory, root, web.challenges('ruby')]);
+  const { leaf, chain } = kept('ruby', said);
+  await verify(chain, leaf);
+  expect(await status(chain, leaf)).toBe('revoked');
+  expect(said).toMatch(/^refused: a_b\.localhost: not a dns name.*\ndeactivated$/m);
 });
 
 describe.skipIf(!mayMount)('a client that trusts what the system trusts:', () => {
