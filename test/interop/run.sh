@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Installs certbot, lego, Caddy, Apache, the small ACME clients, pebble, curl, wget, GnuTLS, NSS and Java from Debian, a recent certbot, schemathesis and pkilint from PyPI where that is possible, then
-# drives the clients against a platform of the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
+# Installs certbot, lego, Caddy, Apache, the small ACME clients, pebble, curl, wget, GnuTLS, NSS and Java from Debian, a recent certbot, schemathesis
+# and pkilint from PyPI where that is possible, then drives the clients against a platform of the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
-declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [ruby]='ruby ruby-acme-client' [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
+declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
 missing=()
-for tool in certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny ruby unshare; do
+for tool in certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare; do
   # A package may need others that it only recommends.
   command -v "$tool" >/dev/null || read -ra missing <<<"${missing[*]} ${package[$tool]:-$tool}"
 done
+ruby -e "require 'acme-client'" 2>/dev/null || missing+=(ruby ruby-acme-client)
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
 if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
