@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     environment: 'node',
-    // Each file in its own process, so that a whole-stack test owns its environment; one more than there are cores, for what waits.
+    // One worker more than there are cores, for what waits. A file starts what platform it needs; what it loaded serves the next file of its worker.
     pool: 'forks',
     maxWorkers: 3,
     testTimeout: 90_000,
@@ -25,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'platform',
           include: ['test/**/*.test.ts'],
+          isolate: false,
           exclude: [
             'test/infra/**',
             'test/interop/**',
