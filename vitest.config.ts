@@ -10,21 +10,12 @@ export default defineConfig({
     hookTimeout: 120_000,
     sequence: { shuffle: true },
     projects: [
-      // Beside their sources, and without a platform: what one of them loaded serves the next.
-      {
-        extends: true,
-        test: {
-          name: 'unit',
-          include: ['{domain,contract,connectors,adapters,clients,functions,infra}/**/*.test.ts'],
-          exclude: ['**/*.long.test.ts', 'node_modules/**'],
-          isolate: false,
-        },
-      },
+      // One project for all that can share: a worker that gets a file of another project begins anew.
       {
         extends: true,
         test: {
           name: 'platform',
-          include: ['test/**/*.test.ts'],
+          include: ['{domain,contract,connectors,adapters,clients,functions,infra,test}/**/*.test.ts'],
           isolate: false,
           exclude: [
             'test/infra/**',
