@@ -20,11 +20,12 @@ const columns: Readonly<Record<(typeof joinedMembers)[number], string>> = {
 };
 const joined = {
   name: 'audit-rows',
-  // A column that is null makes its whole event null, which is then missing.
+  // Told apart by count: as many rows as there are events with all columns, so that no text can pass for the row behind it.
   text: `WITH s AS MATERIALIZED (SELECT * FROM audit_seals WHERE seq > $1 ORDER BY seq LIMIT $2)
-    SELECT (SELECT string_agg(row_hash, '') FROM s) AS hashes, (SELECT string_agg(seq || ' ' || event_id, ' ') FROM s) AS places,
-      (SELECT string_agg(${joinedMembers.map((member) => `e.${columns[member]}`).join(` || chr(${memberEnd}) || `)}, chr(${rowEnd}))
-       FROM audit_events e WHERE e.id = ANY ((SELECT array_agg(event_id) FROM s)::bigint[])) AS events`,
+    SELECT (SELECT string_agg(row_hash, '') FROM s) AS hashes, (SELECT string_agg(seq || ' ' || event_id, ' ') FROM s) AS places, f.found, f.events
+    FROM (SELECT count(t)::int AS found, string_agg(t, chr(${rowEnd})) AS events
+          FROM (SELECT ${joinedMembers.map((member) => `e.${columns[member]}`).join(` || chr(${memberEnd}) || `)} AS t
+                FROM audit_events e WHERE e.id = ANY ((SELECT array_agg(event_id) FROM s)::bigint[])) j) f`,
 };
 // Both LIMITs keep the planner to the page: it would join all that is left before it cuts.
 const exact = {
@@ -38,6 +39,8 @@ const exact = {
 interface Joined {
   hashes: Buffer | null;
   places: string | null;
+  /** Events with all columns; who deletes one, or makes a column null, has one fewer. */
+  found: number;
   events: string | null;
 }
 /** `seq`, and what the event of that place has, if it is there. */
@@ -71,6 +74,7 @@ export async function joinedRows(session: Session, after: number, limit: number)
   const numbers = found.places.split(' ').map(Number);
   const places: [number, number][] = [];
   for (let at = 0; at < numbers.length; at += 2) places.push([numbers[at] ?? 0, numbers[at + 1] ?? 0]);
+  if (found.found !== places.length) return undefined;
   return framed({ hashes: found.hashes, places, events: found.events });
 }
 

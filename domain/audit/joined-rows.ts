@@ -36,7 +36,8 @@ const roomForRow = 256;
 const maxDigits = 15;
 
 /**
- * Rows as they are hashed, without a string or an object for each: a verification does this for every row there is.
+ * Rows as they are hashed, without a string or an object for each: a verification does this for every row there is. There must be an event for each place:
+ * then as many rows as places mean that no text has a separator, as they would be more.
  *
  * @returns undefined when it is not certain which row says what: an event is missing, or a text has a control character, as the separators are
  */

@@ -243,6 +243,39 @@ test('what separates members and rows, moved from one into another, is found, an
   ).toEqual({ seq: first + 2, kind: 'altered' });
 });
 
+test('a row that was deleted, or made null, after another was made to say what it said, is found', async () => {
+  const said = { action: 'said', resource: 'r', details: { n: 1 } as never, at: '2026-11-25T00:00:00.120Z' };
+  const first = await sealedEvents([
+    { ...said, actor: 'one' },
+    { ...said, actor: 'two' },
+  ]);
+  const [one, two] = [first + 1, first + 2].map((seq) => `(SELECT event_id FROM audit_seals WHERE seq = ${seq})`);
+  const whole = (at: string): string =>
+    `concat_ws(E'\\x1f', action, actor, actor_type, ${at}, category, details, id, resource_id, resource_type)`;
+  const told = `UPDATE audit_events SET resource_type = resource_type || E'\\x1e' || (SELECT ${whole('at')} FROM audit_events WHERE id = ${two}) WHERE id = ${one}`;
+  const untold = `UPDATE audit_events SET resource_type = 'r' WHERE id = ${one}`;
+  const ways = [
+    [
+      [`CREATE TEMP TABLE kept AS SELECT * FROM audit_events WHERE id = ${two}`, `DELETE FROM audit_events WHERE id = ${two}`],
+      ['INSERT INTO audit_events OVERRIDING SYSTEM VALUE SELECT * FROM kept', 'DROP TABLE kept'],
+    ],
+    [
+      [`ALTER TABLE audit_events ALTER actor DROP NOT NULL`, `UPDATE audit_events SET actor = NULL WHERE id = ${two}`],
+      [`UPDATE audit_events SET actor = 'two' WHERE id = ${two}`, `ALTER TABLE audit_events ALTER actor SET NOT NULL`],
+    ],
+  ] as const;
+  expect(await joinedRows(session(), first, 2)).toBeDefined();
+  for (const [hide, mend] of ways) {
+    await asOwner(told, ...hide);
+    try {
+      expect(await joinedRows(session(), first, 2)).toBeUndefined();
+      expect((await verify()).broken).toEqual({ seq: first + 1, kind: 'altered' });
+    } finally {
+      await asOwner(untold, ...mend);
+    }
+  }
+});
+
 test('a tail that was cut off is found by the head; with the head rewritten too, by the anchor outside', async () => {
   await change();
   await seal();
