@@ -31,8 +31,8 @@ export interface Break {
 }
 
 /**
- * A row in canonical JSON (RFC 8785). Its own members are put in order here, which takes a quarter of the time: a verification does this for every
- * row there is.
+ * A row in canonical JSON (RFC 8785). Its own members are put in order here, which takes a quarter of the time: sealing does this for every row, and
+ * a verification for those that are odd.
  */
 export function canonicalRow(seq: number, event: AuditEvent): string {
   const { action, actor, actorType, at, category, details, id, resourceId, resourceType } = event;

@@ -147,7 +147,9 @@ export function framed({ hashes, places, events }: JoinedRows): SealedRows | und
     if (flat()) return true;
     const end = source.indexOf(memberEnd, began);
     if (end < 0) return false;
-    const canonical = canonicalDetails(JSON.parse(source.toString('utf8', began, end)) as object);
+    const found = parsed(source.toString('utf8', began, end));
+    if (found === undefined) return false;
+    const canonical = canonicalDetails(found);
     if (Buffer.byteLength(canonical) > (end - began) * 2) return false;
     from = end;
     to = at + bytes.write(canonical, at);
@@ -178,4 +180,13 @@ export function framed({ hashes, places, events }: JoinedRows): SealedRows | und
     ends[index] = to;
   }
   return from === source.length ? { hashes, bytes, seqs: places.map(([seq]) => seq), starts, ends } : undefined;
+}
+
+/** Undefined when it is no JSON: a separator in another member put a part of that where the details belong. */
+function parsed(text: string): object | undefined {
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return undefined;
+  }
 }
