@@ -21,3 +21,11 @@ install_debian() {
   rm -f "$ours"
   trap - EXIT
 }
+
+# Adds the packages of those commands that are not here to the array `missing`. The map `package` has them where they are several, or called otherwise.
+note_missing() {
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || read -ra missing <<<"${missing[*]} ${package[$tool]:-$tool}"
+  done
+}

@@ -6,12 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
+# A package may need others that it only recommends.
 declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
 missing=()
-for tool in certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare; do
-  # A package may need others that it only recommends.
-  command -v "$tool" >/dev/null || read -ra missing <<<"${missing[*]} ${package[$tool]:-$tool}"
-done
+note_missing certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare
 ruby -e "require 'acme-client'" 2>/dev/null || missing+=(ruby ruby-acme-client)
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}

@@ -5,12 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
+# A server may come in several packages.
 declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]='dovecot-imapd dovecot-pop3d' [caddy]=caddy [keytool]=default-jre-headless [sshd]=openssh-server [ssh]=openssh-client [faketime]=faketime [ip]=iproute2)
 missing=()
-for server in "${!package[@]}"; do
-  # A server may come in several packages.
-  command -v "$server" >/dev/null || read -ra missing <<<"${missing[*]} ${package[$server]}"
-done
+note_missing "${!package[@]}"
 # Somebody's Dovecot may speak IMAP alone.
 [ -e /usr/lib/dovecot/pop3-login ] || [[ " ${missing[*]} " == *' dovecot-pop3d '* ]] || missing+=(dovecot-pop3d)
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
