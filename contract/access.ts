@@ -14,8 +14,7 @@ const future = timestamp.nullable().default(null);
 export const grant = z.strictObject({
   role: z.string(),
   scope_type: z.enum(scopeTypes),
-  /** Null where the scope is global. */
-  scope_id: z.string().nullable(),
+  scope_id: z.string().nullable().describe('Null where the scope is global'),
   expires_at: time,
 });
 
@@ -23,29 +22,25 @@ export const apiKey = z.strictObject({
   id: keyId,
   name: z.string(),
   description: z.string(),
-  /** How the secret begins, to tell keys apart. */
-  token_prefix: z.string().nullable(),
+  token_prefix: z.string().nullable().describe('How the secret begins, to tell keys apart'),
   roles: z.array(grant),
-  /** Whose key it is, where it is a person's. */
-  owner: z.string().nullable(),
+  owner: z.string().nullable().describe(`Whose key it is, where it is a person's.`),
   created_by: z.string(),
   created_at: z.string(),
   expires_at: time,
-  /** To the minute. */
-  last_used_at: time,
+  last_used_at: time.describe('To the minute'),
   ended_at: time,
-  /** Until when the secret before the last rotation is taken too. */
-  previous_secret_until: time,
+  previous_secret_until: time.describe('Until when the secret before the last rotation is taken too'),
 });
 export type ApiKeyBody = z.infer<typeof apiKey>;
 
 /** A grant to be given. */
 export const newGrant = z
   .strictObject({
-    role: z.enum(roleIds),
-    scope_type: z.enum(scopeTypes).default('global'),
-    scope_id: z.string().min(1).max(64).nullable().default(null),
-    expires_at: future,
+    role: z.enum(roleIds).describe('A role: `certctl roles list` shows them'),
+    scope_type: z.enum(scopeTypes).default('global').describe('How far the role reaches: everything, or one profile, issuer …'),
+    scope_id: z.string().min(1).max(64).nullable().default(null).describe('Which one; null where the scope is global'),
+    expires_at: future.describe('When it ends (RFC 3339); left out: never'),
   })
   .refine(({ scope_type, scope_id }) => (scope_type === 'global') === (scope_id === null), {
     message: 'a global grant has no scope_id, and every other has one',
@@ -70,10 +65,16 @@ export const whoAmI = route({
     id: z.string(),
     name: z.string(),
     roles: z.array(grant.omit({ expires_at: true })),
-    /** Each permission held anywhere, and how far it reaches. */
-    permissions: z.array(
-      z.strictObject({ permission: z.enum(permissions), global: z.boolean(), profiles: z.array(z.string()), issuers: z.array(z.string()) }),
-    ),
+    permissions: z
+      .array(
+        z.strictObject({
+          permission: z.enum(permissions),
+          global: z.boolean(),
+          profiles: z.array(z.string()),
+          issuers: z.array(z.string()),
+        }),
+      )
+      .describe('Each permission held anywhere, and how far it reaches'),
   }),
   status: 200,
 });
@@ -116,7 +117,7 @@ export const listApiKeys = route(
     summary: 'API keys, newest first, without their secrets',
     permission: 'auth.key.list',
     params: nothing,
-    filters: { name: z.string().max(63).optional() },
+    filters: { name: z.string().max(63).optional().describe('What the key is called') },
     item: apiKey,
     sorts: ['-created_at', 'name'],
   }),
@@ -146,12 +147,14 @@ export const createApiKey = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'lower-case letters, digits, dots, hyphens and underscores, at most 63'),
-    description: z.string().max(1000).default(''),
-    roles: z.array(newGrant).min(1).max(50),
-    expires_at: future,
-    /** Whose key it is: of two keys of one person, the second is no second person. */
-    owner: ownerId.nullable().default(null),
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'lower-case letters, digits, dots, hyphens and underscores, at most 63')
+      .describe('What the key is called'),
+    description: z.string().max(1000).default('').describe('What it is for'),
+    roles: z.array(newGrant).min(1).max(50).describe('What it may do, and where'),
+    expires_at: future.describe('When it ends (RFC 3339); left out: never'),
+    owner: ownerId.nullable().default(null).describe('Whose key it is: of two keys of one person, the second is no second person'),
   }),
   answer: shown,
   status: 201,
@@ -167,7 +170,9 @@ export const rotateApiKey = route({
   permission: 'auth.key.rotate',
   params,
   query: nothing,
-  body: z.strictObject({ overlap_seconds: z.number().int().min(0).max(259_200).default(86_400) }),
+  body: z.strictObject({
+    overlap_seconds: z.number().int().min(0).max(259_200).default(86_400).describe('Seconds for which the secret of before is taken too'),
+  }),
   answer: shown,
   status: 201,
   secret: true,
@@ -208,8 +213,11 @@ export const revokeRole = route({
   path: '/api/v1/auth/keys/{id}/roles/{role}',
   summary: 'Takes a role from a key: at one scope, or without a scope all of its grants',
   permission: 'auth.role.revoke',
-  params: z.strictObject({ id: keyId, role: z.string().max(64) }),
-  query: z.strictObject({ scope_type: z.enum(scopeTypes).optional(), scope_id: z.string().min(1).max(64).optional() }),
+  params: z.strictObject({ id: keyId, role: z.string().max(64).describe('A role: `certctl roles list` shows them') }),
+  query: z.strictObject({
+    scope_type: z.enum(scopeTypes).optional().describe('How far the role reaches: everything, or one profile, issuer …'),
+    scope_id: z.string().min(1).max(64).optional().describe('Which one; null where the scope is global'),
+  }),
   body: nothing,
   answer: apiKey,
   status: 200,

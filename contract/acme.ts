@@ -2,19 +2,16 @@ import * as z from 'zod';
 import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 
-const accountId = z.string().min(1).max(64);
+const accountId = z.string().min(1).max(64).describe('The id of an ACME account');
 
 export const acmeAccount = z.strictObject({
   id: accountId,
   profile: z.string(),
   status: z.enum(['valid', 'deactivated', 'revoked']),
   contact: z.array(z.string()),
-  /** RFC 7638, base64url. */
-  key_thumbprint: z.string(),
-  /** The invitation that it came with. */
-  eab_key: z.string().nullable(),
-  /** Set while that invitation is disabled. */
-  blocked_at: z.string().nullable(),
+  key_thumbprint: z.string().describe('RFC 7638, base64url'),
+  eab_key: z.string().nullable().describe('The invitation that it came with'),
+  blocked_at: z.string().nullable().describe('Set while that invitation is disabled'),
   allowed_names: z.array(z.string()).nullable(),
   open_orders: z.number().int(),
   created_at: z.string(),
@@ -32,10 +29,10 @@ export const listAcmeAccounts = route(
     permission: 'acme.account.read',
     params: nothing,
     filters: {
-      profile: z.string().max(63).optional(),
-      status: acmeAccount.shape.status.optional(),
-      eab_key: z.string().max(64).optional(),
-      key_thumbprint: z.string().max(64).optional(),
+      profile: z.string().max(63).optional().describe('Only of this profile'),
+      status: acmeAccount.shape.status.optional().describe('Only of this status'),
+      eab_key: z.string().max(64).optional().describe('Only those that came with this key'),
+      key_thumbprint: z.string().max(64).optional().describe('Only of this key (RFC 7638, base64url)'),
     },
     item: acmeAccount,
     sorts: ['-created_at'],
@@ -77,11 +74,8 @@ export const acmeOrder = z.strictObject({
   profile: z.string(),
   status: z.enum(['pending', 'ready', 'processing', 'valid', 'invalid', 'canceled']),
   identifiers: z.array(z.strictObject({ type: z.string(), value: z.string() })),
-  /** RFC 8555 §6.7. */
-  error: z.record(z.string(), z.unknown()).nullable(),
-  /** Of an order that renews itself: the newest. */
-  certificate: z.string().nullable(),
-  /** As the order has it (RFC 8739 §3.1.1); null: it does not renew itself. */
+  error: z.record(z.string(), z.unknown()).nullable().describe('RFC 8555 §6.7'),
+  certificate: z.string().nullable().describe('Of an order that renews itself: the newest'),
   auto_renewal: z
     .strictObject({
       'start-date': z.string().optional(),
@@ -90,7 +84,8 @@ export const acmeOrder = z.strictObject({
       'lifetime-adjust': z.number().int(),
       'allow-certificate-get': z.boolean().optional(),
     })
-    .nullable(),
+    .nullable()
+    .describe('As the order has it (RFC 8739 §3.1.1); null: it does not renew itself'),
   expires_at: z.string(),
   created_at: z.string(),
   updated_at: z.string(),
@@ -107,9 +102,9 @@ export const listAcmeOrders = route(
     permission: 'acme.account.read',
     params: nothing,
     filters: {
-      account: accountId.optional(),
-      profile: z.string().max(63).optional(),
-      status: acmeOrder.shape.status.optional(),
+      account: accountId.optional().describe('Only of this account'),
+      profile: z.string().max(63).optional().describe('Only of this profile'),
+      status: acmeOrder.shape.status.optional().describe('Only of this status'),
     },
     item: acmeOrder,
     sorts: ['-created_at'],
@@ -123,13 +118,10 @@ export const acmeFailingName = z.strictObject({
   account: accountId,
   profile: z.string(),
   identifier: z.strictObject({ type: z.string(), value: z.string() }),
-  /** Failed validations since the last good one. */
-  failures: z.number().int(),
-  /** Of the last of them, RFC 8555 §6.7. */
-  error: z.record(z.string(), z.unknown()),
+  failures: z.number().int().describe('Failed validations since the last good one'),
+  error: z.record(z.string(), z.unknown()).describe('Of the last of them, RFC 8555 §6.7'),
   last_failed_at: z.string(),
-  /** Set: the account may not order the name until somebody unpauses it. */
-  paused_at: z.string().nullable(),
+  paused_at: z.string().nullable().describe('Set: the account may not order the name until somebody unpauses it'),
 });
 export type AcmeFailingNameBody = z.infer<typeof acmeFailingName>;
 
@@ -142,7 +134,11 @@ export const listAcmeFailingNames = route(
     scope: 'rows',
     permission: 'acme.account.read',
     params: nothing,
-    filters: { account: accountId.optional(), profile: z.string().max(63).optional(), paused: z.enum(['true', 'false']).optional() },
+    filters: {
+      account: accountId.optional().describe('Only of this account'),
+      profile: z.string().max(63).optional().describe('Only of this profile'),
+      paused: z.enum(['true', 'false']).optional().describe('Only those that are paused, or are not'),
+    },
     item: acmeFailingName,
     sorts: ['-last_failed_at'],
   }),

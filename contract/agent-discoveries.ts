@@ -21,25 +21,22 @@ export const reportDiscovery = route({
   query: nothing,
   body: z.strictObject({
     scan: z.string().regex(/^scan-[0-9a-f]{32}$/, 'the id that the agent gave the scan'),
-    /** Counted from 0; a part that comes twice is one. */
-    part: z.number().int().min(0).max(1000),
-    last: z.boolean(),
-    /** Whatever lies in the directories was seen; else nothing counts as missing. */
-    complete: z.boolean(),
-    directories: z.array(path).max(50),
+    part: z.number().int().min(0).max(1000).describe('Counted from 0; a part that comes twice is one'),
+    last: z.boolean().describe('No more parts follow'),
+    complete: z.boolean().describe('Whatever lies in the directories was seen; else nothing counts as missing'),
+    directories: z.array(path).max(50).describe('Where was searched'),
     certificates: z
       .array(
         z.strictObject({
-          /** DER in base64; private keys have no place here. */
-          certificate: z.base64().min(4).max(87_400),
+          certificate: z.base64().min(4).max(87_400).describe('DER in base64; private keys have no place here'),
           places: z
             .array(z.strictObject({ path, format: z.enum(['pem', 'der']), key_present: z.boolean() }))
             .min(1)
             .max(discoveryLimits.places),
         }),
       )
-      .max(discoveryLimits.inPart),
-    /** What could not be read, for people. */
+      .max(discoveryLimits.inPart)
+      .describe('What was found, each once with its places'),
     errors: z
       .array(
         z
@@ -47,8 +44,9 @@ export const reportDiscovery = route({
           .max(500)
           .regex(/^[^\0]*$/),
       )
-      .max(discoveryLimits.errors),
-    duration_ms: z.number().int().min(0).max(86_400_000),
+      .max(discoveryLimits.errors)
+      .describe('What could not be read, for people'),
+    duration_ms: z.number().int().min(0).max(86_400_000).describe('How long the search took'),
   }),
   answer: z.strictObject({ taken: z.number().int(), refused: z.number().int() }),
   status: 202,

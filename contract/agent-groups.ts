@@ -9,20 +9,24 @@ import { nothing, route } from './route.ts';
 export const agentGroupId = z.string().regex(/^ag-[0-9a-z-]{1,60}$/, 'the id of a group of agents');
 
 const fields = {
-  name: z.string().min(1).max(128),
-  description: z.string().max(1000).default(''),
-  /** As agents say it, e.g. `linux`; null: any. */
-  match_os: z.string().min(1).max(64).nullable().default(null),
-  /** As agents say it, e.g. `x64`; null: any. */
-  match_architecture: z.string().min(1).max(64).nullable().default(null),
-  /** Range of addresses that an agent reaches the platform from; null: any. */
+  name: z.string().min(1).max(128).describe('What the group is called'),
+  description: z.string().max(1000).default('').describe('What it is for'),
+  match_os: z.string().min(1).max(64).nullable().default(null).describe('As agents say it, e.g. `linux`; null: any'),
+  match_architecture: z.string().min(1).max(64).nullable().default(null).describe('As agents say it, e.g. `x64`; null: any'),
   match_ip_cidr: z
     .union([z.cidrv4(), z.cidrv6()])
     .refine(isNetwork, 'bits beyond the prefix must be zero, as in 10.0.0.0/8')
     .nullable()
-    .default(null),
-  /** Range of versions of the agent, e.g. `>=1.2 <2`; null: any. */
-  match_version: z.string().min(1).max(128).refine(isVersionRange, 'a range of versions, e.g. >=1.2 <2').nullable().default(null),
+    .default(null)
+    .describe('Range of addresses that an agent reaches the platform from; null: any'),
+  match_version: z
+    .string()
+    .min(1)
+    .max(128)
+    .refine(isVersionRange, 'a range of versions, e.g. >=1.2 <2')
+    .nullable()
+    .default(null)
+    .describe('Range of versions of the agent, e.g. `>=1.2 <2`; null: any'),
 };
 
 export const agentGroup = z.strictObject({
@@ -33,10 +37,8 @@ export const agentGroup = z.strictObject({
   match_architecture: z.string().nullable(),
   match_ip_cidr: z.string().nullable(),
   match_version: z.string().nullable(),
-  /** Agents that belong to it whatever the criteria say. */
-  included: z.array(agentId),
-  /** Agents that do not, whatever the criteria say. */
-  excluded: z.array(agentId),
+  included: z.array(agentId).describe('Agents that belong to it whatever the criteria say'),
+  excluded: z.array(agentId).describe('Agents that do not, whatever the criteria say'),
   version: z.number().int(),
   created_at: z.string(),
   updated_at: z.string(),
@@ -71,8 +73,7 @@ export const agentGroupMember = z.strictObject({
   architecture: z.string(),
   version: z.string(),
   ip_address: z.string().nullable(),
-  /** `included` by hand, or `matched` by the criteria. */
-  membership: z.enum(['included', 'matched']),
+  membership: z.enum(['included', 'matched']).describe('`included` by hand, or `matched` by the criteria'),
 });
 
 export const listAgentGroupMembers = route(
@@ -99,7 +100,9 @@ export const setAgentGroupMember = route({
   path: '/api/v1/agent-groups/{id}/members/{agent_id}',
   summary: 'Puts an agent into a group, or keeps it out, whatever the criteria say',
   permission: 'agent.edit',
-  body: z.strictObject({ mode: z.enum(['include', 'exclude']).default('include') }),
+  body: z.strictObject({
+    mode: z.enum(['include', 'exclude']).default('include').describe('`include` or `exclude`, whatever the criteria say'),
+  }),
 });
 
 export const removeAgentGroupMember = route({

@@ -19,15 +19,17 @@ const text = (max: number): z.ZodString =>
 
 /** What an agent says of its host. */
 const facts = {
-  hostname: text(253).min(1),
-  os: text(64),
-  architecture: text(64),
-  version: text(64),
-  ip_address: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
-  /** Target types that it can drive, and what else it can do: `inspection`. */
-  capabilities: z.array(text(64)).max(64),
-  /** The host's clock, RFC 3339. */
-  clock: z.iso.datetime(),
+  hostname: text(253).min(1).describe('The host, as it calls itself'),
+  os: text(64).describe('E.g. `linux`'),
+  architecture: text(64).describe('E.g. `x64`'),
+  version: text(64).describe('Of the agent'),
+  ip_address: z
+    .union([z.ipv4(), z.ipv6()])
+    .nullable()
+    .default(null)
+    .describe('An address of the host; null: the one that the platform sees'),
+  capabilities: z.array(text(64)).max(64).describe('Target types that it can drive, and what else it can do: `inspection`'),
+  clock: z.iso.datetime().describe(`The host's clock, RFC 3339.`),
 };
 
 /** When the agent shall come back; both in seconds, to be spread by ten per cent. */
@@ -42,9 +44,11 @@ export const enrolAgent = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    name: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128'),
-    /** SubjectPublicKeyInfo on P-256, DER in base64. */
-    public_key: z.base64().max(256),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128')
+      .describe('What the agent is called'),
+    public_key: z.base64().max(256).describe('SubjectPublicKeyInfo on P-256, DER in base64'),
     ...facts,
   }),
   answer: z.strictObject({ agent_id: agentId, name: z.string(), ...pace }),
@@ -91,8 +95,7 @@ export const workItem = z.discriminatedUnion('type', [
     target_id: z.string(),
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
-    /** What the target calls its certificate, e.g. an ARN; only where it gives names. */
-    reference: z.string().optional(),
+    reference: z.string().optional().describe('What the target calls its certificate, e.g. an ARN; only where it gives names'),
   }),
   z.strictObject({
     ...item,
@@ -101,8 +104,7 @@ export const workItem = z.discriminatedUnion('type', [
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
     reference: z.string().optional(),
-    /** Of the certificate that ought to be there; null: whichever the server shows. */
-    key_type: z.enum(inspectedKeyTypes).nullable(),
+    key_type: z.enum(inspectedKeyTypes).nullable().describe('Of the certificate that ought to be there; null: whichever the server shows'),
   }),
 ]);
 export type WorkItemBody = z.infer<typeof workItem>;
@@ -116,9 +118,12 @@ export const claimWork = route({
   params,
   query: nothing,
   body: z.strictObject({
-    limit: z.number().int().min(1).max(20).default(4),
-    /** What it is at, when an answer may have been lost: any other job under a lease of its own becomes due at once. */
-    holding: z.array(jobId).max(64).optional(),
+    limit: z.number().int().min(1).max(20).default(4).describe('How many jobs at the most'),
+    holding: z
+      .array(jobId)
+      .max(64)
+      .optional()
+      .describe('What it is at, when an answer may have been lost: any other job under a lease of its own becomes due at once'),
   }),
   answer: z.strictObject({ jobs: z.array(workItem), ...pace }),
   status: 200,
@@ -132,7 +137,7 @@ export const renewLease = route({
   permission: 'agent',
   params: jobParams,
   query: nothing,
-  body: z.strictObject({ lease_token: leaseToken }),
+  body: z.strictObject({ lease_token: leaseToken.describe('The lease of the job, as it was given with it') }),
   answer: z.strictObject({ lease_expires_at: z.string() }),
   status: 200,
 });
@@ -146,9 +151,8 @@ export const submitAgentCsr = route({
   params: jobParams,
   query: nothing,
   body: z.strictObject({
-    lease_token: leaseToken,
-    /** PEM, PKCS#10. */
-    csr: z.string().min(1).max(24_576),
+    lease_token: leaseToken.describe('The lease of the job, as it was given with it'),
+    csr: z.string().min(1).max(24_576).describe('PEM, PKCS#10'),
   }),
   answer: z.strictObject({ status: z.literal('issuing'), ...pace }),
   status: 202,
@@ -164,8 +168,7 @@ export const pickUpCertificate = route({
   query: nothing,
   body: nothing,
   answer: z.strictObject({
-    /** SHA-256 of the certificate, hex. */
-    fingerprint: z.string(),
+    fingerprint: z.string().describe('SHA-256 of the certificate, hex'),
     leaf_pem: z.string(),
     chain_pem: z.string(),
   }),
@@ -181,19 +184,19 @@ export const reportJob = route({
   params: jobParams,
   query: nothing,
   body: z.strictObject({
-    lease_token: leaseToken,
-    ok: z.boolean(),
-    idempotent: z.boolean().default(false),
-    rolled_back: z.boolean().default(false),
-    failure_class: z.enum(failureClasses).nullable().default(null),
-    detail: text(1000).nullable().default(null),
-    backup_paths: z.array(text(4096)).max(20).default([]),
-    duration_ms: z.number().int().min(0).max(86_400_000).default(0),
-    /** SHA-256 of the certificate that the server served afterwards, hex; null: nobody looked. */
-    observed_fingerprint: sha256.nullable().default(null),
-    /** What the target calls its certificate by now, e.g. an ARN. */
-    reference: text(2048).min(1).optional(),
-    /** What was seen at a target, when the job was to look at it; then `ok` says whether a deployment could be made. */
+    lease_token: leaseToken.describe('The lease of the job, as it was given with it'),
+    ok: z.boolean().describe('Whether it is done'),
+    idempotent: z.boolean().default(false).describe('All was in place already'),
+    rolled_back: z.boolean().default(false).describe('What was there before is there again'),
+    failure_class: z.enum(failureClasses).nullable().default(null).describe('The step that failed'),
+    detail: text(1000).nullable().default(null).describe('Why, for people'),
+    backup_paths: z.array(text(4096)).max(20).default([]).describe('Where the files of before are kept on the host'),
+    duration_ms: z.number().int().min(0).max(86_400_000).default(0).describe('How long it took'),
+    observed_fingerprint: sha256
+      .nullable()
+      .default(null)
+      .describe('SHA-256 of the certificate that the server served afterwards, hex; null: nobody looked'),
+    reference: text(2048).min(1).optional().describe('What the target calls its certificate by now, e.g. an ARN'),
     observation: z
       .discriminatedUnion('source', [
         z.strictObject({
@@ -208,7 +211,8 @@ export const reportJob = route({
         /** `empty`: nothing is stored there; `none`: nobody answered. */
         z.strictObject({ source: z.enum(['empty', 'none']) }),
       ])
-      .optional(),
+      .optional()
+      .describe('What was seen at a target, when the job was to look at it; then `ok` says whether a deployment could be made'),
   }),
   answer: z.strictObject({ status: z.string(), ...pace }),
   status: 200,

@@ -10,20 +10,15 @@ export const agent = z.strictObject({
   name: z.string(),
   hostname: z.string(),
   status: z.enum(['online', 'offline', 'degraded']),
-  /** Why it is degraded. */
-  status_reason: z.string().nullable(),
+  status_reason: z.string().nullable().describe('Why it is degraded'),
   os: z.string(),
   architecture: z.string(),
   version: z.string(),
   ip_address: z.string().nullable(),
-  /** Target types that it can drive. */
-  capabilities: z.array(z.string()),
-  /** The host's clock less the platform's, in seconds. */
-  clock_skew_seconds: z.number().int(),
-  /** SHA-256 of its public key, hex. */
-  key_fingerprint: z.string(),
-  /** To the minute, of its heartbeats. */
-  last_heartbeat_at: z.string().nullable(),
+  capabilities: z.array(z.string()).describe('Target types that it can drive'),
+  clock_skew_seconds: z.number().int().describe(`The host's clock less the platform's, in seconds.`),
+  key_fingerprint: z.string().describe('SHA-256 of its public key, hex'),
+  last_heartbeat_at: z.string().nullable().describe('To the minute, of its heartbeats'),
   registered_at: z.string(),
   retired_at: z.string().nullable(),
   retired_reason: z.string().nullable(),
@@ -38,7 +33,10 @@ export const listAgents = route(
     summary: 'Agents, newest first',
     permission: 'agent.read',
     params: nothing,
-    filters: { name: z.string().max(128).optional(), status: agent.shape.status.optional() },
+    filters: {
+      name: z.string().max(128).optional().describe('Only the agent of this name'),
+      status: agent.shape.status.optional().describe('Only agents of this status'),
+    },
     item: agent,
     sorts: ['-registered_at', 'name'],
   }),
@@ -68,9 +66,8 @@ export const retireAgent = route({
   params,
   query: nothing,
   body: z.strictObject({
-    force: z.boolean().default(false),
-    /** Wanted with force. */
-    reason: z.string().max(1000).default(''),
+    force: z.boolean().default(false).describe('Also while certificates or targets depend on it'),
+    reason: z.string().max(1000).default('').describe('Wanted with force'),
   }),
   answer: agent,
   status: 200,

@@ -16,8 +16,7 @@ export const approval = z.strictObject({
   decided_by: z.string().nullable(),
   decided_at: z.string().nullable(),
   note: z.string().nullable(),
-  /** The profile as it shall be, for a change of one. */
-  proposed: profile.omit({ version: true, acme_directory: true }).nullable(),
+  proposed: profile.omit({ version: true, acme_directory: true }).nullable().describe('The profile as it shall be, for a change of one'),
   created_at: z.string(),
   expires_at: z.string(),
 });
@@ -33,9 +32,9 @@ export const listApprovals = route(
     permission: 'approval.read',
     params: nothing,
     filters: {
-      state: approval.shape.state.optional(),
-      certificate: z.string().max(64).optional(),
-      requested_by: z.string().max(64).optional(),
+      state: approval.shape.state.optional().describe('Only those in this state'),
+      certificate: z.string().max(64).optional().describe('Only about this certificate'),
+      requested_by: z.string().max(64).optional().describe('Only what this one asked for'),
     },
     item: approval,
     sorts: ['-created_at'],
@@ -43,7 +42,7 @@ export const listApprovals = route(
 );
 
 const one = { params: z.strictObject({ id }), query: nothing, answer: approval, status: 200, scope: 'rows' } as const;
-const decision = z.strictObject({ note: z.string().max(1000).optional() });
+const decision = z.strictObject({ note: z.string().max(1000).optional().describe('Why, for people') });
 
 export const getApproval = route({
   ...one,

@@ -16,21 +16,19 @@ export const auditEvent = z.strictObject({
   resource_id: z.string(),
   details: z.record(z.string(), z.unknown()),
   category: z.enum(auditCategories),
-  /** Its place in the chain; null until it is sealed. */
-  seq: z.number().int().nullable(),
-  /** SHA-256, hex. */
-  hash: z.string().nullable(),
+  seq: z.number().int().nullable().describe('Its place in the chain; null until it is sealed'),
+  hash: z.string().nullable().describe('SHA-256, hex'),
 });
 export type AuditEventBody = z.infer<typeof auditEvent>;
 
 const filters = {
-  category: z.enum(auditCategories).optional(),
-  actor: z.string().min(1).max(128).optional(),
-  action: z.string().min(1).max(128).optional(),
-  resource_type: z.string().min(1).max(128).optional(),
-  resource_id: z.string().min(1).max(256).optional(),
-  since: time,
-  until: time,
+  category: z.enum(auditCategories).optional().describe('Only events of this category'),
+  actor: z.string().min(1).max(128).optional().describe('Only what this one did, e.g. `key:…`'),
+  action: z.string().min(1).max(128).optional().describe('Only events of this kind, e.g. `revokeCertificate`'),
+  resource_type: z.string().min(1).max(128).optional().describe('Only what happened to such things, e.g. `certificate`'),
+  resource_id: z.string().min(1).max(256).optional().describe('Only what happened to this one; with resource_type'),
+  since: time.describe('Not older (RFC 3339)'),
+  until: time.describe('Older than this (RFC 3339)'),
 };
 const chainBreak = z.strictObject({ seq: z.number().int(), kind: z.enum(['gap', 'deleted', 'altered', 'truncated', 'rewritten']) });
 const link = z.strictObject({ seq: z.number().int().min(0), hash: z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256, hex') });
@@ -63,7 +61,7 @@ export const exportAudit = route({
       .string()
       .regex(/^[0-9]{1,18}$/, 'the id of an event')
       .optional(),
-    limit: z.coerce.number().int().min(1).max(5000).default(5000),
+    limit: z.coerce.number().int().min(1).max(5000).default(5000).describe('How many events at the most'),
   }),
   body: nothing,
   answer: z.string(),
@@ -83,7 +81,7 @@ export const createAuditExport = route({
   query: nothing,
   body: z.strictObject({
     ...filters,
-    format: z.enum(['ndjson', 'csv']).default('ndjson'),
+    format: z.enum(['ndjson', 'csv']).default('ndjson').describe('One JSON object a line, or comma-separated values'),
     cursor: z
       .string()
       .regex(/^[0-9]{1,18}$/, 'the next_cursor of an answer')
@@ -138,15 +136,13 @@ export const verifyAudit = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    /** A link that held, e.g. of a walk that did not finish. */
-    from: link.optional(),
+    from: link.optional().describe('A link that held, e.g. of a walk that did not finish'),
   }),
   answer: z.strictObject({
     state: z.enum(['whole', 'broken', 'unfinished']),
     broken: chainBreak.nullable(),
     verified: link,
-    /** The newest that is kept outside of the database. */
-    anchor: link.extend({ at: z.string() }).nullable(),
+    anchor: link.extend({ at: z.string() }).nullable().describe('The newest that is kept outside of the database'),
   }),
   status: 200,
 });

@@ -15,30 +15,31 @@ const tags = z
   .refine((all) => Object.keys(all).length <= 50, 'at most 50 tags');
 /** What of a certificate may be changed: its names, profile and issuer are what it is. */
 const changeable = {
-  policy: z.string().min(1).max(64).default('rp-default'),
-  owner: ownerId.nullable().default(null),
-  team: teamId.nullable().default(null),
-  environment: environment.default(''),
-  tags: tags.default({}),
+  policy: z.string().min(1).max(64).default('rp-default').describe('Id of the policy that says when it is renewed'),
+  owner: ownerId.nullable().default(null).describe('Id of who answers for it'),
+  team: teamId.nullable().default(null).describe('Id of the team that it belongs to'),
+  environment: environment.default('').describe('Where it is used, e.g. `production`'),
+  tags: tags.default({}).describe('Whatever else is to know, name to value'),
 };
 
 export const certificate = z.strictObject({
   id,
   name,
-  /** `held`: suspended by certificateHold, until it is released or revoked. */
-  state: z.enum(['pending', 'active', 'held', 'revoked', 'archived']),
-  /** Computed from its versions and jobs: nothing writes it. */
-  health: z.enum(['pending', 'good', 'expiring', 'expired', 'renewing', 'failed', 'held', 'revoked', 'archived']),
+  state: z
+    .enum(['pending', 'active', 'held', 'revoked', 'archived'])
+    .describe('`held`: suspended by certificateHold, until it is released or revoked'),
+  health: z
+    .enum(['pending', 'good', 'expiring', 'expired', 'renewing', 'failed', 'held', 'revoked', 'archived'])
+    .describe('Computed from its versions and jobs: nothing writes it'),
   profile: z.string(),
   issuer: z.string(),
   policy: z.string(),
-  /** `csr`: whoever hands one in has the key; `agent`: each agent with a target makes a key of its own. */
-  key_source: z.enum(['csr', 'agent']),
+  key_source: z
+    .enum(['csr', 'agent'])
+    .describe('`csr`: whoever hands one in has the key; `agent`: each agent with a target makes a key of its own'),
   key_algorithm: z.string().nullable(),
-  /** Ids of targets. */
-  targets: z.array(z.string()),
-  /** `verified`: each target was seen to serve what its agent has. */
-  deployment: z.enum(['none', 'pending', 'verified', 'failed']),
+  targets: z.array(z.string()).describe('Ids of targets'),
+  deployment: z.enum(['none', 'pending', 'verified', 'failed']).describe('`verified`: each target was seen to serve what its agent has'),
   owner: z.string().nullable(),
   team: z.string().nullable(),
   environment: z.string(),
@@ -67,15 +68,15 @@ export const listCertificates = route(
     params: nothing,
     filters: {
       state: certificate.shape.state.optional(),
-      profile: z.string().max(63).optional(),
-      issuer: z.string().max(64).optional(),
-      policy: z.string().max(64).optional(),
-      owner: ownerId.optional(),
-      team: teamId.optional(),
-      environment: environment.optional(),
+      profile: z.string().max(63).optional().describe('Id of the profile that it is issued by'),
+      issuer: z.string().max(64).optional().describe('Id of who signs'),
+      policy: z.string().max(64).optional().describe('Id of the policy that says when it is renewed'),
+      owner: ownerId.optional().describe('Id of who answers for it'),
+      team: teamId.optional().describe('Id of the team that it belongs to'),
+      environment: environment.optional().describe('Where it is used, e.g. `production`'),
       name: name.optional(),
-      expires_after: timestamp.optional(),
-      expires_before: timestamp.optional(),
+      expires_after: timestamp.optional().describe('Only those that end later (RFC 3339)'),
+      expires_before: timestamp.optional().describe('Only those that end earlier (RFC 3339)'),
     },
     item: certificate,
     sorts: ['-created_at', 'name', 'not_after'],
@@ -112,19 +113,19 @@ export const createCertificate = route({
   body: z
     .strictObject({
       name,
-      profile: z.string().min(1).max(63).default('default'),
-      issuer: z.string().min(1).max(64).default('iss-local'),
+      profile: z.string().min(1).max(63).default('default').describe('Id of the profile that it is issued by'),
+      issuer: z.string().min(1).max(64).default('iss-local').describe('Id of who signs'),
       ...changeable,
-      /** PEM, PKCS#10. */
-      csr: z.string().min(1).max(24_576).optional(),
-      /** Sign the same request again at each renewal: the key stays as it is. */
-      keep_csr: z.boolean().default(true),
-      /** Instead of a CSR: ids of targets, whose agents make the keys. */
-      targets: z.array(targetId).min(1).max(100).optional(),
-      /** With targets: `www.example.com`, `192.0.2.1`, or with a type: `email:a@example.com`, `uri:spiffe://…`. */
-      names: z.array(z.string().min(1).max(512)).min(1).max(100).optional(),
-      /** With targets: the kind of key. */
-      key_algorithm: z.enum(agentKeyAlgorithms).default('ECDSA-P256'),
+      csr: z.string().min(1).max(24_576).optional().describe('PEM, PKCS#10'),
+      keep_csr: z.boolean().default(true).describe('Sign the same request again at each renewal: the key stays as it is'),
+      targets: z.array(targetId).min(1).max(100).optional().describe('Instead of a CSR: ids of targets, whose agents make the keys'),
+      names: z
+        .array(z.string().min(1).max(512))
+        .min(1)
+        .max(100)
+        .optional()
+        .describe('With targets: `www.example.com`, `192.0.2.1`, or with a type: `email:a@example.com`, `uri:spiffe://…`'),
+      key_algorithm: z.enum(agentKeyAlgorithms).default('ECDSA-P256').describe('With targets: the kind of key'),
     })
     .refine(({ csr, targets }) => (csr === undefined) !== (targets === undefined), { message: 'either csr or targets', path: ['csr'] })
     .refine(({ names, targets }) => (names === undefined) === (targets === undefined), {
@@ -134,8 +135,7 @@ export const createCertificate = route({
   answer: z.strictObject({
     certificate,
     job: z.string(),
-    /** One for each agent that makes a key. */
-    jobs: z.array(z.string()),
+    jobs: z.array(z.string()).describe('One for each agent that makes a key'),
   }),
   status: 202,
 });
@@ -193,7 +193,7 @@ export const revokeCertificate = route({
   permission: 'cert.revoke',
   params: z.strictObject({ id }),
   query: nothing,
-  body: z.strictObject({ reason }),
+  body: z.strictObject({ reason: reason.describe('Why it is revoked (RFC 5280 §5.3.1)') }),
   answer: certificate,
   status: 200,
 });
@@ -214,16 +214,15 @@ export const releaseCertificate = route({
 });
 
 const criteria = {
-  ids: z.array(id).min(1).max(1000).optional(),
-  profile: z.string().max(63).optional(),
-  issuer: z.string().max(64).optional(),
-  owner: ownerId.optional(),
-  team: teamId.optional(),
-  environment: environment.min(1).optional(),
+  ids: z.array(id).min(1).max(1000).optional().describe('These certificates'),
+  profile: z.string().max(63).optional().describe('Id of the profile that it is issued by'),
+  issuer: z.string().max(64).optional().describe('Id of who signs'),
+  owner: ownerId.optional().describe('Id of who answers for it'),
+  team: teamId.optional().describe('Id of the team that it belongs to'),
+  environment: environment.min(1).optional().describe('Where it is used, e.g. `production`'),
 };
 const bulkBody = {
-  /** Looks who would be met, and changes nothing. */
-  dry_run: z.boolean().default(false),
+  dry_run: z.boolean().default(false).describe('Looks who would be met, and changes nothing'),
 };
 /** All that is said must hold, and something must be said. */
 function some<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<typeof criteria & typeof bulkBody & Shape, z.core.$strict> {
@@ -235,8 +234,7 @@ const bulkAnswer = z.strictObject({
   dry_run: z.boolean(),
   matched: z.number().int(),
   done: z.number().int(),
-  /** What was left as it is, each with the reason. */
-  skipped: z.array(z.strictObject({ id: z.string(), reason: z.string() })),
+  skipped: z.array(z.strictObject({ id: z.string(), reason: z.string() })).describe('What was left as it is, each with the reason'),
   ids: z.array(z.string()),
 });
 export type BulkAnswer = z.infer<typeof bulkAnswer>;
@@ -249,7 +247,7 @@ export const bulkRevokeCertificates = route({
   path: '/api/v1/certificates/bulk-revoke',
   summary: 'Revokes up to 1000 certificates that meet all criteria; more are refused, and dry_run only looks',
   permission: 'cert.bulk_revoke',
-  body: some({ reason }),
+  body: some({ reason: reason.describe('Why it is revoked (RFC 5280 §5.3.1)') }),
 });
 
 export const bulkRenewCertificates = route({
@@ -269,7 +267,10 @@ export const bulkReassignCertificates = route({
   path: '/api/v1/certificates/bulk-reassign',
   summary: 'Gives up to 1000 certificates that meet all criteria to another owner, and with them to a team',
   permission: 'cert.edit',
-  body: some({ new_owner: ownerId, new_team: teamId.optional() }),
+  body: some({
+    new_owner: ownerId.describe('Id of who answers for them from now on'),
+    new_team: teamId.optional().describe('Id of the team that they belong to from now on'),
+  }),
 });
 
 export const archiveCertificate = route({
@@ -307,8 +308,7 @@ export const listVersions = route({
         not_after: z.string(),
         current: z.boolean(),
         orphan: z.boolean(),
-        /** PEM, the certificate first. */
-        pem: z.string(),
+        pem: z.string().describe('PEM, the certificate first'),
       }),
     ),
   }),

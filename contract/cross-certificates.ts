@@ -1,14 +1,13 @@
 import * as z from 'zod';
 import { nothing, route } from './route.ts';
 
-const params = z.strictObject({ ca_id: z.string().max(63) });
+const params = z.strictObject({ ca_id: z.string().max(63).describe('The id of a CA') });
 const path = '/api/v1/certificate-authorities/{ca_id}/cross-certificates';
 
 export const crossCertificate = z.strictObject({
   id: z.string(),
   ca_id: z.string(),
-  /** The cross-certificate first, then its issuers. */
-  chain_pem: z.string(),
+  chain_pem: z.string().describe('The cross-certificate first, then its issuers'),
   not_after: z.string(),
   created_by: z.string(),
   created_at: z.string(),
@@ -38,7 +37,7 @@ export const createCrossCertificate = route({
   permission: 'ca.hierarchy.manage',
   params,
   query: nothing,
-  body: z.strictObject({ chain_pem: z.string().min(1).max(65_536) }),
+  body: z.strictObject({ chain_pem: z.string().min(1).max(65_536).describe('PEM: the certificates above it, nearest first') }),
   answer: crossCertificate,
   status: 201,
 });

@@ -13,27 +13,23 @@ const certificateId = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a mana
 export const deployment = z.strictObject({
   id,
   certificate: certificateId,
-  /** Id of the version. */
-  version: z.string(),
+  version: z.string().describe('Id of the version'),
   target: targetId,
   agent: z.string(),
   reason: z.enum(['issued', 'renewed', 'requested', 'repair']),
   job: z.string(),
-  /** Of the job: `completed` only when the server was seen to serve the version, or its target says that nobody shall look. */
-  status: z.enum(jobStatuses),
+  status: z
+    .enum(jobStatuses)
+    .describe('Of the job: `completed` only when the server was seen to serve the version, or its target says that nobody shall look'),
   attempts: z.number().int(),
-  /** The step of the pipeline that failed in the last attempt. */
-  failure_class: z.enum(failureClasses).nullable(),
+  failure_class: z.enum(failureClasses).nullable().describe('The step of the pipeline that failed in the last attempt'),
   detail: z.string().nullable(),
-  /** All was in place already. */
-  idempotent: z.boolean().nullable(),
+  idempotent: z.boolean().nullable().describe('All was in place already'),
   rolled_back: z.boolean().nullable(),
   verified_at: z.string().nullable(),
-  /** SHA-256 of the certificate that was served afterwards, hex. */
-  observed_fingerprint: z.string().nullable(),
+  observed_fingerprint: z.string().nullable().describe('SHA-256 of the certificate that was served afterwards, hex'),
   duration_ms: z.number().int().nullable(),
-  /** On the host. */
-  backup_paths: z.array(z.string()),
+  backup_paths: z.array(z.string()).describe('On the host'),
   created_at: z.string(),
 });
 export type DeploymentBody = z.infer<typeof deployment>;
@@ -46,7 +42,11 @@ export const listDeployments = route(
     summary: 'Deployments, newest first',
     permission: 'target.read',
     params: nothing,
-    filters: { certificate: certificateId.optional(), target: targetId.optional(), agent: agentId.optional() },
+    filters: {
+      certificate: certificateId.optional(),
+      target: targetId.optional().describe('Only to this target'),
+      agent: agentId.optional(),
+    },
     item: deployment,
     sorts: ['-created_at'],
   }),
@@ -75,7 +75,10 @@ export const deployCertificate = route({
   permission: 'cert.deploy',
   params: z.strictObject({ id: certificateId }),
   query: nothing,
-  body: z.strictObject({ target: targetId.nullable().default(null), group: agentGroupId.nullable().default(null) }),
+  body: z.strictObject({
+    target: targetId.nullable().default(null).describe('Only to this target; with neither of the two: to all'),
+    group: agentGroupId.nullable().default(null).describe('Only to targets of the agents of this group'),
+  }),
   answer: z.strictObject({ items: z.array(z.strictObject({ deployment: z.string(), job: z.string() })) }),
   status: 202,
 });

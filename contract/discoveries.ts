@@ -12,13 +12,11 @@ const params = z.strictObject({ id });
 export const discoveredCertificate = z.strictObject({
   id,
   status: z.enum(discoveryStatuses),
-  /** Whose version it is: by its fingerprint, or because somebody said so. */
-  certificate: z.string().nullable(),
+  certificate: z.string().nullable().describe('Whose version it is: by its fingerprint, or because somebody said so'),
   reason: z.string().nullable(),
   decided_by: z.string().nullable(),
   decided_at: z.string().nullable(),
-  /** SHA-256, hex. */
-  fingerprint: z.string(),
+  fingerprint: z.string().describe('SHA-256, hex'),
   subject: z.string(),
   issuer: z.string(),
   common_name: z.string().nullable(),
@@ -30,8 +28,7 @@ export const discoveredCertificate = z.strictObject({
   key_size: z.number().int().nullable(),
   is_ca: z.boolean(),
   self_issued: z.boolean(),
-  /** Places where it lies by the last scans. */
-  places: z.number().int(),
+  places: z.number().int().describe('Places where it lies by the last scans'),
   first_seen_at: z.string(),
   last_seen_at: z.string(),
 });
@@ -46,10 +43,10 @@ export const listDiscovered = route(
     permission: 'discovery.read',
     params: nothing,
     filters: {
-      status: z.enum(discoveryStatuses).optional(),
-      agent: agentId.optional(),
+      status: z.enum(discoveryStatuses).optional().describe('Only of this status'),
+      agent: agentId.optional().describe('Only what this agent found'),
       certificate: certificateId.optional(),
-      expires_before: timestamp.optional(),
+      expires_before: timestamp.optional().describe('Only those that end earlier (RFC 3339)'),
     },
     item: discoveredCertificate,
     sorts: ['-first_seen_at', 'not_after'],
@@ -68,18 +65,19 @@ export const getDiscovered = route({
   body: nothing,
   answer: discoveredCertificate.extend({
     pem: z.string(),
-    /** The newest hundred. */
-    sightings: z.array(
-      z.strictObject({
-        agent: z.string(),
-        path: z.string(),
-        format: z.enum(['pem', 'der']),
-        key_present: z.boolean(),
-        first_seen_at: z.string(),
-        last_seen_at: z.string(),
-        missing_since: z.string().nullable(),
-      }),
-    ),
+    sightings: z
+      .array(
+        z.strictObject({
+          agent: z.string(),
+          path: z.string(),
+          format: z.enum(['pem', 'der']),
+          key_present: z.boolean(),
+          first_seen_at: z.string(),
+          last_seen_at: z.string(),
+          missing_since: z.string().nullable(),
+        }),
+      )
+      .describe('The newest hundred'),
   }),
   status: 200,
 });
@@ -95,8 +93,7 @@ export const claimDiscovered = route({
   query: nothing,
   body: z.strictObject({
     certificate: certificateId,
-    /** Also where the two have no name in common. */
-    force: z.boolean().default(false),
+    force: z.boolean().default(false).describe('Also where the two have no name in common'),
   }),
   answer: discoveredCertificate,
   status: 200,
@@ -111,7 +108,7 @@ export const dismissDiscovered = route({
   permission: 'discovery.claim',
   params,
   query: nothing,
-  body: z.strictObject({ reason: z.string().min(1).max(1000) }),
+  body: z.strictObject({ reason: z.string().min(1).max(1000).describe('Why it is nobody’s concern') }),
   answer: discoveredCertificate,
   status: 200,
 });
@@ -136,12 +133,10 @@ export const discoveryScan = z.strictObject({
   directories: z.array(z.string()),
   certificates_found: z.number().int(),
   certificates_new: z.number().int(),
-  /** What could not be read, for people. */
-  errors: z.array(z.string()),
+  errors: z.array(z.string()).describe('What could not be read, for people'),
   duration_ms: z.number().int(),
   started_at: z.string(),
-  /** null: its last part has not come. */
-  completed_at: z.string().nullable(),
+  completed_at: z.string().nullable().describe('null: its last part has not come'),
 });
 
 export const listDiscoveryScans = route(
@@ -152,7 +147,7 @@ export const listDiscoveryScans = route(
     summary: 'What agents searched of late, newest first; kept for 30 days',
     permission: 'discovery.read',
     params: nothing,
-    filters: { agent: agentId.optional() },
+    filters: { agent: agentId.optional().describe('Only what this agent found') },
     item: discoveryScan,
     sorts: ['-started_at'],
   }),

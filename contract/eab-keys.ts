@@ -4,7 +4,7 @@ import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const params = z.strictObject({ key_id: z.string().max(64) });
+const params = z.strictObject({ key_id: z.string().max(64).describe('Its `kid` (RFC 8555 §7.3.4)') });
 
 export const eabKey = z.strictObject({
   key_id: z.string(),
@@ -29,7 +29,7 @@ export const listEabKeys = route(
     scope: 'rows',
     permission: 'acme.eab.read',
     params: nothing,
-    filters: { profile: z.string().max(63).optional() },
+    filters: { profile: z.string().max(63).optional().describe('Id of the profile whose directories take it') },
     item: eabKey,
     sorts: ['-created_at'],
   }),
@@ -61,12 +61,16 @@ export const createEabKey = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    profile: z.string().min(1).max(63),
-    description: z.string().max(1000).default(''),
-    /** Names that its accounts may have certified; null: what the profile allows. */
-    allowed_names: z.array(allowedIdentifier).max(1000).nullable().default(null),
-    max_uses: z.number().int().min(1).max(1_000_000).default(1),
-    expires_at: timestamp.nullable().default(null),
+    profile: z.string().min(1).max(63).describe('Id of the profile whose directories take it'),
+    description: z.string().max(1000).default('').describe('Whom it is for'),
+    allowed_names: z
+      .array(allowedIdentifier)
+      .max(1000)
+      .nullable()
+      .default(null)
+      .describe('Names that its accounts may have certified; null: what the profile allows'),
+    max_uses: z.number().int().min(1).max(1_000_000).default(1).describe('How many accounts may be made with it'),
+    expires_at: timestamp.nullable().default(null).describe('When it ends (RFC 3339); null: never'),
   }),
   answer: eabKey.extend({ hmac_key: z.string() }),
   status: 201,

@@ -8,8 +8,7 @@ const id = z.string().regex(/^et-[0-9a-z-]{1,60}$/, 'the id of an enrolment toke
 
 export const enrolmentToken = z.strictObject({
   id,
-  /** How the secret begins, to tell tokens apart. */
-  token_prefix: z.string(),
+  token_prefix: z.string().describe('How the secret begins, to tell tokens apart'),
   description: z.string(),
   name_pattern: z.string().nullable(),
   agent: z.string().nullable(),
@@ -47,24 +46,23 @@ export const createEnrolmentToken = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    description: z.string().max(1000).default(''),
-    /** Names that it admits; `*` stands for any characters. */
+    description: z.string().max(1000).default('').describe('Which hosts it is for'),
     name_pattern: z
       .string()
       .regex(/^[A-Za-z0-9._*-]{1,128}$/, 'letters, digits, dots, underscores, hyphens and *')
       .nullable()
-      .default(null),
-    /** An agent that shall come back under a new key; null: new agents. */
-    agent: agentId.nullable().default(null),
-    /** The group that its agents are put into. */
-    group: agentGroupId.nullable().default(null),
-    max_uses: z.number().int().min(1).max(10_000).default(1),
+      .default(null)
+      .describe('Names that it admits; `*` stands for any characters'),
+    agent: agentId.nullable().default(null).describe('An agent that shall come back under a new key; null: new agents'),
+    group: agentGroupId.nullable().default(null).describe('The group that its agents are put into'),
+    max_uses: z.number().int().min(1).max(10_000).default(1).describe('How many hosts it admits'),
     ttl_seconds: z
       .number()
       .int()
       .min(60)
       .max(90 * 86_400)
-      .default(3600),
+      .default(3600)
+      .describe('How long it may be used, in seconds'),
   }),
   answer: enrolmentToken.extend({ token: z.string() }),
   status: 201,

@@ -19,10 +19,8 @@ export const readiness = z.strictObject({
   status: z.enum(['ready', 'unknown', 'unready']),
   database: z.strictObject({
     state: z.enum(['up', 'down', 'schema_behind', 'unknown']),
-    /** When it was last looked at, RFC 3339. */
-    checked_at: z.string().nullable(),
-    /** The newest migration, e.g. `000018_api_keys.up.sql`. */
-    schema: z.string().nullable(),
+    checked_at: z.string().nullable().describe('When it was last looked at, RFC 3339'),
+    schema: z.string().nullable().describe('The newest migration, e.g. `000018_api_keys.up.sql`'),
   }),
 });
 
@@ -34,7 +32,7 @@ export const getReadiness = route({
   summary: 'The last known state of the database; with deep=1 asks it, which wakes it',
   permission: 'public',
   params: nothing,
-  query: z.strictObject({ deep: z.enum(['0', '1']).optional() }),
+  query: z.strictObject({ deep: z.enum(['0', '1']).optional().describe('1: ask the database, which wakes it') }),
   body: nothing,
   answer: readiness,
   status: 200,

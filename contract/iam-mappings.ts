@@ -11,24 +11,23 @@ const principal = z
   .string()
   .max(700)
   .refine((arn) => namedPrincipal(arn) !== undefined, 'the ARN of a role or a user, like arn:aws:iam::111122223333:role/deploy');
-const changeable = { description: z.string().max(1000).default(''), roles: z.array(newGrant).min(1).max(50) };
+const changeable = {
+  description: z.string().max(1000).default('').describe('Who or what it is'),
+  roles: z.array(newGrant).min(1).max(50).describe('What it may do, and where'),
+};
 
 export const iamMapping = z.strictObject({
   id: z.string(),
-  /** Without the path of the role or user: names are unique in an account. */
-  principal: z.string(),
-  /** How the audit trail calls what the identity does. */
-  actor: z.string(),
+  principal: z.string().describe('Without the path of the role or user: names are unique in an account'),
+  actor: z.string().describe('How the audit trail calls what the identity does'),
   description: z.string(),
   roles: z.array(grant),
-  /** Whose identity it is, where it is a person's. */
-  owner: z.string().nullable(),
+  owner: z.string().nullable().describe(`Whose identity it is, where it is a person's.`),
   version: z.number().int(),
   created_by: z.string(),
   created_at: z.string(),
   updated_at: z.string(),
-  /** To the minute. */
-  last_used_at: z.string().nullable(),
+  last_used_at: z.string().nullable().describe('To the minute'),
   ended_at: z.string().nullable(),
 });
 export type IamMappingBody = z.infer<typeof iamMapping>;
@@ -41,7 +40,7 @@ export const listIamMappings = route(
     summary: 'AWS identities that may call and what each may do, newest first',
     permission: 'auth.key.list',
     params: nothing,
-    filters: { principal: principal.optional() },
+    filters: { principal: principal.optional().describe('ARN of a role or user; sessions of a role are the role') },
     item: iamMapping,
     sorts: ['-created_at'],
   }),
@@ -72,10 +71,9 @@ export const createIamMapping = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    principal,
+    principal: principal.describe('ARN of a role or user; sessions of a role are the role'),
     ...changeable,
-    /** Whose identity it is: somebody who also has a key is no second person. */
-    owner: ownerId.nullable().default(null),
+    owner: ownerId.nullable().default(null).describe('Whose identity it is: somebody who also has a key is no second person'),
   }),
   answer: iamMapping,
   status: 201,

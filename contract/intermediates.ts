@@ -40,22 +40,19 @@ export const intermediate = z.strictObject({
   subject: subject.partial(),
   state: z.enum(['created', 'active', 'retiring', 'retired', 'revoked']),
   algorithm: z.string(),
-  /** Null while its certificate is awaited. */
-  cert_pem: z.string().nullable(),
+  cert_pem: z.string().nullable().describe('Null while its certificate is awaited'),
   key_driver_id: z.string().nullable(),
   not_before: z.string().nullable(),
   not_after: z.string().nullable(),
   path_len_constraint: z.number().int().nullable(),
   name_constraints: z.strictObject({ permitted: z.array(z.string()), excluded: z.array(z.string()) }),
-  /** Whether leaves may be had from it now. */
-  signs_leaves: z.boolean(),
+  signs_leaves: z.boolean().describe('Whether leaves may be had from it now'),
   drain_until: z.string().nullable(),
   retired_at: z.string().nullable(),
   retire_note: z.string().nullable(),
   revoked_at: z.string().nullable(),
   revocation_reason: z.number().int().nullable(),
-  /** How many shards new certificates are spread over; 1: all name the complete CRL. */
-  crl_shards: z.number().int(),
+  crl_shards: z.number().int().describe('How many shards new certificates are spread over; 1: all name the complete CRL'),
   metadata: z.record(z.string(), z.string()),
   version: z.number().int(),
   created_at: z.string(),
@@ -77,28 +74,29 @@ export const createIntermediate = route({
   params: issuerParams,
   query: nothing,
   body: z.strictObject({
-    name: caName,
-    /** A root: its certificate, and the key registered for it. */
-    root_cert_pem: pem.optional(),
+    name: caName.describe('What the CA is called'),
+    root_cert_pem: pem.optional().describe('PEM: the certificate of a root, whose key key_driver_id is'),
     key_driver_id: z
       .string()
       .regex(/^key-[0-9a-f]{1,60}$/, 'the id of a signer key')
       .optional(),
-    /** A CA below another. */
-    parent_ca_id: caId.optional(),
-    /** A CA whose certificate is signed elsewhere: `GET …/csr`, then `POST …/certificate`. */
-    external: z.boolean().default(false),
-    subject: subject.optional(),
-    algorithm: z.enum(caKeyAlgorithms).default('ECDSA-P256'),
-    /** 0: five years. */
-    ttl_days: z.number().int().min(0).max(36_500).default(0),
-    path_len_constraint: z.number().int().min(0).max(20).optional(),
-    name_constraints: nameConstraints.default([]),
-    extended_key_usages: z.array(dottedOid).min(1).max(20).optional(),
-    policies: z.array(dottedOid).min(1).max(20).optional(),
-    /** Shards that its CRL is cut into; they can be made more and never fewer. */
-    crl_shards: crlShards.default(1),
-    metadata: metadata.default({}),
+    parent_ca_id: caId.optional().describe('Id of the CA above it; left out: it is a root, or signed elsewhere'),
+    external: z.boolean().default(false).describe('A CA whose certificate is signed elsewhere: `GET …/csr`, then `POST …/certificate`'),
+    subject: subject.optional().describe('Its distinguished name'),
+    algorithm: z.enum(caKeyAlgorithms).default('ECDSA-P256').describe('The kind of its key'),
+    ttl_days: z.number().int().min(0).max(36_500).default(0).describe('How many days it lives; 0: five years'),
+    path_len_constraint: z
+      .number()
+      .int()
+      .min(0)
+      .max(20)
+      .optional()
+      .describe('How many CAs may stand below it in a path (pathLenConstraint)'),
+    name_constraints: nameConstraints.default([]).describe('Names that certificates below it may have, and may not (RFC 5280 §4.2.1.10)'),
+    extended_key_usages: z.array(dottedOid).min(1).max(20).optional().describe('Purposes that certificates below it may have, dotted'),
+    policies: z.array(dottedOid).min(1).max(20).optional().describe('Policies that hold below it, dotted'),
+    crl_shards: crlShards.default(1).describe('Shards that its CRL is cut into; they can be made more and never fewer'),
+    metadata: metadata.default({}).describe('Whatever else is to know, name to value'),
   }),
   answer: z.strictObject({ ...intermediate.shape, warnings: z.array(z.string()) }),
   status: 201,
@@ -112,7 +110,7 @@ export const listIntermediates = route({
   summary: 'The CAs of an issuer: in the order in which they came, or as a tree, each followed by those below it',
   permission: 'ca.hierarchy.read',
   params: issuerParams,
-  query: z.strictObject({ view: z.enum(['flat', 'tree']).default('flat') }),
+  query: z.strictObject({ view: z.enum(['flat', 'tree']).default('flat').describe('`tree`: each CA followed by those below it') }),
   body: nothing,
   answer: z.strictObject({ data: z.array(listed) }),
   status: 200,
@@ -142,11 +140,9 @@ export const updateIntermediate = route({
   permission: 'ca.hierarchy.manage',
   body: z
     .strictObject({
-      name: caName.optional(),
-      /** Instead of all that was noted before. */
-      metadata: metadata.optional(),
-      /** At least as many as there are: a certificate names its shard for life. */
-      crl_shards: crlShards.optional(),
+      name: caName.optional().describe('What the CA is called'),
+      metadata: metadata.optional().describe('Instead of all that was noted before'),
+      crl_shards: crlShards.optional().describe('At least as many as there are: a certificate names its shard for life'),
     })
     .refine((body) => Object.keys(body).length > 0, 'nothing to change'),
   answer: intermediate,
@@ -172,7 +168,7 @@ export const getIntermediateChain = route({
   path: '/api/v1/intermediates/{ca_id}/chain',
   summary: 'The certificates from a CA up, verified; refused when a link is expired or revoked',
   permission: 'ca.hierarchy.read',
-  query: z.strictObject({ include_root: z.enum(['true', 'false']).default('false') }),
+  query: z.strictObject({ include_root: z.enum(['true', 'false']).default('false').describe('With the root as the last') }),
   answer: z.strictObject({ chain_pem: z.string() }),
 });
 
@@ -195,7 +191,10 @@ export const importIntermediateCertificate = route({
   path: '/api/v1/intermediates/{ca_id}/certificate',
   summary: 'Brings the certificate that was signed elsewhere, with its chain up to the root; the CA becomes active',
   permission: 'ca.hierarchy.manage',
-  body: z.strictObject({ certificate_pem: pem, chain_pem: pem }),
+  body: z.strictObject({
+    certificate_pem: pem.describe('PEM: its certificate, signed elsewhere'),
+    chain_pem: pem.describe('PEM: the CAs above it, nearest first'),
+  }),
   answer: intermediate,
 });
 
@@ -208,11 +207,10 @@ export const retireIntermediate = route({
   summary: 'First makes a CA drain, then with confirm ends it; CRL and OCSP go on',
   permission: 'ca.hierarchy.manage',
   body: z.strictObject({
-    confirm: z.boolean().default(false),
-    note: z.string().max(1000).optional(),
-    /** A draining CA refuses leaves, too. */
-    stop_leaf: z.boolean().default(true),
-    drain_until: timestamp.optional(),
+    confirm: z.boolean().default(false).describe('The second step: it retires for good'),
+    note: z.string().max(1000).optional().describe('Why, for people'),
+    stop_leaf: z.boolean().default(true).describe('It signs no certificates of subscribers any more, at once'),
+    drain_until: timestamp.optional().describe('Until when it goes on with CRLs and OCSP before it may retire for good (RFC 3339)'),
   }),
   answer: z.strictObject({ id: z.string(), state: z.string(), decided_by: z.string(), confirmed: z.boolean() }),
 });
@@ -237,19 +235,15 @@ export const rekeyIntermediate = route({
   summary: 'A new CA of the same subject and limits with a new key signs from now on; the old one drains, and keeps its CRL and OCSP',
   permission: 'ca.hierarchy.manage',
   body: z.strictObject({
-    /** Of the new CA; the old one keeps its own. */
-    name: caName,
-    /** Left out: as before. */
-    algorithm: z.enum(caKeyAlgorithms).optional(),
-    /** Left out: as long as before; never beyond the CA above. */
-    ttl_days: z.number().int().min(1).max(36_500).optional(),
+    name: caName.describe('Of the new CA; the old one keeps its own'),
+    algorithm: z.enum(caKeyAlgorithms).optional().describe('Left out: as before'),
+    ttl_days: z.number().int().min(1).max(36_500).optional().describe('Left out: as long as before; never beyond the CA above'),
   }),
   answer: z.strictObject({
     ...intermediate.shape,
     warnings: z.array(z.string()),
     predecessor: z.string(),
-    /** Ids of those whose certificates it signs from now on. */
-    profiles: z.array(z.string()),
+    profiles: z.array(z.string()).describe('Ids of those whose certificates it signs from now on'),
     issuers: z.array(z.string()),
   }),
   status: 201,
@@ -264,7 +258,9 @@ export const revokeIntermediate = route({
   summary: 'Puts a CA on the list of the CA above; neither it nor a CA below it signs any more',
   permission: 'ca.hierarchy.manage',
   body: z.strictObject({
-    reason: z.enum(['unspecified', 'keyCompromise', 'caCompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation']),
+    reason: z
+      .enum(['unspecified', 'keyCompromise', 'caCompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation'])
+      .describe('Why it is revoked (RFC 5280 §5.3.1)'),
   }),
   answer: intermediate,
 });
@@ -279,28 +275,24 @@ export const compromiseIntermediate = route({
     'Declares a CA compromised: it, all CAs below it and all their certificates are revoked for caCompromise, certificates by jobs; said again it goes on where it ended, dry_run only looks',
   permission: 'ca.hierarchy.manage',
   body: z.strictObject({
-    /** Off: the CA alone, and neither CAs nor certificates below it. */
-    descendants: z.boolean().default(true),
-    /** Looks what would be met, and changes nothing. */
-    dry_run: z.boolean().default(false),
+    descendants: z.boolean().default(true).describe('Off: the CA alone, and neither CAs nor certificates below it'),
+    dry_run: z.boolean().default(false).describe('Looks what would be met, and changes nothing'),
   }),
   answer: z.strictObject({
     dry_run: z.boolean(),
-    /** From the top down, as they were before. */
-    authorities: z.array(
-      z.strictObject({
-        id: z.string(),
-        name: z.string(),
-        state: intermediate.shape.state,
-        /** Whose CRL lists it; null: a root is on nobody's. */
-        listed_by: z.string().nullable(),
-        /** Certificates of it that live and are not revoked for good. */
-        leaves: z.number().int(),
-      }),
-    ),
+    authorities: z
+      .array(
+        z.strictObject({
+          id: z.string(),
+          name: z.string(),
+          state: intermediate.shape.state,
+          listed_by: z.string().nullable().describe(`Whose CRL lists it; null: a root is on nobody's.`),
+          leaves: z.number().int().describe('Certificates of it that live and are not revoked for good'),
+        }),
+      )
+      .describe('From the top down, as they were before'),
     leaves: z.number().int(),
-    /** What nothing but people can do. */
-    warnings: z.array(z.string()),
+    warnings: z.array(z.string()).describe('What nothing but people can do'),
     jobs: z.array(z.string()),
   }),
 });
@@ -314,7 +306,7 @@ export const setIssuingCa = route({
   permission: 'ca.hierarchy.manage',
   params: issuerParams,
   query: nothing,
-  body: z.strictObject({ issuing_ca_id: caId.nullable() }),
+  body: z.strictObject({ issuing_ca_id: caId.nullable().describe('Id of the CA that signs for the profile or issuer from now on') }),
   answer: z.strictObject({ id: z.string(), issuing_ca_id: z.string().nullable() }),
   status: 200,
 });

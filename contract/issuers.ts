@@ -25,7 +25,7 @@ export const listIssuers = route(
     scope: 'rows',
     permission: 'issuer.read',
     params: nothing,
-    filters: { type: issuer.shape.type.optional() },
+    filters: { type: issuer.shape.type.optional().describe('What kind of CA it is') },
     item: issuer,
     sorts: ['name', 'created_at'],
   }),
@@ -41,23 +41,25 @@ export const createIssuer = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    name: z.string().min(1).max(128),
-    type: z.literal('aws-private-ca'),
-    config: z.strictObject({
-      caArn: z
-        .string()
-        .regex(
-          /^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/,
-          'the ARN of a private certificate authority',
-        ),
-      signingAlgorithm: z
-        .enum(['SHA256WITHRSA', 'SHA384WITHRSA', 'SHA512WITHRSA', 'SHA256WITHECDSA', 'SHA384WITHECDSA', 'SHA512WITHECDSA'])
-        .default('SHA256WITHECDSA'),
-      templateArn: z
-        .string()
-        .regex(/^arn:aws(?:-[a-z]+)*:acm-pca:::template\/[A-Za-z0-9_/]+$/, 'the ARN of a template')
-        .optional(),
-    }),
+    name: z.string().min(1).max(128).describe('What the issuer is called'),
+    type: z.literal('aws-private-ca').describe('What kind of CA it is'),
+    config: z
+      .strictObject({
+        caArn: z
+          .string()
+          .regex(
+            /^arn:aws(?:-[a-z]+)*:acm-pca:[a-z0-9-]+:\d{12}:certificate-authority\/[a-f0-9-]{36}$/,
+            'the ARN of a private certificate authority',
+          ),
+        signingAlgorithm: z
+          .enum(['SHA256WITHRSA', 'SHA384WITHRSA', 'SHA512WITHRSA', 'SHA256WITHECDSA', 'SHA384WITHECDSA', 'SHA512WITHECDSA'])
+          .default('SHA256WITHECDSA'),
+        templateArn: z
+          .string()
+          .regex(/^arn:aws(?:-[a-z]+)*:acm-pca:::template\/[A-Za-z0-9_/]+$/, 'the ARN of a template')
+          .optional(),
+      })
+      .describe('Which CA, and how it shall sign'),
   }),
   answer: issuer,
   status: 201,
@@ -74,7 +76,7 @@ export const setIssuerEnabled = route({
   permission: 'issuer.edit',
   params: z.strictObject({ id }),
   query: nothing,
-  body: z.strictObject({ enabled: z.boolean() }),
+  body: z.strictObject({ enabled: z.boolean().describe('Whether it signs') }),
   answer: issuer,
   status: 200,
   versioned: true,

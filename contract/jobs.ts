@@ -9,11 +9,9 @@ export const job = z.strictObject({
   id,
   type: z.enum(jobTypes),
   subject: z.string(),
-  /** Whose work it is; null: no agent's. */
-  agent: z.string().nullable(),
+  agent: z.string().nullable().describe(`Whose work it is; null: no agent's.`),
   status: z.enum(jobStatuses),
-  /** Failed, and to be tried again at run_at. */
-  retryable: z.boolean(),
+  retryable: z.boolean().describe('Failed, and to be tried again at run_at'),
   attempts: z.number().int(),
   max_attempts: z.number().int(),
   run_at: z.string(),
@@ -33,9 +31,9 @@ export const listJobs = route(
     permission: 'job.read',
     params: nothing,
     filters: {
-      status: job.shape.status.optional(),
-      type: job.shape.type.optional(),
-      subject: z.string().max(128).optional(),
+      status: job.shape.status.optional().describe('Only jobs of this status'),
+      type: job.shape.type.optional().describe('Only jobs of this type'),
+      subject: z.string().max(128).optional().describe('Only jobs about this one, e.g. the id of a certificate'),
     },
     item: job,
     sorts: ['-created_at', 'run_at'],
@@ -95,8 +93,7 @@ export const submitCsr = route({
   params: z.strictObject({ id }),
   query: nothing,
   body: z.strictObject({
-    /** PEM, PKCS#10. */
-    csr: z.string().min(1).max(24_576),
+    csr: z.string().min(1).max(24_576).describe('PEM, PKCS#10'),
   }),
   answer: job,
   status: 202,

@@ -3,22 +3,20 @@ import { loops } from '#domain/schedule/loops.ts';
 import { nothing, route } from './route.ts';
 
 const names = loops.map((loop) => loop.name);
-const params = z.strictObject({ name: z.enum(names) });
+const params = z.strictObject({ name: z.enum(names).describe('The loop') });
 /** The monitor watches the others and obeys its schedule alone. */
 const obedient = names.filter((name) => name !== 'monitor');
-const obedientParams = z.strictObject({ name: z.enum(obedient) });
+const obedientParams = z.strictObject({ name: z.enum(obedient).describe('The loop') });
 const time = z.string().nullable();
 
 export const loopRun = z.strictObject({
   id: z.string(),
   loop: z.string(),
-  /** The scheduled time, or `manual:<id>`. */
-  tick_key: z.string(),
+  tick_key: z.string().describe('The scheduled time, or `manual:<id>`'),
   outcome: z.string(),
   items_processed: z.number().int(),
   items_failed: z.number().int(),
-  /** How often the same tick came again. */
-  duplicates: z.number().int(),
+  duplicates: z.number().int().describe('How often the same tick came again'),
   error: z.string().nullable(),
   started_at: z.string(),
   finished_at: time,
@@ -29,16 +27,13 @@ export const loop = z.strictObject({
   work: z.string(),
   guarantee: z.string(),
   interval_seconds: z.number().int(),
-  /** The loop whose schedule and lease this one shares, or itself. */
-  runs_with: z.enum(names),
+  runs_with: z.enum(names).describe('The loop whose schedule and lease this one shares, or itself'),
   enabled: z.boolean(),
   reason: z.string().nullable(),
-  /** The last tick that came, whatever it found. */
-  heartbeat: time,
+  heartbeat: time.describe('The last tick that came, whatever it found'),
   last_success: time,
   last_outcome: z.string(),
-  /** Nothing is due earlier; null: it runs with the next tick. */
-  next_due: time,
+  next_due: time.describe('Nothing is due earlier; null: it runs with the next tick'),
   last_run: loopRun.nullable(),
 });
 export type LoopBody = z.infer<typeof loop>;
@@ -65,7 +60,7 @@ export const listLoopRuns = route({
   summary: 'The newest runs of a loop that opened the database',
   permission: 'scheduler.read',
   params,
-  query: z.strictObject({ limit: z.coerce.number().int().min(1).max(500).default(50) }),
+  query: z.strictObject({ limit: z.coerce.number().int().min(1).max(500).default(50).describe('How many runs at the most') }),
   body: nothing,
   answer: z.strictObject({ items: z.array(loopRun) }),
   status: 200,
@@ -95,10 +90,9 @@ export const updateLoop = route({
   params: obedientParams,
   query: nothing,
   body: z.strictObject({
-    enabled: z.boolean(),
-    /** null: as often as the schedule says. */
-    interval_seconds: z.number().int().min(60).max(604_800).nullable().default(null),
-    reason: z.string().min(1).max(500),
+    enabled: z.boolean().describe('Whether it runs'),
+    interval_seconds: z.number().int().min(60).max(604_800).nullable().default(null).describe('null: as often as the schedule says'),
+    reason: z.string().min(1).max(500).describe('Why, for the audit trail'),
   }),
   answer: z.strictObject({ name: z.enum(names), enabled: z.boolean(), interval_seconds: z.number().int().nullable() }),
   status: 200,

@@ -42,15 +42,18 @@ export const createChannel = route({
   params: nothing,
   query: nothing,
   body: z.strictObject({
-    name: z.string().min(1).max(128),
-    type: z.literal('webhook').default('webhook'),
-    /** https, with a dns name that leads to a public address. */
-    url: z.string().min(1).max(2000),
+    name: z.string().min(1).max(128).describe('What the channel is called'),
+    type: z.literal('webhook').default('webhook').describe('How it is told'),
+    url: z.string().min(1).max(2000).describe('https, with a dns name that leads to a public address'),
     events: z
       .array(z.enum(notificationEvents))
       .min(1)
-      .default([...notificationEvents]),
-    delivery: z.enum(['at_least_once', 'at_most_once']).default('at_least_once'),
+      .default([...notificationEvents])
+      .describe('What is told'),
+    delivery: z
+      .enum(['at_least_once', 'at_most_once'])
+      .default('at_least_once')
+      .describe('What a doubtful delivery becomes: told again, or not'),
   }),
   answer: channel.extend({ secret: z.string() }),
   status: 201,
@@ -66,7 +69,7 @@ export const setChannelEnabled = route({
   permission: 'notification.edit',
   params: z.strictObject({ id: channelId }),
   query: nothing,
-  body: z.strictObject({ enabled: z.boolean() }),
+  body: z.strictObject({ enabled: z.boolean().describe('Whether it is told') }),
   answer: channel,
   status: 200,
 });
@@ -94,9 +97,9 @@ export const listNotifications = route(
     permission: 'notification.read',
     params: nothing,
     filters: {
-      status: notification.shape.status.optional(),
+      status: notification.shape.status.optional().describe('Only of this status'),
       channel: channelId.optional(),
-      subject: z.string().max(128).optional(),
+      subject: z.string().max(128).optional().describe('Only about this one, e.g. the id of a certificate'),
     },
     item: notification,
     sorts: ['-created_at'],

@@ -49,7 +49,7 @@ export function openApi(release: string): Json {
       title: 'certctl on Lambda',
       version: release,
       description:
-        'The control plane. ACME (`/acme/directory`), CRL and OCSP (`/.well-known/pki/`) are protocols of their own and not described here. Where the deployment has `iamCallers`, every path is also under `/iam`, for requests that AWS identities have signed (SigV4, service `execute-api`).',
+        'The control plane. ACME (`/acme/directory`), CRL and OCSP (`/.well-known/pki/`) are protocols of their own and not described here. Where the deployment has `iamCallers`, every path is also under `/iam`, for requests that AWS identities have signed (SigV4, service `execute-api`)',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

@@ -37,16 +37,18 @@ export const {
   many: 'policy rules',
   id: ruleId,
   fields: {
-    name: z.string().min(1).max(128),
-    type: z.enum(policyTypes),
-    config,
-    severity: severity.default('warning'),
-    /** `block` refuses certificates and renewals that break it; both tell of what does. */
-    enforcement: z.enum(['audit', 'block']).default('audit'),
-    enabled: z.boolean().default(true),
+    name: z.string().min(1).max(128).describe('What the rule is called'),
+    type: z.enum(policyTypes).describe('What it looks at'),
+    config: config.describe('What it wants, as its type says'),
+    severity: severity.default('warning').describe('How bad it is'),
+    enforcement: z
+      .enum(['audit', 'block'])
+      .default('audit')
+      .describe('`block` refuses certificates and renewals that break it; both tell of what does'),
+    enabled: z.boolean().default(true).describe('Whether it is looked at'),
   },
   item: policyRule,
-  filters: { type: z.enum(policyTypes).optional() },
+  filters: { type: z.enum(policyTypes).optional().describe('What it looks at') },
   sorts: ['name', 'created_at'],
   permissions: { read: 'policy.read', edit: 'policy.edit', remove: 'policy.delete' },
   hints: { remove: 'its violations go with it' },
@@ -74,8 +76,8 @@ export const listViolations = route(
     params: nothing,
     filters: {
       rule: ruleId.optional(),
-      certificate: z.string().max(64).optional(),
-      open: z.enum(['true', 'false']).optional(),
+      certificate: z.string().max(64).optional().describe('Only of this certificate'),
+      open: z.enum(['true', 'false']).optional().describe('Only those that are open, or closed'),
     },
     item: violation,
     sorts: ['-opened_at'],

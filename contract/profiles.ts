@@ -18,28 +18,34 @@ const allowedName = z
 export const allowedIdentifier = z.union([z.cidrv4(), z.cidrv6(), allowedName]);
 
 const profileFields = {
-  name: z.string().min(1).max(128),
-  description: z.string().max(1000),
-  enabled: z.boolean(),
-  acme_auth_mode: z.enum(['challenge', 'trust_authenticated']),
-  eab_required: z.boolean(),
-  /** null: any name. */
-  allowed_names: z.array(allowedIdentifier).max(1000).nullable(),
-  allow_wildcards: z.boolean(),
-  allow_single_label: z.boolean(),
-  allowed_challenges: z.array(z.enum(challengeTypes)).min(1),
-  /** Private ranges that challenges may reach. */
+  name: z.string().min(1).max(128).describe('What the profile is called'),
+  description: z.string().max(1000).describe('What it is for'),
+  enabled: z.boolean().describe('Whether it issues'),
+  acme_auth_mode: z
+    .enum(['challenge', 'trust_authenticated'])
+    .describe('`challenge`: each name is proven; `trust_authenticated`: who has an account, or what allowed_names says, is trusted'),
+  eab_required: z.boolean().describe('Accounts need an external account binding key'),
+  allowed_names: z.array(allowedIdentifier).max(1000).nullable().describe('null: any name'),
+  allow_wildcards: z.boolean().describe('Names like `*.example.com`'),
+  allow_single_label: z.boolean().describe('Names without a dot, like `intranet`'),
+  allowed_challenges: z.array(z.enum(challengeTypes)).min(1).describe('How names may be proven'),
   allowed_cidrs: z
     .array(z.union([z.cidrv4(), z.cidrv6()]).refine(isNetwork, 'bits beyond the prefix must be zero, as in 10.0.0.0/8'))
-    .max(100),
-  key_rules: z.array(z.strictObject({ algorithm: z.enum(keyKinds), min_size: z.number().int().min(256).max(4096) })).min(1),
-  validity_seconds: z.number().int().min(300).max(34_300_800),
-  extended_key_usages: z.array(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection', 'timeStamping'])).min(1),
-  must_staple: z.boolean(),
-  max_identifiers: z.number().int().min(1).max(100),
-  terms_of_service: z.url().nullable(),
-  website: z.url().nullable(),
-  /** Issuer domain names that CAA records may list (RFC 8659); with any, every name is checked. */
+    .max(100)
+    .describe('Private ranges that challenges may reach'),
+  key_rules: z
+    .array(z.strictObject({ algorithm: z.enum(keyKinds), min_size: z.number().int().min(256).max(4096) }))
+    .min(1)
+    .describe('Kinds of keys that are taken, each with its least size in bits'),
+  validity_seconds: z.number().int().min(300).max(34_300_800).describe('How long its certificates live'),
+  extended_key_usages: z
+    .array(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection', 'timeStamping']))
+    .min(1)
+    .describe('What they are for'),
+  must_staple: z.boolean().describe('Servers shall staple OCSP responses (RFC 7633)'),
+  max_identifiers: z.number().int().min(1).max(100).describe('Names in one certificate at the most'),
+  terms_of_service: z.url().nullable().describe('URL of what accounts agree to'),
+  website: z.url().nullable().describe('URL where to read more'),
   caa_identities: z
     .array(
       z
@@ -47,34 +53,43 @@ const profileFields = {
         .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/)
         .max(253),
     )
-    .max(20),
-  /** Offered by the shared directory, to accounts of the default profile. */
-  selectable: z.boolean(),
-  /** Seconds that a proof of a name serves further orders of its account; 0: none. */
-  authorization_reuse_seconds: z.number().int().min(0).max(2_592_000),
-  /** A proof of a domain by DNS may serve names below it (RFC 9444). */
-  subdomain_auth_allowed: z.boolean(),
-  /** Orders may ask for certificates that renew themselves (RFC 8739); null: they may not. Only where certificates live ten days at most. */
+    .max(20)
+    .describe('Issuer domain names that CAA records may list (RFC 8659); with any, every name is checked'),
+  selectable: z.boolean().describe('Offered by the shared directory, to accounts of the default profile'),
+  authorization_reuse_seconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(2_592_000)
+    .describe('Seconds that a proof of a name serves further orders of its account; 0: none'),
+  subdomain_auth_allowed: z.boolean().describe('A proof of a domain by DNS may serve names below it (RFC 9444)'),
   auto_renewal: z
     .strictObject({
-      /** Seconds from one certificate to the next, at least. */
-      min_lifetime: z.number().int().min(60).max(576_000),
-      /** Seconds from the start to the end of an order, at most. */
-      max_duration: z.number().int().min(60).max(31_536_000),
-      /** Orders may let whoever knows the URL of the certificate read it without a signature. */
-      allow_certificate_get: z.boolean().default(false),
+      min_lifetime: z.number().int().min(60).max(576_000).describe('Seconds from one certificate to the next, at least'),
+      max_duration: z.number().int().min(60).max(31_536_000).describe('Seconds from the start to the end of an order, at most'),
+      allow_certificate_get: z
+        .boolean()
+        .default(false)
+        .describe('Orders may let whoever knows the URL of the certificate read it without a signature'),
     })
-    .nullable(),
-  ca_id: z.string().max(63),
-  /** A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused. */
-  requires_approval: z.boolean(),
-  /** `cabf_tls_br`: its certificates keep to the CA/Browser Forum's rules for TLS servers (docs/reference/lint-rules.md). */
-  requirements: z.enum(requirements),
-  /** Policies that its certificates assert, dotted (RFC 5280 §4.2.1.4). */
+    .nullable()
+    .describe(
+      'Orders may ask for certificates that renew themselves (RFC 8739); null: they may not. Only where certificates live ten days at most',
+    ),
+  ca_id: z.string().max(63).describe('Id of the CA that signs'),
+  requires_approval: z
+    .boolean()
+    .describe(
+      'A second person must say yes to each certificate, and to each change of the profile; ACME, which cannot wait for one, is refused',
+    ),
+  requirements: z
+    .enum(requirements)
+    .describe("`cabf_tls_br`: its certificates keep to the CA/Browser Forum's rules for TLS servers (docs/reference/lint-rules.md)."),
   policies: z
     .array(dottedOid)
     .max(10)
-    .refine((all) => new Set(all).size === all.length, 'no policy twice'),
+    .refine((all) => new Set(all).size === all.length, 'no policy twice')
+    .describe('Policies that its certificates assert, dotted (RFC 5280 §4.2.1.4)'),
 };
 
 export const profile = z.strictObject({ id, ...profileFields, version: z.number().int(), acme_directory: z.url() });
@@ -113,7 +128,9 @@ const defaults = {
 };
 
 /** Trust without proof of control is said aloud. */
-const acknowledgement = { acknowledge_trust: z.boolean().optional() };
+const acknowledgement = {
+  acknowledge_trust: z.boolean().optional().describe('Trust without proof is meant; wanted with `trust_authenticated`'),
+};
 
 export const createProfileBody = z.strictObject({ id, name: profileFields.name, ...defaults, ...acknowledgement });
 export const replaceProfileBody = z.strictObject({ name: profileFields.name, ...defaults, ...acknowledgement });
@@ -127,7 +144,7 @@ export const listProfiles = route(
     scope: 'rows',
     permission: 'profile.read',
     params: nothing,
-    filters: { enabled: z.enum(['true', 'false']).optional() },
+    filters: { enabled: z.enum(['true', 'false']).optional().describe('Whether it issues') },
     item: profile,
     sorts: ['id', 'name'],
   }),

@@ -4,12 +4,9 @@ import { nothing, route } from './route.ts';
 
 export const revocation = z.strictObject({
   ca: z.string(),
-  /** Hex. */
-  serial: z.string(),
-  /** RFC 5280 §5.3.1. */
-  reason: z.number().int(),
-  /** Null for the certificate of a CA. */
-  version: z.string().nullable(),
+  serial: z.string().describe('Hex'),
+  reason: z.number().int().describe('RFC 5280 §5.3.1'),
+  version: z.string().nullable().describe('Null for the certificate of a CA'),
   certificate: z.string().nullable(),
   revoked_by: z.string(),
   revoked_at: z.string(),
@@ -27,9 +24,9 @@ export const listRevocations = route(
     permission: 'cert.read',
     params: nothing,
     filters: {
-      ca: z.string().max(63).optional(),
-      certificate: z.string().max(64).optional(),
-      reason: z.coerce.number().int().min(0).max(10).optional(),
+      ca: z.string().max(63).optional().describe('Only by this CA'),
+      certificate: z.string().max(64).optional().describe('Only of this certificate'),
+      reason: z.coerce.number().int().min(0).max(10).optional().describe('Only for this reason'),
     },
     item: revocation,
     sorts: ['-revoked_at'],

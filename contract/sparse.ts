@@ -26,7 +26,8 @@ function makeQuery(route: Route): z.ZodType {
   const fields = z
     .string()
     .regex(new RegExp(`^(?:${names})(?:,(?:${names}))*$`), `members of the answer, with commas between them`)
-    .max(1000);
+    .max(1000)
+    .describe('Members that the answer shall have, with commas between them; left out: all');
   return route.query.extend({ fields: fields.optional() });
 }
 

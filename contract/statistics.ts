@@ -42,7 +42,7 @@ export const getTimeline = route({
   summary: 'Day by day (UTC): what was issued, revoked and failed in the days before, and what ends in the days to come',
   permission: 'stats.read',
   params: nothing,
-  query: z.strictObject({ days: z.coerce.number().int().min(1).max(365).default(30) }),
+  query: z.strictObject({ days: z.coerce.number().int().min(1).max(365).default(30).describe('How many days before and after today') }),
   body: nothing,
   answer: z.strictObject({
     past: z.array(z.strictObject({ day: z.string(), issued: count, revoked: count, jobs_failed: count })),

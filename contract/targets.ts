@@ -12,27 +12,31 @@ const config = z.record(z.string().max(64), z.unknown());
 
 /** What an agent saw of a target, and whether a deployment could be made. */
 const inspection = z.strictObject({
-  /** `unreachable`: nobody answered, so nothing is known; `deploying`: not judged, for a deployment has not ended; null: not looked at since a deployment that nobody verifies. */
-  outcome: z.enum(inspectionOutcomes).nullable(),
+  outcome: z
+    .enum(inspectionOutcomes)
+    .nullable()
+    .describe(
+      '`unreachable`: nobody answered, so nothing is known; `deploying`: not judged, for a deployment has not ended; null: not looked at since a deployment that nobody verifies',
+    ),
   at: z.string().nullable(),
-  /** SHA-256 of the certificate that was last verified in place, hex. */
-  expected_fingerprint: z.string().nullable(),
+  expected_fingerprint: z.string().nullable().describe('SHA-256 of the certificate that was last verified in place, hex'),
   observed_fingerprint: z.string().nullable(),
-  /** `served` over TLS, or `stored` where the configuration says that nobody looks. */
-  observed_source: z.enum(['served', 'stored']).nullable(),
+  observed_source: z
+    .enum(['served', 'stored'])
+    .nullable()
+    .describe('`served` over TLS, or `stored` where the configuration says that nobody looks'),
   observed_serial: z.string().nullable(),
   observed_not_after: z.string().nullable(),
   drifted_since: z.string().nullable(),
-  /** Configuration, rules of the host, paths and connection were as a deployment needs them. */
-  ready: z.boolean().nullable(),
+  ready: z.boolean().nullable().describe('Configuration, rules of the host, paths and connection were as a deployment needs them'),
   failure_class: z.enum(failureClasses).nullable(),
   detail: z.string().nullable(),
 });
 
 /** What is done when a target serves another certificate than was deployed there, and how often its agent looks. */
 const watch = {
-  on_drift: z.enum(driftPolicies).default('report'),
-  inspect_every_seconds: z.number().int().min(300).max(604_800).default(86_400),
+  on_drift: z.enum(driftPolicies).default('report').describe('What is done where the server serves another certificate than was deployed'),
+  inspect_every_seconds: z.number().int().min(300).max(604_800).default(86_400).describe('How often the agent looks'),
 };
 
 export const target = z.strictObject({
@@ -41,13 +45,17 @@ export const target = z.strictObject({
   type: z.string(),
   agent: agentId,
   config: z.record(z.string(), z.unknown()),
-  /** What the target itself calls its certificate, e.g. an ARN; null: nothing was deployed yet, or it gives no names. */
-  reference: z.string().nullable(),
+  reference: z
+    .string()
+    .nullable()
+    .describe('What the target itself calls its certificate, e.g. an ARN; null: nothing was deployed yet, or it gives no names'),
   enabled: z.boolean(),
   on_drift: z.enum(driftPolicies),
   inspect_every_seconds: z.number().int(),
-  /** When its agent looks next; null: nothing was deployed yet, or `on_drift` is `ignore`. */
-  next_inspection_at: z.string().nullable(),
+  next_inspection_at: z
+    .string()
+    .nullable()
+    .describe('When its agent looks next; null: nothing was deployed yet, or `on_drift` is `ignore`'),
   inspection,
   version: z.number().int(),
   retired_at: z.string().nullable(),
@@ -66,7 +74,7 @@ export const listTargets = route(
     summary: 'Deployment targets, newest first',
     permission: 'target.read',
     params: nothing,
-    filters: { agent: agentId.optional(), type: z.string().max(64).optional() },
+    filters: { agent: agentId.optional(), type: z.string().max(64).optional().describe('Only targets of this type') },
     item: target,
     sorts: ['-created_at', 'name'],
   }),
@@ -98,10 +106,9 @@ export const createTarget = route({
   query: nothing,
   body: z.strictObject({
     name,
-    /** E.g. `nginx`; docs/targets has one page for each. */
-    type: z.string().min(1).max(64),
+    type: z.string().min(1).max(64).describe('E.g. `nginx`; docs/targets has one page for each'),
     agent: agentId,
-    config,
+    config: config.describe('Where and how, as its type says'),
     ...watch,
   }),
   answer: target,
@@ -118,7 +125,12 @@ export const replaceTarget = route({
   permission: 'target.edit',
   params,
   query: nothing,
-  body: z.strictObject({ name, config, enabled: z.boolean().default(true), ...watch }),
+  body: z.strictObject({
+    name,
+    config: config.describe('Where and how, as its type says'),
+    enabled: z.boolean().default(true).describe('Off: nothing is deployed there'),
+    ...watch,
+  }),
   answer: target,
   status: 200,
   versioned: true,
@@ -132,7 +144,7 @@ export const retireTarget = route({
   summary: 'Ends a target: nothing is deployed to it any more; what lies there stays',
   permission: 'target.edit',
   params,
-  query: z.strictObject({ reason: z.string().max(1000).default('') }),
+  query: z.strictObject({ reason: z.string().max(1000).default('').describe('Why, for the audit trail') }),
   body: nothing,
   answer: target,
   status: 200,

@@ -16,12 +16,6 @@ interface Known {
 export function optionOf(name: string, shape: Shape, required: boolean): Option {
   const { type, enum: choices, items, default: standard } = known(shape);
   const flag = `--${name.replaceAll('_', '-')}`;
-  const parts = [
-    typeof shape['description'] === 'string' ? shape['description'] : '',
-    standard === undefined || standard === null || standard === ''
-      ? ''
-      : `(default: ${typeof standard === 'string' ? standard : JSON.stringify(standard)})`,
-  ];
   const kind =
     type === 'boolean'
       ? '[true|false]'
@@ -33,8 +27,15 @@ export function optionOf(name: string, shape: Shape, required: boolean): Option 
             ? '<json>'
             : '<value>';
   const structured = type === 'array' && known(items ?? {}).type === 'object';
-  const text = structured ? `${JSON.stringify(exampleOf(items ?? {}))} each` : choices === undefined ? '' : `one of ${choices.join(', ')}`;
-  const option = new Option(`${flag} ${kind}`, [text, ...parts].filter((part) => part !== '').join(' '));
+  const parts = [
+    typeof shape['description'] === 'string' ? shape['description'] : '',
+    structured ? `(each like ${JSON.stringify(exampleOf(items ?? {}))})` : '',
+    required ? '(needed)' : '',
+    standard === undefined || standard === null || standard === ''
+      ? ''
+      : `(default: ${typeof standard === 'string' ? standard : JSON.stringify(standard)})`,
+  ];
+  const option = new Option(`${flag} ${kind}`, parts.filter((part) => part !== '').join(' '));
   if (required) option.makeOptionMandatory();
   if (choices !== undefined) option.choices(choices);
   return option;

@@ -38,7 +38,12 @@ interface Globals extends Given {
 }
 
 const nouns: Readonly<Record<string, string>> = {
+  'acme-accounts': 'who orders certificates by ACME',
+  'acme-failing-names': 'names whose proofs fail, and that are paused after some',
+  'acme-orders': 'what ACME accounts ordered',
+  'agent-groups': 'agents by what they are, or by hand',
   agents: 'programs on hosts that make keys and deploy certificates',
+  approvals: 'what waits for a second person',
   audit: 'who did what, and the chain over it',
   'audit-exports': 'audit events as files',
   auth: 'who the caller is',
@@ -46,6 +51,8 @@ const nouns: Readonly<Record<string, string>> = {
   certs: 'managed certificates',
   channels: 'where notifications go',
   deployments: 'certificates on their way to targets',
+  'discovered-certificates': 'what agents found on their hosts',
+  'discovery-scans': 'where agents searched, and what they could not read',
   eab: 'external account binding keys, which invite ACME accounts',
   'enrolment-tokens': 'with which hosts become agents',
   'iam-mappings': 'AWS identities that may call, and what each may do',
@@ -61,8 +68,10 @@ const nouns: Readonly<Record<string, string>> = {
   'renewal-policies': 'when certificates are renewed',
   revocations: 'what was revoked',
   roles: 'sets of permissions',
+  stats: 'how many of what, now and day by day',
   targets: 'where agents put certificates',
   'signer-keys': 'keys elsewhere that certificate authorities may have',
+  teams: 'who belongs together',
 };
 
 /** The command tree: a command for each route of the contract, and the three that are about the program itself. */
@@ -121,11 +130,13 @@ export function makeProgram(terminal: Terminal): Command {
 
 function addRoute(program: Command, route: Route, name: string, terminal: Terminal): void {
   const command = commandAt(program, name.split(' ')).description(route.summary);
-  const params = Object.keys(membersOf(route.params).properties);
-  for (const param of params) command.argument(`<${param}>`);
+  const params = membersOf(route.params).properties;
+  for (const [param, { description }] of Object.entries(params)) command.argument(`<${param}>`, description as string | undefined);
   const given = { query: membersOf(queryOf(route)), body: membersOf(route.body) };
   for (const part of [given.query, given.body])
     for (const [name, shape] of Object.entries(part.properties)) command.addOption(optionOf(name, shape, part.required.includes(name)));
+  if (Object.keys(given.body.properties).length > 0)
+    command.addHelpText('after', '\n@FILE instead of a value takes what is in that file, @- what comes from standard input.');
   if (isConditional(route))
     command.requiredOption('--if-match <version>', 'version that the change is made to, as it was read; any for whatever there is');
   if (route.method !== 'GET' && !['public', 'agent', 'enrolment'].includes(route.permission))
@@ -143,7 +154,7 @@ function addRoute(program: Command, route: Route, name: string, terminal: Termin
         }),
       );
     const connection = connect(where, terminal.env);
-    const positional = Object.fromEntries(params.map((name, index) => [name, all[index]]));
+    const positional = Object.fromEntries(Object.keys(params).map((name, index) => [name, all[index]]));
     const answer = await call(connection, route, {
       params: positional,
       query: pick(given.query),

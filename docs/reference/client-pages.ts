@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Option } from 'commander';
 import { format } from 'prettier';
 import { exitCodes, makeProgram } from '../../clients/cli/program.ts';
 import { toolOf, toolRoutes } from '../../clients/mcp/server.ts';
@@ -14,7 +15,7 @@ function cliPage(): string {
   const sections = all.map((command) => {
     const parent = command.parent === program ? '' : `${command.parent?.name() ?? ''} `;
     const args = command.registeredArguments.map((argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`));
-    const options = command.options.map((option) => `| \`${option.flags}\` | ${option.mandatory ? 'yes' : ''} | ${option.description.replaceAll('|', '\\|')} |`);
+    const options = command.options.map((option) => `| \`${inCell(option.flags)}\` | ${option.mandatory ? 'yes' : ''} | ${descriptionOf(option)} |`);
     return `### certctl ${parent}${command.name()}\n\n\`certctl ${[parent.trim(), command.name(), ...args].filter((word) => word !== '').join(' ')}${options.length === 0 ? '' : ' [options]'}\`\n\n${command.description()}.\n${
       options.length === 0 ? '' : `\n| option | needed | |\n| --- | --- | --- |\n${options.join('\n')}\n`
     }`;
@@ -39,6 +40,15 @@ Completion: \`source <(npx certctl completion bash)\`, likewise for zsh and fish
 ## Commands
 
 ${sections.join('\n')}`;
+}
+
+function descriptionOf({ description, argChoices }: Option): string {
+  const choices = argChoices === undefined ? '' : ` (one of ${argChoices.join(', ')})`;
+  return inCell(`${description.replace(' (needed)', '')}${choices}`.trim());
+}
+
+function inCell(text: string): string {
+  return text.replaceAll('|', '\\|');
 }
 
 function mcpPage(): string {
