@@ -1,7 +1,7 @@
 import type { UpdateItemCommandInput } from '@aws-sdk/client-dynamodb';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { admitted, count, setClock, testLimiter } from './limiter.ts';
 import { ownTable, type TestTable } from './table.ts';
 
@@ -30,8 +30,11 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => counter.listen(0, '127.0.0.1', resolve));
   place = { endpoint: `http://127.0.0.1:${(counter.address() as AddressInfo).port}`, name: table.name };
+  // Each limiter sets it, too; here it is also put back, for the next file of the worker.
+  vi.stubEnv('AWS_ENDPOINT_URL', place.endpoint);
 });
 afterAll(async () => {
+  vi.unstubAllEnvs();
   counter.close();
   counter.closeAllConnections();
   agent.destroy();

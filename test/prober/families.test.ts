@@ -1,6 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { prober } from '#adapters/lambda/prober.ts';
 import type { Probe, ProbeResult } from '#domain/probe/probe.ts';
 
@@ -19,14 +19,16 @@ beforeAll(async () => {
     });
   });
   await new Promise<void>((resolve) => lambda.listen(0, '127.0.0.1', resolve));
-  Object.assign(process.env, {
+  for (const [name, value] of Object.entries({
     AWS_ENDPOINT_URL: `http://127.0.0.1:${(lambda.address() as AddressInfo).port}`,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'none',
     AWS_SECRET_ACCESS_KEY: 'none',
-  });
+  }))
+    vi.stubEnv(name, value);
 });
 afterAll(() => {
+  vi.unstubAllEnvs();
   lambda.closeAllConnections();
   lambda.close();
 });

@@ -33,7 +33,10 @@ beforeAll(async () => {
   }))
     vi.stubEnv(name, value);
 });
-afterAll(() => acm.stop());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await acm.stop();
+});
 beforeEach(() => {
   home = makeHome();
 });
