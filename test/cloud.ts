@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { gates, type Gates } from '#adapters/dynamodb/gates.ts';
-import type { Platform } from './platform.ts';
+import { hostOf, type LoopName } from '#domain/schedule/loops.ts';
+import { until, type Platform } from './platform.ts';
 
 const settings = (platform: Platform) => ({
   endpoint: platform.instance.endpoint,
@@ -22,6 +24,15 @@ export async function invoke(
   const { Payload, FunctionError } = await lambda.send(new InvokeCommand({ FunctionName, Payload: Buffer.from(JSON.stringify(event)) }));
   const text = Buffer.from(Payload ?? '').toString();
   return { answer: text === '' ? undefined : (JSON.parse(text) as unknown), ...(FunctionError !== undefined && { error: FunctionError }) };
+}
+
+/** Runs a loop's function by hand to its end, as soon as no other run holds its lease: one that the schedule began may have looked before. */
+export async function runToEnd(platform: Platform, loop: LoopName): Promise<void> {
+  const { function: name } = hostOf(loop);
+  await until(`${loop} is free, and has run`, async () => {
+    const { answer } = await invoke(platform, name, { loop, run: `test-${randomUUID()}` });
+    return (answer as { outcome?: string } | undefined)?.outcome === 'lease_held' ? undefined : true;
+  });
 }
 
 export function dynamodbOf(platform: Platform): DynamoDBClient {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startZone, type Zone } from '../acme-conformance/zone.ts';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { challengeOf, freshName, poll, registered, type AcmeClient } from './client.ts';
 
@@ -197,7 +197,7 @@ test('failures that nobody asked about for a season are forgotten, paused names 
     paused,
     failing,
   ]);
-  await invoke(platform, 'loop-acme-gc', { loop: 'acmeGC', run: 'forget' });
+  await runToEnd(platform, 'acmeGC');
   const left = await until('the loop has run', async () => {
     const names = await failingNames(`account=${client.kid.split('/').at(-1)!}`);
     return names.length === 1 ? names : undefined;

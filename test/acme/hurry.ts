@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import type { Platform } from '../platform.ts';
 
 /** Gives the next try to every validation that waits for it: its row says that it is due, and the loop finds it. */
@@ -9,7 +8,7 @@ export async function hurryValidations(platform: Platform): Promise<void> {
     const { rowCount } = await database.query(
       `UPDATE jobs SET run_at = now() - interval '1 minute', hinted_at = NULL WHERE type = 'validation' AND status = 'pending' AND attempts > 0 AND run_at > now()`,
     );
-    if (rowCount !== 0) await invoke(platform, 'loop-job-processor', { loop: 'jobProcessor', run: randomUUID() });
+    if (rowCount !== 0) await runToEnd(platform, 'jobProcessor');
   } finally {
     await database.end();
   }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fromPem } from '#domain/x509/pem.ts';
 import { acmeClient, freshName } from '../acme/client.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
-import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 
 let platform: Platform;
 let asker: { id: string; token: string };
@@ -85,7 +85,7 @@ test('the scheduler’s renewals wait too, and whoever asked for the certificate
   const database = await platform.database();
   try {
     await database.query('UPDATE managed_certificates SET renew_at = now() WHERE id = $1', [certificate.id]);
-    expect((await api(platform, 'POST', '/api/v1/admin/loops/renewalCheck/run')).status).toBe(202);
+    await runLoop(platform, 'renewalCheck');
     const renewal = await until('a renewal is asked for', async () => {
       const { rows } = await database.query<{ id: string; status: string }>(
         `SELECT id, status FROM jobs WHERE subject_id = $1 AND type = 'renewal'`,
@@ -103,7 +103,7 @@ test('the scheduler’s renewals wait too, and whoever asked for the certificate
     await expect(database.query(`DELETE FROM approvals WHERE job_id = $1`, [renewal.id])).rejects.toThrow('decided');
     // Nobody answered in time.
     await database.query(`UPDATE jobs SET state_entered_at = now() - interval '8 days' WHERE id = $1`, [renewal.id]);
-    await api(platform, 'POST', '/api/v1/admin/loops/jobTimeout/run');
+    await runLoop(platform, 'jobTimeout');
     await until('it ends', async () => ((await jobOf(renewal.id))['status'] === 'failed' ? true : undefined));
     expect((await approvalOf(renewal.id))['state']).toBe('expired');
     expect((await call(asker.token, 'POST', `/api/v1/jobs/${renewal.id}/retry`)).json()['detail']).toMatch(/nobody has approved/);

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loops } from '#domain/schedule/loops.ts';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import { acmeClient, freshName, startResponder, type Responder } from '../acme/client.ts';
 import { certified, makeTarget, order, report, served, work } from '../lifecycle/agent-jobs.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 const rows = 20_000;
 const everyLoop = async (): Promise<void> => {
-  for (const loop of loops) await invoke(platform, loop.function, { loop: loop.name, run: `rows-${Math.random()}` });
+  for (const { name } of loops) await runToEnd(platform, name);
 };
 
 /** Rows read of each table by a scan of it, and by its indexes, since the beginning; a backend says so at last when it ends. */

@@ -49,7 +49,7 @@ test('given a renewal that is due, the tick asks the agent for a new key; the sa
   await report(agent, deploy!, { observed_fingerprint: await served(agent, deploy!) });
   const before = await get(id);
   await database.query(`UPDATE certificate_holders SET renew_at = now() - interval '1 second' WHERE certificate_id = $1`, [id]);
-  await Promise.all([run('loop-renewal-check', 'renewalCheck'), run('loop-renewal-check', 'renewalCheck')]);
+  await Promise.all([run('renewalCheck'), run('renewalCheck')]);
   const again = await workSoon(agent);
   expect(again).toMatchObject([{ type: 'csr', certificate_id: id }]);
   const submit = (csr: string) => agent.send('POST', `jobs/${again[0]!.job_id}/csr`, { lease_token: again[0]!.lease_token, csr });
@@ -142,7 +142,7 @@ test('given an agent that lost its key, a new key and version become due at once
   const { id } = await ordered('keyless', [await target(agent, 'keyless')]);
   const [item] = await certified(agent, 'keyless');
   expect((await report(agent, item!, { ok: false, failure_class: 'key_mismatch', detail: 'no key' })).json()['status']).toBe('failed');
-  await run('loop-renewal-check', 'renewalCheck');
+  await run('renewalCheck');
   expect(await workSoon(agent)).toMatchObject([{ type: 'csr', certificate_id: id }]);
 });
 
@@ -160,7 +160,7 @@ test('given a deployment that waits for its agent, no worker takes it, and of tw
       )
     ).rows[0];
   const job = await until('the certificate is issued', waiting);
-  await run('loop-job-processor', 'jobProcessor');
+  await run('jobProcessor');
   const { answer } = await invoke(platform, 'worker', {
     Records: [{ messageId: 'm-1', receiptHandle: 'r-1', body: JSON.stringify({ jobId: job.id }), attributes: {}, eventSource: 'aws:sqs' }],
   });
@@ -190,7 +190,7 @@ test('given an agent that died while deploying, its job comes again when the lea
   await database.query(`UPDATE jobs SET lease_expires_at = now() - interval '1 second', attempts = max_attempts WHERE id = $1`, [
     third!.job_id,
   ]);
-  await run('loop-job-timeout', 'jobTimeout');
+  await run('jobTimeout');
   expect(await jobOf(third!.job_id)).toMatchObject({ status: 'failed', last_error: 'lease_expired' });
   expect(await get(again.id)).toMatchObject({ deployment: 'failed' });
 });
@@ -225,7 +225,7 @@ test('given an agent that was not told of its work, the dispatcher tells it', as
      INSERT INTO outbox (topic, subject_id, created_at) SELECT 'agent', agent_id, now() - interval '6 seconds' FROM j`,
     [id],
   );
-  await run('loop-outbox-dispatch', 'notificationProcess');
+  await run('notificationProcess');
   expect(await workSoon(agent)).toMatchObject([{ job_id: 'job-untold' }]);
   expect((await database.query(`SELECT id FROM outbox WHERE topic = 'agent' AND subject_id = $1`, [agent.id])).rows).toEqual([]);
 });
@@ -234,7 +234,7 @@ test('given a certificate whose agent stays away for a day, its job fails, and a
   const agent = await enrolledAgent(platform, 'absent');
   const { id, jobs } = await ordered('absent', [await target(agent, 'absent')]);
   await database.query(`UPDATE jobs SET state_entered_at = now() - interval '25 hours' WHERE id = $1`, [jobs[0]]);
-  await run('loop-job-timeout', 'jobTimeout');
+  await run('jobTimeout');
   expect(await jobOf(jobs[0]!)).toMatchObject({ status: 'failed', last_error: 'csr_timeout' });
   expect(Date.parse((await get(id))['renew_at'] as string)).toBeGreaterThan(Date.now() + 5 * 3_600_000);
 });
@@ -242,5 +242,5 @@ test('given a certificate whose agent stays away for a day, its job fails, and a
 /** A word to the agent as the dispatcher gives it. */
 async function tellAgain(agent: SignedAgent): Promise<void> {
   await database.query(`INSERT INTO outbox (topic, subject_id, created_at) VALUES ('agent', $1, now() - interval '6 seconds')`, [agent.id]);
-  await run('loop-outbox-dispatch', 'notificationProcess');
+  await run('notificationProcess');
 }

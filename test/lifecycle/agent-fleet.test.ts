@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
-import { dynamodbOf, invoke, stateTable } from '../cloud.ts';
+import { dynamodbOf, stateTable } from '../cloud.ts';
 import { api, startPlatform, type Answer, type Platform } from '../platform.ts';
 import { callsTo, certified } from './agent-jobs.ts';
 import { enrol, enrolledAgent, hostFacts, makeToken, type SignedAgent } from './signed-agent.ts';
@@ -161,10 +161,10 @@ test('given an agent with targets, it is retired only by force and with a reason
 test('given an agent that falls silent, it is offline after five minutes, once, and online with its next heartbeat', async () => {
   const agent = await enrolledAgent(platform, 'silent');
   const state = async (): Promise<unknown> => (await api(platform, 'GET', `/api/v1/agents/${agent.id}`)).json()['status'];
-  await invoke(platform, 'loop-agent-health', { loop: 'agentHealthCheck', run: `test-${Math.random()}` });
+  await run('agentHealthCheck');
   expect(await state()).toBe('online');
   await silence(agent);
-  await Promise.all([1, 2].map(() => run('loop-agent-health', 'agentHealthCheck')));
+  await Promise.all([1, 2].map(() => run('agentHealthCheck')));
   expect(await state()).toBe('offline');
   await agent.send('POST', 'heartbeat', hostFacts());
   expect(await state()).toBe('online');

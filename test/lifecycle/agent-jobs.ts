@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
+import type { LoopName } from '#domain/schedule/loops.ts';
 import { api, until, type Answer, type Platform } from '../platform.ts';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import { makeCsr } from './csr.ts';
 import type { SignedAgent } from './signed-agent.ts';
 
@@ -76,7 +77,8 @@ export const report = (agent: SignedAgent, item: Item, more: object): Promise<An
 interface Calls {
   readonly get: (id: string) => Promise<Record<string, unknown>>;
   readonly jobOf: (id: string) => Promise<Record<string, unknown>>;
-  readonly run: (name: string, loop: string) => Promise<unknown>;
+  /** Runs a loop to its end. */
+  readonly run: (loop: LoopName) => Promise<void>;
   readonly target: (agent: SignedAgent, name: string) => Promise<string>;
   readonly ordered: (name: string, targets: string[], more?: object) => Promise<{ id: string; jobs: string[] }>;
 }
@@ -86,7 +88,7 @@ export function callsTo(platform: () => Platform): Calls {
   return {
     get: async (id) => (await api(platform(), 'GET', `/api/v1/certificates/${id}`)).json(),
     jobOf: async (id) => (await api(platform(), 'GET', `/api/v1/jobs/${id}`)).json(),
-    run: (name, loop) => invoke(platform(), name, { loop, run: `test-${Math.random()}` }),
+    run: (loop) => runToEnd(platform(), loop),
     target: (agent, name) => makeTarget(platform(), agent, name),
     ordered: (name, targets, more = {}) => order(platform(), name, targets, more),
   };

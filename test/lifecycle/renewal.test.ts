@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { makeCsr } from './csr.ts';
 
@@ -47,8 +47,7 @@ async function issued(name: string, more: object = {}): Promise<{ id: string; ke
   return { id, key };
 }
 
-const tick = (event: object = {}): Promise<unknown> =>
-  invoke(platform, 'loop-renewal-check', { loop: 'renewalCheck', run: `test-${Math.random()}`, ...event });
+const tick = (): Promise<void> => runToEnd(platform, 'renewalCheck');
 
 test('given a CSR, when it is handed in, then a job certifies it, and its renewal is due within the policy’s window', async () => {
   const { id, key } = await issued('first');
@@ -122,20 +121,19 @@ test('given a job that waited a day for a CSR, it fails for good; its successor 
     ((await api(platform, 'POST', `/api/v1/certificates/${id}/renew`)).json() as { job: string }).job;
   const waits = (job: string): Promise<true> =>
     until('it waits', async () => ((await jobOf(job))['status'] === 'awaiting_csr' ? true : undefined));
-  const timeout = (): Promise<unknown> => invoke(platform, 'loop-job-timeout', { loop: 'jobTimeout', run: `test-${Math.random()}` });
   const first = await renew();
   await waits(first);
   await database.query(
     `UPDATE jobs SET state_entered_at = now() - interval '24 hours 1 second', created_at = now() - interval '3 days' WHERE id = $1`,
     [first],
   );
-  await timeout();
+  await runToEnd(platform, 'jobTimeout');
   expect(await jobOf(first)).toMatchObject({ status: 'failed', retryable: false, last_error: 'csr_timeout' });
   const second = await renew();
   expect(second).not.toBe(first);
   await waits(second);
   await database.query(`UPDATE jobs SET created_at = now() - interval '3 days' WHERE id = $1`, [second]);
-  await timeout();
+  await runToEnd(platform, 'jobTimeout');
   expect((await jobOf(second))['status']).toBe('awaiting_csr');
 });
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { invoke } from '../cloud.ts';
+import { runToEnd } from '../cloud.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { api, startPlatform, until, type Platform } from '../platform.ts';
 import { childrenOf } from '../process-tree.ts';
@@ -57,8 +57,7 @@ const row = async (id: string): Promise<Row> =>
       [id],
     )
   ).rows[0]!;
-const dispatch = (): Promise<unknown> =>
-  invoke(platform, 'loop-outbox-dispatch', { loop: 'notificationProcess', run: `test-${Math.random()}` });
+const dispatch = (): Promise<void> => runToEnd(platform, 'notificationProcess');
 const becomes = (id: string, status: string, attempts?: number): Promise<Row> =>
   until(`it is ${status}`, async () => {
     const now = await row(id);
