@@ -166,8 +166,12 @@ test('given a deployment that waits for its agent, no worker takes it, and of tw
   });
   expect(answer).toEqual({ batchItemFailures: [] });
   expect(await waiting()).toEqual({ id: job.id, status: 'pending', attempts: 0 });
-  const looks = await Promise.all([work(agent), work(agent)]);
-  expect(looks.flat().map((item) => item.job_id)).toEqual([job.id]);
+  // The row is there before the agent is told of it.
+  const found = await until('one of two looks has it', async () => {
+    const looks = (await Promise.all([work(agent), work(agent)])).flat();
+    return looks.length > 0 ? looks : undefined;
+  });
+  expect(found.map((item) => item.job_id)).toEqual([job.id]);
   expect(await work(agent)).toEqual([]);
 });
 
