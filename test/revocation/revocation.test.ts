@@ -86,7 +86,7 @@ async function byKey(issued: Pick<Issued, 'der'>, key: KeyObject, publicKey: Key
   return JSON.stringify({ protected: head, payload: body, signature });
 }
 
-test('within a second of its revocation openssl finds a certificate revoked, by OCSP with and without nonce and by CRL', async () => {
+test('once it is revoked openssl finds a certificate revoked, at once by OCSP with and without nonce and soon by CRL', async () => {
   const issued = await client.issue(freshName());
   expect(ocsp(issued)).toMatch(/Response verify OK[\s\S]*: good/);
   expect(await crlCheck(issued)).toContain(': OK');
@@ -94,7 +94,8 @@ test('within a second of its revocation openssl finds a certificate revoked, by 
   expect([answer.status, answer.text]).toEqual([200, '']);
   expect(ocsp(issued)).toMatch(/Response verify OK[\s\S]*: revoked[\s\S]*Reason: superseded/);
   expect(ocsp(issued, '-no_nonce')).toContain(': revoked');
-  await until('the CRL has it', async () => (await crlCheck(issued)).includes('certificate revoked') || undefined, 2);
+  // By the job that the revocation ordered: the loop that would publish it looks once an hour.
+  await until('the CRL has it', async () => (await crlCheck(issued)).includes('certificate revoked') || undefined);
 });
 
 test('a second revocation is alreadyRevoked (RFC 8555 §7.6)', async () => {
