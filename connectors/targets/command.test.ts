@@ -18,7 +18,7 @@ test('a command that does not end is killed with everything that it started', as
   const result = await runCommand(['sh', '-c', 'sleep 987 & echo $!; wait'], { timeoutMs: 300 });
   expect(result).toMatchObject({ status: undefined, timedOut: true });
   const child = Number(result.output.trim());
-  await expect.poll(() => alive(child)).toBe(false);
+  await expect.poll(() => alive(child), { timeout: 20_000 }).toBe(false);
 });
 
 test('a daemon that the command leaves behind does not hold it up', async () => {

@@ -73,7 +73,7 @@ test('a leaf without its chain is not verified, unless nobody asks for the chain
   const { chain } = await servedCertificate(endpoint(await listening(tlsServer(material))));
   const expected = { fingerprint: material.fingerprint, chainFingerprints: chain, keyType: 'ec' };
   expect(await verifyServed(endpoint(port), expected)).toMatchObject({ verified: false, reason: 'the server does not send the chain' });
-  expect(await verifyServed(endpoint(port, { check_chain: false }), expected)).toMatchObject({ verified: true });
+  expect(await verifyServed(endpoint(port, { check_chain: false, within: 20 }), expected)).toMatchObject({ verified: true });
 });
 
 const dialogues = {

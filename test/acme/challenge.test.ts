@@ -58,7 +58,7 @@ test('an answer that comes late is found by a later try', async () => {
   await client.post(challenge.url, {});
   await until('the first try', () => responder.hits.some((url) => url.endsWith(challenge.token)) || undefined);
   responder.answers.set(challenge.token, `${challenge.token}.${client.thumbprint}`);
-  await poll(client, order, 'ready', 25);
+  await poll(client, order, 'ready');
 });
 
 test('a wrong body, a 404, a body of 17 KiB and a redirect loop end invalid with an error that shows no address, after four tries', async () => {

@@ -30,7 +30,7 @@ const jobOf = async (id: string): Promise<Record<string, unknown>> => (await api
 const decide = (token: string, id: unknown, how: string, note?: string): Promise<Answer> =>
   call(token, 'POST', `/api/v1/approvals/${String(id)}/${how}`, note === undefined ? {} : { note });
 const completed = (job: string): Promise<true> =>
-  until('the job completes', async () => ((await jobOf(job))['status'] === 'completed' ? true : undefined), 40);
+  until('the job completes', async () => ((await jobOf(job))['status'] === 'completed' ? true : undefined));
 
 beforeAll(async () => {
   platform = await startPlatform();

@@ -22,7 +22,7 @@ async function certificate(fields: object = {}): Promise<string> {
   const answer = await post('/certificates', { name, csr: makeCsr([`${name}.example.com`]).csr, ...fields });
   expect([answer.status, answer.json()['detail']]).toEqual([202, undefined]);
   const { id } = answer.json()['certificate'] as { id: string };
-  await until('it is issued', async () => ((await get(`/certificates/${id}`))['state'] === 'active' ? true : undefined), 40);
+  await until('it is issued', async () => ((await get(`/certificates/${id}`))['state'] === 'active' ? true : undefined));
   return id;
 }
 
@@ -133,7 +133,7 @@ describe('revocation', () => {
   test('one certificate: every version that has not ended is on the list, its reason with it, once', async () => {
     const id = await certificate();
     await post(`/certificates/${id}/renew`);
-    await until('it is renewed', async () => ((await items(`/certificates/${id}/versions`)).length === 2 ? true : undefined), 40);
+    await until('it is renewed', async () => ((await items(`/certificates/${id}/versions`)).length === 2 ? true : undefined));
     await until('the job ends', async () => ((await get(`/certificates/${id}`))['health'] === 'good' ? true : undefined));
     expect((await post(`/certificates/${id}/revoke`)).status).toBe(400);
     const revoked = await post(`/certificates/${id}/revoke`, { reason: 'superseded' });

@@ -137,7 +137,7 @@ export function tenCases(name: string, start: () => Promise<Subject>): void {
         verification: { expectedFingerprint: wanted.fingerprint, actualFingerprint: other.fingerprint, verified: false },
       });
       expect(contents(daemon)).toEqual(before);
-      await expect.poll(() => serves(daemon)).toBe(first.fingerprint);
+      await expect.poll(() => serves(daemon), { timeout: 20_000 }).toBe(first.fingerprint);
     });
 
     test('8 kill -9 between rename and reload: the next start tells the server and concludes', async () => {
@@ -173,7 +173,7 @@ export function tenCases(name: string, start: () => Promise<Subject>): void {
       const held = await holds(daemon);
       const winner = [second, third].find(({ fingerprint }) => fingerprint === held);
       // A process that is leaving may still answer.
-      await expect.poll(() => serves(daemon)).toBe(winner?.fingerprint ?? 'one of the two');
+      await expect.poll(() => serves(daemon), { timeout: 20_000 }).toBe(winner?.fingerprint ?? 'one of the two');
       expect(await deployed(daemon, winner ?? first)).toMatchObject({ idempotent: true });
     });
   });

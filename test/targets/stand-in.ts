@@ -55,7 +55,7 @@ export async function standIn(
       ...target.config,
       check_command: check,
       reload_command: reload,
-      verify: { host: '127.0.0.1', port, server_name: serverName, within: 2 },
+      verify: { host: '127.0.0.1', port, server_name: serverName, within: 20 },
     },
     rules: home.rules,
     enableTls: async () => undefined,

@@ -44,7 +44,7 @@ async function startTraefik(): Promise<Daemon> {
     const { certFile, keyFile } = tls.certificates[0]!;
     return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
   });
-  const verify = { host: '127.0.0.1', port: server.port, server_name: serverName, within: 3 };
+  const verify = { host: '127.0.0.1', port: server.port, server_name: serverName, within: 20 };
   return daemonOf(
     'traefik',
     home,
@@ -65,7 +65,7 @@ async function startEnvoy(): Promise<Daemon> {
     const { certificate_chain, private_key } = resources[0]!.tls_certificate;
     return { cert: certificate_chain.inline_string, key: private_key.inline_string };
   });
-  const verify = { host: '127.0.0.1', port: server.port, server_name: serverName, within: 3 };
+  const verify = { host: '127.0.0.1', port: server.port, server_name: serverName, within: 20 };
   return daemonOf('envoy', home, { sds_path: sds, secret_name: 'site', verify }, server, { keyFiles: [sds], certFiles: [] });
 }
 
@@ -125,7 +125,7 @@ describe.each([
     const verify = { ...(daemon.config['verify'] as object), port: 1, within: 1 };
     expect(await deployed(daemon, issued(), { verify })).toMatchObject({ ok: false, failureClass: 'verify', rolledBack: true });
     expect(contents(daemon)).toEqual(before);
-    await expect.poll(() => serves(daemon)).toBe(first.fingerprint);
+    await expect.poll(() => serves(daemon), { timeout: 20_000 }).toBe(first.fingerprint);
   });
 
   test('kill -9 after the renames: the next start looks and concludes', async () => {
@@ -153,6 +153,6 @@ describe.each([
     expect(await Promise.all([deployed(daemon, second), deployed(daemon, third)])).toMatchObject([{ ok: true }, { ok: true }]);
     const stored = await holds(daemon);
     expect([second.fingerprint, third.fingerprint]).toContain(stored);
-    await expect.poll(() => serves(daemon)).toBe(stored);
+    await expect.poll(() => serves(daemon), { timeout: 20_000 }).toBe(stored);
   });
 });
