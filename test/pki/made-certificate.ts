@@ -56,7 +56,7 @@ export function make(recipe: Recipe): Made {
     integer(recipe.serial ?? BigInt(`0x${createHash('sha256').update(spki).update(subject).digest('hex').slice(0, 16)}`)),
     algorithm,
     issuer.subject,
-    sequence(time(recipe.notBefore ?? new Date('2025-01-01')), time(recipe.notAfter ?? new Date('2027-01-01'))),
+    sequence(time(recipe.notBefore ?? new Date('2025-01-01')), time(recipe.notAfter ?? new Date('2047-01-01'))),
     subject,
     spki,
     explicit(3, sequence(...basic, subjectKey(spki), authorityKey(keyIdentifier(issuer.spki)), ...(recipe.extensions ?? []))),
