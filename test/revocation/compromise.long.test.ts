@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { validatePath } from '#domain/x509/path/validate.ts';
 import { fromPem } from '#domain/x509/pem.ts';
-import { api, rowsOf, startPlatform, until, type Answer, type Platform } from '../platform.ts';
+import { api, rowsOf, runLoop, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 import { issueBelow, makeChild, makeRoot, type Authority } from './hierarchy.ts';
 import { ocspStatus, publishedList, serialOf } from './status.ts';
 
@@ -130,7 +130,7 @@ test('a job that died in the middle is gone on with: every leaf is revoked once,
     `UPDATE jobs SET status = 'running', completed_at = NULL, lease_token = 'dead', lease_expires_at = now() - interval '1 second' WHERE type = 'compromise' AND subject_id = $1`,
     [issuing.id],
   );
-  await api(platform, 'POST', '/api/v1/admin/loops/jobProcessor/run');
+  await runLoop(platform, 'jobProcessor');
   await until('all are revoked again', async () => (await revokedLeaves(issuing)) === 1700 || undefined);
   await until('the list has them', async () => (await publishedList(platform, issuing.id)).entries.size === 1700 || undefined);
   const audited = await rows<{ n: number }>(
