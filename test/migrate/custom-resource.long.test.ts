@@ -225,7 +225,7 @@ test('a run that is about to be cut off answers before, and what it had not comm
   const context = { getRemainingTimeInMillis: () => (asked++ === 0 ? 21_000 : end - Date.now()) } as Context;
   await handler(event('Update'), context);
   expect(answers.at(-1)).toMatchObject({ Status: 'FAILED', Reason: 'insufficient time; deploy again to continue' });
-  await expect.poll(() => tablesOf(client)).toEqual([]);
+  await expect.poll(() => tablesOf(client), { timeout: 20_000 }).toEqual([]);
 });
 
 test('a file is not begun when its budget exceeds the time that is left; the next deployment goes on', async () => {

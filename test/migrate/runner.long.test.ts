@@ -77,7 +77,7 @@ test('a file’s duration is its own, not that of the whole run', async () => {
   await run(server.folder({ '000001_slow.up.sql': 'SELECT pg_sleep(0.5);\n', '000002_quick.up.sql': 'CREATE TABLE quick ();\n' }));
   const { rows } = await client.query<{ duration_ms: number }>('SELECT duration_ms FROM schema_migrations ORDER BY version');
   expect(rows[0]?.duration_ms).toBeGreaterThanOrEqual(500);
-  expect(rows[1]?.duration_ms).toBeLessThan(500);
+  expect(rows[1]!.duration_ms).toBeLessThan(rows[0]!.duration_ms);
 });
 
 test('FailingFileLeavesNoTrace: file 3 of 5 fails half-way; the ledger says 1 and 2, and after the file is mended 3, 4 and 5 follow', async () => {
