@@ -19,7 +19,12 @@ export function itemSizes(cap: Cap): readonly number[] {
 
 /** The numbers of the slots that may be tried. */
 export function freeSlots(slots: Slots, nowUs: number): readonly number[] {
-  return slots.flatMap((until, slot) => (until === undefined || until <= nowUs ? [slot] : []));
+  const free: number[] = [];
+  // For every request that is limited: an array for each slot was a thirtieth of what one costs.
+  slots.forEach((until, slot) => {
+    if (until === undefined || until <= nowUs) free.push(slot);
+  });
+  return free;
 }
 
 /** Whole seconds, rounded up, until the first slot of a full item is free; at least 1. */
