@@ -66,10 +66,13 @@ function assertAcceptable({ request }: Call): void {
   if (!accepts(request.headers['accept'])) throw new CaError('notAcceptable', `the certificate comes as ${chainType}`);
 }
 
+// Who says with every request what most answers come as means no other format (Greenlock, @root/acme).
+const acceptable = [chainType, 'application/*', '*/*', 'application/json', 'application/jose+json'];
+
 function accepts(header: string | undefined): boolean {
   if (header === undefined || header.trim() === '') return true;
   return header.split(',').some((item) => {
     const [type = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase());
-    return [chainType, 'application/*', '*/*'].includes(type) && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    return acceptable.includes(type) && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
   });
 }

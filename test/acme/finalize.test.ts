@@ -192,6 +192,9 @@ test('a download in a type that the certificate does not come in is 406, and wha
   expect(await statusFor('application/pem-certificate-chain;q=0')).toBe(406);
   expect(await statusFor('text/html, application/pem-certificate-chain')).toBe(200);
   expect(await statusFor('*/*')).toBe(200);
+  // What clients say with every request, whatever it is for.
+  const everywhere = await trusted.post(certificate, undefined, { headers: { accept: 'application/json' } });
+  expect([everywhere.status, everywhere.headers['content-type']]).toEqual([200, 'application/pem-certificate-chain']);
   const key = (await api(platform, 'POST', '/api/v1/eab-keys', { profile: 'internal' })).json() as { key_id: string; hmac_key: string };
   const stranger = await acmeClient(platform, { profile: 'internal' });
   await stranger.register({ externalAccountBinding: bind(stranger, key) });
