@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { placeFormats } from '#domain/discovery/discovered.ts';
 import { agentId } from './agents.ts';
 import { nothing, route } from './route.ts';
 
@@ -30,7 +31,7 @@ export const reportDiscovery = route({
         z.strictObject({
           certificate: z.base64().min(4).max(87_400).describe('DER in base64; private keys have no place here'),
           places: z
-            .array(z.strictObject({ path, format: z.enum(['pem', 'der']), key_present: z.boolean() }))
+            .array(z.strictObject({ path, format: z.enum(placeFormats), key_present: z.boolean() }))
             .min(1)
             .max(discoveryLimits.places),
         }),

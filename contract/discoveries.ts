@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { discoveryStatuses } from '#domain/discovery/discovered.ts';
+import { discoveryStatuses, placeFormats } from '#domain/discovery/discovered.ts';
 import { agentId } from './agents.ts';
 import { list } from './list.ts';
 import { nothing, route } from './route.ts';
@@ -70,7 +70,7 @@ export const getDiscovered = route({
         z.strictObject({
           agent: z.string(),
           path: z.string(),
-          format: z.enum(['pem', 'der']),
+          format: z.enum(placeFormats),
           key_present: z.boolean(),
           first_seen_at: z.string(),
           last_seen_at: z.string(),

@@ -1,4 +1,4 @@
-import type { DiscoveryStatus } from '#domain/discovery/discovered.ts';
+import type { DiscoveryStatus, PlaceFormat } from '#domain/discovery/discovered.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
@@ -32,7 +32,7 @@ export interface DiscoveredRow {
 export interface SightingRow {
   readonly agent_id: string;
   readonly path: string;
-  readonly format: 'pem' | 'der';
+  readonly format: PlaceFormat;
   readonly key_present: boolean;
   readonly first_seen_at: Date;
   readonly last_seen_at: Date;

@@ -1,4 +1,4 @@
-import type { DiscoveredFacts } from '#domain/discovery/discovered.ts';
+import type { DiscoveredFacts, PlaceFormat } from '#domain/discovery/discovered.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database, Session } from './database.ts';
@@ -6,7 +6,7 @@ import { slice, type Keyset } from './keyset.ts';
 
 export interface Place {
   readonly path: string;
-  readonly format: 'pem' | 'der';
+  readonly format: PlaceFormat;
   readonly keyPresent: boolean;
 }
 

@@ -6,6 +6,10 @@ import { parsePublicKey } from '../x509/public-key.ts';
 export const discoveryStatuses = ['unmanaged', 'managed', 'dismissed'] as const;
 export type DiscoveryStatus = (typeof discoveryStatuses)[number];
 
+/** Of the file that a certificate lies in; `jks` is also a keystore of the type JCEKS. */
+export const placeFormats = ['pem', 'der', 'pkcs12', 'jks'] as const;
+export type PlaceFormat = (typeof placeFormats)[number];
+
 /** What a certificate says that somebody found. */
 export interface DiscoveredFacts {
   /** SHA-256, lower-case hex. */

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { discoveryLimits, reportDiscovery } from '#contract/agent-discoveries.ts';
 import type { DiscoveryScans, Found, Place } from '#adapters/postgres/discovery-scans.ts';
-import { readDiscovered } from '#domain/discovery/discovered.ts';
+import { readDiscovered, type PlaceFormat } from '#domain/discovery/discovered.ts';
 import { CaError } from '#domain/error.ts';
 import { serve, type Served } from './router.ts';
 
@@ -51,6 +51,6 @@ function foundIn(
   return { found: [...found.values()], refused };
 }
 
-function placeOf({ path, format, key_present }: { path: string; format: 'pem' | 'der'; key_present: boolean }): Place {
+function placeOf({ path, format, key_present }: { path: string; format: PlaceFormat; key_present: boolean }): Place {
   return { path, format, keyPresent: key_present };
 }
