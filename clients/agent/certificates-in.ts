@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
+import type { PlaceFormat } from '#domain/discovery/discovered.ts';
 
 /** What of a file may leave the host. */
 export interface CertificatesIn {
   /** DER. */
   readonly certificates: readonly Buffer[];
-  readonly format: 'pem' | 'der';
+  readonly format: PlaceFormat;
   readonly keyPresent: boolean;
 }
 
@@ -37,7 +38,8 @@ export function certificatesIn(bytes: Buffer): CertificatesIn {
   return { certificates, format: 'pem', keyPresent };
 }
 
-function isCertificate(der: Buffer): boolean {
+/** Whether some octets are a certificate and nothing else. */
+export function isCertificate(der: Buffer): boolean {
   if (der.length > maxDerBytes) return false;
   try {
     // What follows the certificate would leave the host with it.

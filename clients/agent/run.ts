@@ -30,12 +30,13 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
   await privateFolder(settings.state_dir);
   for (const below of ['', 'jobs', 'spool']) await removeLeftovers(join(settings.state_dir, below));
   const keys = keyStore(settings.state_dir);
+  const secret = (name: string): Promise<string | undefined> => hostSecret(settings, name);
   const rules: HostRules = {
     allowedPaths: settings.allowed_paths,
     allowedCommands: settings.allowed_commands,
     stateDir: settings.state_dir,
     backupRetention: settings.backup_retention,
-    secret: (name) => hostSecret(settings, name),
+    secret,
     keyOf: (certificateId, leafPem) => keys.keyOf(certificateId, leafPem),
     // A clock that is known to be wrong judges no expiry.
     now: () => (Math.abs(platform.clockOffset()) > signatureWindowSeconds * 1000 ? undefined : new Date()),
@@ -106,8 +107,9 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
       await pause(waitMs, AbortSignal.any([signal, early.signal]));
     }
   };
-  const { discovery_dirs: folders, discovery_exclude: leftOut, state_dir: stateDir } = settings;
-  const search = (): Promise<number> => discover({ agentId: identity.agent_id, platform, stateDir, folders, leftOut, log, signal });
+  const { discovery_dirs: folders, discovery_exclude: leftOut, discovery_passwords: passwords, state_dir: stateDir } = settings;
+  const search = (): Promise<number> =>
+    discover({ agentId: identity.agent_id, platform, stateDir, folders, leftOut, passwords, secret, log, signal });
   await Promise.all([
     rhythm('heartbeat', beat),
     rhythm('poll', poll, (wake) => (wakePoll = wake)),

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { constants, open, opendir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PlaceFormat } from '#domain/discovery/discovered.ts';
+import type { KeystoreError } from '#domain/keystore/keystore.ts';
 import { certificatesIn } from './certificates-in.ts';
+import { keystoreIn } from './keystore-in.ts';
 
 export interface FoundPlace {
   readonly path: string;
-  readonly format: 'pem' | 'der';
+  readonly format: PlaceFormat;
   readonly key_present: boolean;
 }
 
@@ -51,10 +54,12 @@ const never = ['/proc', '/sys', '/dev', '/run'];
  * opened.
  *
  * @param leftOut files or folders, besides those of the kernel
+ * @param passwords that keystores are tried with
  */
 export async function searchCertificates(
   folders: readonly string[],
   leftOut: readonly string[],
+  passwords: readonly string[],
   signal: AbortSignal,
   limits: SearchLimits = searchLimits,
 ): Promise<SearchResult> {
@@ -77,8 +82,10 @@ export async function searchCertificates(
     if (bytes >= limits.bytes) return `${limits.bytes} bytes were read`;
     return certificates.size >= limits.certificates ? `${limits.certificates} certificates were found` : undefined;
   };
-  const note = (path: string, content: Buffer): void => {
-    const { certificates: found, format, keyPresent } = certificatesIn(content);
+  const note = async (path: string, content: Buffer): Promise<void> => {
+    const keystore = await keystoreIn(content, passwords);
+    if (keystore?.problem !== undefined) complain(path, adviceOn(keystore.problem));
+    const { certificates: found, format, keyPresent } = keystore ?? certificatesIn(content);
     for (const der of found) {
       const fingerprint = createHash('sha256').update(der).digest('hex');
       const known = certificates.get(fingerprint) ?? { der, places: [] };
@@ -97,8 +104,11 @@ export async function searchCertificates(
       const content = Buffer.alloc(size);
       const { bytesRead } = await file.read(content, 0, size, 0);
       bytes += bytesRead;
-      note(path, content.subarray(0, bytesRead));
-      content.fill(0);
+      try {
+        await note(path, content.subarray(0, bytesRead));
+      } finally {
+        content.fill(0);
+      }
     } finally {
       await file.close();
     }
@@ -142,6 +152,13 @@ function isCandidate(name: string): boolean {
 
 function isBelow(path: string, folders: readonly string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`));
+}
+
+/** What happened to a keystore, and what somebody can do about it. */
+function adviceOn({ fault, message }: KeystoreError): string {
+  if (fault !== 'locked' && fault !== 'costly') return message;
+  const where = fault === 'locked' ? 'in' : 'first in';
+  return `${message}: name the secret that holds its password ${where} discovery_passwords, or the file in discovery_exclude`;
 }
 
 function codeOf(error: unknown): string {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
+import { secretRef } from '#connectors/targets/config.ts';
 import { UsageError } from '../http/usage-error.ts';
 
 const folder = z.string().regex(/^\//, 'an absolute path');
@@ -30,6 +31,8 @@ const schema = z.strictObject({
   discovery_dirs: z.array(folder).max(50).default([]),
   /** Files or folders that are left out of it. */
   discovery_exclude: z.array(folder).max(200).default([]),
+  /** Names of secrets whose values are tried on PKCS#12 files, in this order; Java's default and the empty one come after them. */
+  discovery_passwords: z.array(secretRef).max(20).default([]),
   max_concurrent_deploys: z.number().int().min(1).max(16).default(4),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

@@ -1,12 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toPem } from '#domain/x509/pem.ts';
-import { discover } from '../../clients/agent/discover.ts';
-import { connectPlatform } from '../../clients/agent/platform.ts';
+import { discover, type DiscoverPorts } from '../../clients/agent/discover.ts';
+import { connectPlatform, type PlatformConnection } from '../../clients/agent/platform.ts';
+import { ApiProblem } from '../../clients/http/problem.ts';
 import { alternativeNames, dns, make } from '../pki/made-certificate.ts';
+import { madeJks } from '../pki/made-jks.ts';
 import { api, rowsOf, startPlatform, type Answer, type Platform } from '../platform.ts';
 import { certified, makeTarget, order } from './agent-jobs.ts';
 import { enrolledAgent, type SignedAgent } from './signed-agent.ts';
@@ -193,38 +196,64 @@ test('given what was found, people claim, dismiss and reopen it; of two who deci
   expect(await found(agent, idle)).toMatchObject({ status: 'dismissed' });
 });
 
-test('given an agent that searches its host, the certificates come without their keys, and without news it is silent', async () => {
-  const agent = await enrolledAgent(platform, 'searching');
+/** A host's folder, and an agent that searches it. */
+async function searchingAgent(name: string): Promise<{
+  readonly agent: SignedAgent;
+  readonly folder: string;
+  readonly search: (more?: Partial<DiscoverPorts>) => Promise<number>;
+  readonly scans: () => Promise<Record<string, unknown>[]>;
+  readonly connection: PlatformConnection;
+  readonly end: () => void;
+}> {
+  const agent = await enrolledAgent(platform, name);
   const home = mkdtempSync(join(tmpdir(), 'certctl-discover-'));
+  const [stateDir, folder] = [join(home, 'state'), join(home, 'ssl')];
+  mkdirSync(stateDir);
+  mkdirSync(folder);
   const connection = connectPlatform({ server: platform.url, ca: platform.ca, keyId: agent.id, key: agent.privateKey });
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+  const { signal } = new AbortController();
+  const ports = { agentId: agent.id, platform: connection, stateDir, folders: [folder], leftOut: [], passwords: [], log, signal };
+  return {
+    agent,
+    folder,
+    search: (more = {}) => discover({ ...ports, secret: () => Promise.resolve(undefined), ...more }),
+    scans: async () =>
+      (await api(platform, 'GET', `/api/v1/discovery-scans?agent=${agent.id}`)).json()['items'] as Record<string, unknown>[],
+    connection,
+    end: () => {
+      connection.close();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A keystore of openssl's with a key. */
+function exported(folder: string, name: string, password: string): { readonly der: Buffer; readonly key: Buffer } {
+  const { der, key } = make({ subject: `${name}.example.com` });
+  const [certFile, keyFile] = [join(folder, 'cert.tmp'), join(folder, 'key.tmp')];
+  writeFileSync(certFile, toPem('CERTIFICATE', der));
+  writeFileSync(keyFile, key.export({ format: 'pem', type: 'pkcs8' }));
+  const files = ['-in', certFile, '-inkey', keyFile, '-out', join(folder, name)];
+  execFileSync('openssl', ['pkcs12', '-export', ...files, '-passout', `pass:${password}`], { stdio: 'pipe' });
+  for (const file of [certFile, keyFile]) rmSync(file);
+  return { der, key: key.export({ format: 'der', type: 'pkcs8' }) };
+}
+
+test('given an agent that searches its host, the certificates come without their keys, and without news it is silent', async () => {
+  const { agent, folder, search, scans, end } = await searchingAgent('searching');
   try {
-    mkdirSync(join(home, 'state'));
-    mkdirSync(join(home, 'ssl'));
     const { der, key } = make({ subject: 'searched.example.com' });
     const keyPem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
-    writeFileSync(join(home, 'ssl/site.pem'), keyPem + toPem('CERTIFICATE', der));
+    writeFileSync(join(folder, 'site.pem'), keyPem + toPem('CERTIFICATE', der));
     // More than one part.
-    for (let n = 0; n < 210; n++) writeFileSync(join(home, `ssl/${n}.der`), make({}).der);
-    const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-    const { signal } = new AbortController();
-    const search = (): Promise<number> =>
-      discover({
-        agentId: agent.id,
-        platform: connection,
-        stateDir: join(home, 'state'),
-        folders: [join(home, 'ssl')],
-        leftOut: [],
-        log,
-        signal,
-      });
-    const scans = async (): Promise<object[]> =>
-      (await api(platform, 'GET', `/api/v1/discovery-scans?agent=${agent.id}`)).json()['items'] as object[];
+    for (let n = 0; n < 210; n++) writeFileSync(join(folder, `${n}.der`), make({}).der);
     expect(await search()).toBeLessThanOrEqual(6 * 3600);
     await search();
     expect(await scans()).toMatchObject([
       { certificates_found: 211, certificates_new: 211, errors: [], completed_at: expect.any(String) as string },
     ]);
-    expect((await found(agent, der)).sightings).toMatchObject([{ path: join(home, 'ssl/site.pem'), key_present: true }]);
+    expect((await found(agent, der)).sightings).toMatchObject([{ path: join(folder, 'site.pem'), key_present: true }]);
     const kept = JSON.stringify(
       await rowsOf(
         platform,
@@ -232,12 +261,98 @@ test('given an agent that searches its host, the certificates come without their
       ),
     );
     expect(kept + platform.output()).not.toContain(keyPem.split('\n')[1]);
-    rmSync(join(home, 'ssl/site.pem'));
+    rmSync(join(folder, 'site.pem'));
     await search();
     expect(await scans()).toHaveLength(2);
     expect(await found(agent, der)).toMatchObject({ places: 0 });
   } finally {
-    connection.close();
-    rmSync(home, { recursive: true, force: true });
+    end();
+  }
+});
+
+test('given keystores on a host, their certificates come with format and key_present, and neither a key nor a password leaves it', async () => {
+  const { agent, folder, search, scans, connection, end } = await searchingAgent('keystores');
+  try {
+    const opened = exported(folder, 'server.p12', 'a secret of this host');
+    const locked = exported(folder, 'locked.pfx', 'that nobody knows');
+    const trusted = made('trusted.example.com');
+    writeFileSync(join(folder, 'cacerts'), madeJks([{ certificates: [trusted] }]));
+    const sent: string[] = [];
+    const watched: PlatformConnection = {
+      ...connection,
+      call: (route, given) => {
+        sent.push(JSON.stringify(given));
+        return connection.call(route, given);
+      },
+    };
+    await search({
+      platform: watched,
+      passwords: ['absent', 'tomcat'],
+      secret: (name) => Promise.resolve(name === 'tomcat' ? 'a secret of this host' : undefined),
+    });
+    expect(await scans()).toMatchObject([
+      {
+        certificates_found: 2,
+        errors: [
+          'discovery_passwords: this host has no secret absent that can be read; it was not tried',
+          expect.stringMatching(/locked\.pfx: none of the passwords opens it: name the secret .* in discovery_passwords/) as string,
+        ],
+      },
+    ]);
+    const shown = [await found(agent, opened.der), await found(agent, trusted)];
+    expect(shown.map(({ sightings }) => sightings)).toMatchObject([
+      [{ path: join(folder, 'server.p12'), format: 'pkcs12', key_present: true }],
+      [{ path: join(folder, 'cacerts'), format: 'jks', key_present: false }],
+    ]);
+    expect(sent).toHaveLength(1);
+    const body = JSON.parse(sent[0]!) as { body: { certificates: { certificate: string }[] } };
+    const octets = Buffer.concat(body.body.certificates.map(({ certificate }) => Buffer.from(certificate, 'base64')));
+    for (const { key } of [opened, locked]) expect(octets.includes(key.subarray(40, 60))).toBe(false);
+    for (const file of ['server.p12', 'locked.pfx']) {
+      const shrouded = readFileSync(join(folder, file)).subarray(100, 140);
+      expect([octets.includes(shrouded), sent[0]!.includes(shrouded.toString('base64').slice(4, -4))]).toEqual([false, false]);
+    }
+    expect(sent[0]).not.toContain('a secret of this host');
+    expect(sent[0]).not.toContain('changeit');
+    // Where one was not opened, nothing counts as missing.
+    rmSync(join(folder, 'server.p12'));
+    await search();
+    expect(await found(agent, opened.der)).toMatchObject({ places: 1 });
+    rmSync(join(folder, 'locked.pfx'));
+    await search();
+    expect(await found(agent, opened.der)).toMatchObject({ places: 0 });
+  } finally {
+    end();
+  }
+});
+
+test('given a platform that knows no keystores yet, it hears of the rest, and that there is more', async () => {
+  const { agent, folder, search, scans, connection, end } = await searchingAgent('newer');
+  try {
+    const [plain, both, hidden] = [made('plain.example.com'), made('both.example.com'), made('hidden.example.com')];
+    writeFileSync(join(folder, 'plain.pem'), toPem('CERTIFICATE', plain));
+    writeFileSync(join(folder, 'both.pem'), toPem('CERTIFICATE', both));
+    writeFileSync(join(folder, 'store.jks'), madeJks([{ certificates: [both] }, { certificates: [hidden] }]));
+    const older: PlatformConnection = {
+      ...connection,
+      call: (route, given) =>
+        JSON.stringify(given).includes('"format":"jks"')
+          ? Promise.reject(new ApiProblem(400, 'malformed', 'certificates.0.places.0.format: Invalid option'))
+          : connection.call(route, given),
+    };
+    await search({ platform: older });
+    expect(await scans()).toMatchObject([
+      {
+        certificates_found: 2,
+        errors: ['certificates in keystores: the platform does not take them'],
+        completed_at: expect.any(String) as string,
+      },
+    ]);
+    expect((await found(agent, both)).sightings).toMatchObject([{ path: join(folder, 'both.pem'), format: 'pem' }]);
+    // It says so no more than once.
+    await search({ platform: older });
+    expect(await scans()).toHaveLength(1);
+  } finally {
+    end();
   }
 });

@@ -33,6 +33,7 @@ beforeAll(async () => {
     backup_retention: 3,
     discovery_dirs: [],
     discovery_exclude: [],
+    discovery_passwords: [],
     max_concurrent_deploys: 4,
     log_level: 'error',
   };

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
 # A server may come in several packages.
-declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]='dovecot-imapd dovecot-pop3d' [caddy]=caddy [keytool]=default-jre-headless [sshd]=openssh-server [ssh]=openssh-client [faketime]=faketime [ip]=iproute2)
+declare -A package=([nginx]=nginx [haproxy]=haproxy [apache2]=apache2 [postfix]=postfix [dovecot]='dovecot-imapd dovecot-pop3d' [caddy]=caddy [keytool]=default-jre-headless [pk12util]=libnss3-tools [sshd]=openssh-server [ssh]=openssh-client [faketime]=faketime [ip]=iproute2)
 missing=()
 note_missing "${!package[@]}"
 # Somebody's Dovecot may speak IMAP alone.
