@@ -49,13 +49,15 @@ const settings = z
     /** Empty: the shorthand stands for no profile. */
     ACME_DEFAULT_PROFILE: z._default(z.string(), 'default'),
     ACME_RENEWAL_INFO: z._default(z.stringbool(), true),
+    /** Milliseconds that the tables have for an answer, each of two times. */
+    STORE_TRY_MS: z._default(z.coerce.number().check(z.int(), z.positive()), 1000),
   })
   .parse(process.env);
 
 const queue = jobQueue(settings.JOB_QUEUE_URL);
 const seals = sealSoon(queue, () => chance.now());
 const database = noticingAudit(connectDatabase(settings, 'acme', 20_000), seals.committed);
-const dynamodb = dynamodbClient(1000);
+const dynamodb = dynamodbClient(settings.STORE_TRY_MS);
 const sealed = envelope(settings.ENVELOPE_KEY_ARN);
 const issuance = issuanceStore(database);
 const orders = orderStore(database);

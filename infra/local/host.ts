@@ -242,6 +242,7 @@ function environment(options: Options, endpoint: string): Record<string, string>
     // One machine plays the cloud too: what there is the network's time is here the time of its cores.
     LIMITER_TRY_MS: '2000',
     LIMITER_TOTAL_MS: '5000',
+    STORE_TRY_MS: '10000',
     POWERTOOLS_LOG_LEVEL: process.env['CERTCTL_LOG_LEVEL'] ?? 'INFO',
     TZ: 'UTC',
     CONNECTOR_DOOR: JSON.stringify({ suffix: '.localhost', address: '127.0.0.1' }),

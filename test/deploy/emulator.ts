@@ -51,6 +51,7 @@ export async function startEmulator(authority: TestAuthority, folder: string): P
       // One process in Python plays DynamoDB for everybody: it answers later than a table does.
       LIMITER_TRY_MS: '2000',
       LIMITER_TOTAL_MS: '5000',
+      STORE_TRY_MS: '10000',
       // CDK's own handlers leave the SDK to the runtime.
       NODE_PATH: join(root, 'node_modules'),
     },
