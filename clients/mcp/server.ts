@@ -123,7 +123,7 @@ export function mcpServer(connection: Connection, options: McpOptions): Server {
       return answered(await call(connection, route, { ...split(route, given), ifMatch: typeof tag === 'string' ? tag : undefined }));
     } catch (error) {
       if (error instanceof ApiProblem) return failed(`${error.code}: ${error.message}`);
-      if (error instanceof z.ZodError) return failed(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+      if (error instanceof z.ZodError) return failed(error.issues.map(issueText).join('; '));
       throw error;
     }
   });
@@ -143,6 +143,11 @@ function split(route: Route, given: Readonly<Record<string, unknown>>): { params
 
 function answered(answer: unknown): CallToolResult {
   return { content: [{ type: 'text', text: `<untrusted-data>\n${JSON.stringify(answer, null, 2)}\n</untrusted-data>` }] };
+}
+
+/** What is wrong and where; an argument that there is not has its name in the message. */
+function issueText({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.join('.')}: ${message}`;
 }
 
 function failed(text: string): CallToolResult {
