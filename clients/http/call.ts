@@ -99,7 +99,17 @@ export function refusalOf(server: string, status: number, answer: unknown, retry
 /** How API Gateway refuses what it does not let through. */
 const gatewayBody = z.strictObject({ message: z.string().max(200) });
 
+/** How TLS says that a certificate is of an authority that it does not know. */
+const untrusted = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 function reasonOf(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
-  return cause?.code ?? cause?.message ?? message;
+  const reason = cause?.code ?? cause?.message ?? message;
+  return untrusted.has(reason) ? `${reason} (say whom to trust with --ca-file or CERTCTL_CA_FILE)` : reason;
 }

@@ -95,6 +95,11 @@ test('a key that is wrong is told to come from somewhere', async () => {
   );
 });
 
+test('a server whose root is not trusted is told what to name', async () => {
+  const ended = await certctl(undefined, ['ready'], { CERTCTL_SERVER: platform.url });
+  expect([ended.code, ended.err]).toEqual([3, expect.stringMatching(/does not answer: UNABLE_TO_.*--ca-file/)]);
+});
+
 test('without settings nothing is guessed; a saved connection, and a platform in its home, are found', async () => {
   expect(await certctl(undefined, ['ready'])).toMatchObject({ code: 2, err: expect.stringContaining('say where the server is') as string });
   const saved = { XDG_CONFIG_HOME: folder };
