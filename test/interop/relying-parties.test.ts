@@ -61,6 +61,28 @@ test.skipIf(!has('ocsptool'))('GnuTLS asks with a nonce and finds the one good a
   }
 });
 
+test.skipIf(!has('botan'))('Botan asks OCSP and finds the one good and the other revoked', async () => {
+  const said = (name: string): ReturnType<typeof run> => run('botan', ['ocsp_check', file(name), file('issuing')]);
+  expect([(await said('good')).output.trim(), (await said('revoked')).output.trim()]).toEqual([
+    'OCSP check OK',
+    'OCSP check failed Certificate is revoked',
+  ]);
+});
+
+test.skipIf(!has('pki'))(
+  'strongSwan asks OCSP for the certificate and for its CA, and finds the one good and the other revoked',
+  async () => {
+    const said = async (name: string): Promise<string> => {
+      const args = ['--verify', '--online', '--cacert', file('root'), '--cacert', file('issuing'), '--in', file(name)];
+      return (await run('pki', args)).output;
+    };
+    const good = await said('good');
+    expect(good.match(/ocsp response correctly signed/g)).toHaveLength(2);
+    expect(good).toContain('certificate trusted, lifetimes valid, certificate not revoked');
+    expect(await said('revoked')).toMatch(/certificate was revoked on .*, reason: superseded/);
+  },
+);
+
 test.skipIf(!has('wget'))('wget fetches a CRL, and fetches it again when there is another one alone', async () => {
   const url = `${platform.pkiUrl}/.well-known/pki/crl/${issuing.id}.crl`;
   const wget = (): Promise<string> => succeed('wget', ['--timestamping', '--no-verbose', '--server-response', '-P', folder, url]);

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Installs certbot, lego, Caddy, Apache, the small ACME clients, pebble, curl, wget, GnuTLS, NSS and Java from Debian, a recent certbot, schemathesis
-# and pkilint from PyPI where that is possible, then drives the clients against a platform of the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
+# Installs certbot, lego, Caddy, Apache, the small ACME clients, Go with its ACME library, Ansible, pebble, curl, wget, GnuTLS, NSS, Java, Botan, strongSwan's pki,
+# nginx, HAProxy and stunnel from Debian, a recent certbot, schemathesis and pkilint from PyPI where that is possible, then drives the clients against a platform of
+# the tests' own, tries pebble by the conformance suite and lets the linters judge what the platform issues.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/debian.sh
 export PATH="$PATH:/usr/sbin:/sbin"
 # A package may need others that it only recommends.
-declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
+declare -A package=([certtool]=gnutls-bin [vfychain]=libnss3-tools [javac]=default-jdk-headless [unshare]=util-linux [go]=golang-go [ansible-playbook]=ansible [pki]='strongswan-pki libstrongswan-extra-plugins' [lacme]='lacme lacme-accountd libcrypt-openssl-rsa-perl libcrypt-openssl-bignum-perl')
 missing=()
-note_missing certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare
+note_missing certbot lego caddy pebble openssl curl wget certtool vfychain javac apache2 dehydrated uacme lacme acmetool acme-tiny unshare go ansible-playbook botan pki nginx haproxy stunnel4
 ruby -e "require 'acme-client'" 2>/dev/null || missing+=(ruby ruby-acme-client)
+[ -d /usr/share/gocode/src/golang.org/x/crypto/acme ] || missing+=(golang-golang-x-crypto-dev)
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
 if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
