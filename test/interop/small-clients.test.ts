@@ -19,12 +19,16 @@ let web: WebRoot;
 let folder: string;
 let directory: string;
 let root: string;
+let alpnPort: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'small-'));
   dns = await startNameServer();
   const port = await freePort();
+  alpnPort = String(await freePort());
   web = await startWebRoot(folder, port);
-  platform = await startPlatform({ args: ['--door-http01-port', String(port), '--dns-resolver', dns.address] });
+  platform = await startPlatform({
+    args: ['--door-http01-port', String(port), '--door-tls-alpn01-port', alpnPort, '--dns-resolver', dns.address],
+  });
   directory = `${platform.url}/acme/profile/default/directory`;
   root = join(platform.home, 'ca.pem');
 });
@@ -65,6 +69,15 @@ function hasGem(): boolean {
   const found = spawnSync('ruby', ['-e', "require 'acme-client'"]).status === 0;
   if (!found && process.env['CI'] !== undefined) throw new Error('the gem acme-client is missing, and CI must not skip it');
   return found;
+}
+
+/** Where Debian has the sources of Go's libraries. */
+const gocode = '/usr/share/gocode';
+
+function hasGo(): boolean {
+  const found = existsSync(join(gocode, 'src/golang.org/x/crypto/acme/autocert'));
+  if (!found && process.env['CI'] !== undefined) throw new Error('golang-golang-x-crypto-dev is missing, and CI must not skip it');
+  return has('go') && found;
 }
 
 const mayMount = process.getuid?.() === 0 && has('unshare');
@@ -162,6 +175,44 @@ test.skipIf(!hasGem())('acme-client for Ruby, whose CSRs say version 2, gets a c
   await verify(chain, leaf);
   expect(await status(chain, leaf)).toBe('revoked');
   expect(said).toMatch(/^refused: a_b\.localhost: not a dns name.*\ndeactivated$/m);
+});
+
+test.skipIf(!hasGo())(
+  'Go’s own client lives the life of an account, and autocert gets a certificate with the first handshake',
+  async () => {
+    const program = join(folder, 'life');
+    const legacy = { GO111MODULE: 'off', GOPATH: gocode, GOFLAGS: '' };
+    await succeed('go', ['build', '-o', program, 'test/interop/go/life.go'], legacy);
+    const said = await succeed(program, [directory, root, web.challenges('go'), dns.folder, alpnPort]);
+    const lines = said.split('\n').filter((line) => /^[a-z ]+: /.test(line));
+    expect(lines).toEqual([
+      'registered twice: acme: account already exists',
+      'contact: [mailto:new@example.com]',
+      'alternates: 0',
+      'issued: [go1.localhost *.go.example.test] good',
+      'revoked: revoked',
+      expect.stringMatching(/^given up: acme: order .* status: invalid/),
+      expect.stringMatching(/^refused: 400 .*:rejectedIdentifier: a_b\.localhost: not a dns name/),
+      'autocert: [auto.localhost]',
+      'deactivated: 401 urn:ietf:params:acme:error:unauthorized: the account is deactivated',
+    ]);
+  },
+);
+
+test.skipIf(!has('ansible-playbook'))('Ansible says of each step of an account’s life whether it changed anything', async () => {
+  const { verify, status } = judge(platform);
+  const work = join(folder, 'ansible');
+  mkdirSync(work);
+  const variables = JSON.stringify({ directory, zone: dns.folder, work });
+  const said = await succeed('ansible-playbook', ['test/interop/ansible/life.yml', '--extra-vars', variables], {
+    SSL_CERT_FILE: root,
+    ANSIBLE_HOME: join(folder, 'ansible-home'),
+    ANSIBLE_LOCALHOST_WARNING: 'false',
+  });
+  expect(said).toMatch(/failed=0 /);
+  const { leaf, chain } = kept('ansible', readFileSync(join(work, 'full.pem'), 'utf8'));
+  await verify(chain, leaf);
+  expect(await status(chain, leaf)).toBe('revoked');
 });
 
 describe.skipIf(!mayMount)('a client that trusts what the system trusts:', () => {
