@@ -6,7 +6,7 @@ import { buildExecutable } from './executable.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** What Node is started with. */
-export const agentFlags = ['--max-semi-space-size=1', '--v8-pool-size=1'] as const;
+export const agentFlags = ['--max-semi-space-size=1', '--initial-heap-size=4', '--v8-pool-size=1'] as const;
 /** Where the launcher looks for it. */
 export const bundleFile = join(root, '.build/agent/certctl-agent.mjs');
 
@@ -24,7 +24,7 @@ const common = {
 
 /**
  * Makes the agent one file that any Node from 24 on runs, with nothing beside it. It takes half of the memory of the sources, for nobody strips types while
- * it runs; the young generation and the number of V8's threads are kept small for the same reason.
+ * it runs; the young generation, the heap that it begins with and the number of V8's threads are kept small for the same reason.
  */
 export async function buildAgent(file = bundleFile): Promise<void> {
   mkdirSync(dirname(file), { recursive: true });
