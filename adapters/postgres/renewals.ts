@@ -14,8 +14,8 @@ export interface Page {
 export interface RenewalStore {
   /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs */
   makeJobs(page: number): Promise<Page>;
-  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now */
-  makeCsrJobs(page: number): Promise<Page>;
+  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now, and the jobs that no agent polls for */
+  makeCsrJobs(page: number): Promise<Page & { readonly hints: readonly string[] }>;
   /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications */
   alert(page: number): Promise<Page>;
   nextDue(): Promise<Date | undefined>;
@@ -42,15 +42,16 @@ const dueShares = {
   text: `WITH d AS (SELECT h.id, h.certificate_id, h.agent_id FROM certificate_holders h WHERE h.renew_at <= now() ORDER BY h.renew_at, h.id LIMIT $1 FOR UPDATE SKIP LOCKED),
     w AS (SELECT h.id, h.certificate_id, h.agent_id, r.max_retries FROM d h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active')
             JOIN renewal_policies r ON r.id = m.policy_id AND r.auto_renew JOIN agents a ON a.id = h.agent_id AND a.retired_at IS NULL WHERE ${hasTarget}),
-    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts)
-          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, ${firstStatus('agent_id')}, greatest(1, max_retries) FROM w
-          ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id),
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, hinted_at)
+          SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, ${firstStatus('agent_id')}, greatest(1, max_retries),
+                 CASE ${firstStatus('agent_id')} WHEN 'pending' THEN now() END FROM w
+          ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id, status),
     u AS (UPDATE certificate_holders SET renew_at = NULL FROM d WHERE certificate_holders.id = d.id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM j),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT 'system:renewal-check', 'System', 'renewal_job_created', 'managed_certificate', w.certificate_id, jsonb_build_object('job', j.id, 'agent', j.agent_id), 'cert_lifecycle'
           FROM j JOIN w ON w.id = j.subject_id)
-  SELECT ARRAY(SELECT DISTINCT agent_id FROM j) AS ids, (SELECT count(*)::int FROM d) AS examined`,
+  SELECT ARRAY(SELECT DISTINCT agent_id FROM j) AS ids, ARRAY(SELECT id FROM j WHERE status = 'pending') AS hints, (SELECT count(*)::int FROM d) AS examined`,
 };
 const alert = {
   name: 'renewal-alerts',
@@ -84,8 +85,12 @@ const nextDue = {
 export function renewalStore(database: Database): RenewalStore {
   const work =
     (statement: { readonly name: string; readonly text: string }) =>
-    async (page: number): Promise<Page> =>
-      (await database.query<Page & Record<string, unknown>>(statement, [page]))[0] ?? { ids: [], examined: 0 };
+    async (page: number): Promise<Page & { readonly hints: readonly string[] }> => ({
+      ids: [],
+      hints: [],
+      examined: 0,
+      ...(await database.query<Page & Record<string, unknown>>(statement, [page]))[0],
+    });
   return {
     makeJobs: work(dueRenewals),
     makeCsrJobs: work(dueShares),

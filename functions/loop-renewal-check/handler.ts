@@ -13,8 +13,8 @@ import { agentTeller } from '../shared/tell-agents.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 500;
-const over: Page = { ids: [], examined: 0 };
-const first: Page = { ids: [], examined: page };
+const over = { ids: [], hints: [], examined: 0 };
+const first = { ...over, examined: page };
 const mayHaveMore = ({ examined }: Page): boolean => examined === page;
 
 /** renewalCheck: jobs and alerts for what is due, page by page; a page that was committed stays done whatever happens to the next. */
@@ -30,9 +30,9 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
   return async (run) => {
     let processed = 0;
     let failed = 0;
-    let renewals = first;
-    let shares = first;
-    let alerts = first;
+    let renewals: Page = first;
+    let shares: Awaited<ReturnType<typeof store.makeCsrJobs>> = first;
+    let alerts: Page = first;
     // Hints of one page are on their way while the next is read; what is not full is not read again.
     let sending = Promise.resolve(0);
     do {
@@ -42,7 +42,8 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
       await tell(shares.ids);
       alerts = mayHaveMore(alerts) ? await store.alert(page) : over;
       failed += await sending;
-      sending = queue.sendAll([...renewals.ids.map((jobId) => ({ jobId })), ...alerts.ids.map((notificationId) => ({ notificationId }))]);
+      const jobs = [...renewals.ids, ...shares.hints].map((jobId) => ({ jobId }));
+      sending = queue.sendAll([...jobs, ...alerts.ids.map((notificationId) => ({ notificationId }))]);
       processed += renewals.examined + shares.examined + alerts.examined;
     } while ([renewals, shares, alerts].some(mayHaveMore) && chance.now() < run.deadline);
     failed += await sending;
