@@ -4,12 +4,15 @@ import { ApiProblem } from '../http/problem.ts';
 import { JobFailed, makeProgram } from './program.ts';
 import { UsageError } from '../http/usage-error.ts';
 
-const program = makeProgram({
-  width: process.stdout.isTTY ? process.stdout.columns : Infinity,
-  env: process.env,
-  out: (text) => console.log(text),
-  err: (text) => console.error(text),
-});
+const program = makeProgram(
+  {
+    width: process.stdout.isTTY ? process.stdout.columns : Infinity,
+    env: process.env,
+    out: (text) => console.log(text),
+    err: (text) => console.error(text),
+  },
+  process.argv.slice(2),
+);
 program.exitOverride();
 for (const command of program.commands) {
   command.exitOverride();

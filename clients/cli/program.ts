@@ -74,8 +74,13 @@ const nouns: Readonly<Record<string, string>> = {
   teams: 'who belongs together',
 };
 
-/** The command tree: a command for each route of the contract, and the three that are about the program itself. */
-export function makeProgram(terminal: Terminal): Command {
+/**
+ * The command tree: a command for each route of the contract, and the three that are about the program itself.
+ *
+ * @param words of the command line: groups that are not among them get no options, for to describe those of all takes longer than a command; undefined: all do
+ */
+export function makeProgram(terminal: Terminal, words?: readonly string[]): Command {
+  const isSaid = (noun: string): boolean => words === undefined || words.includes(noun) || words.includes('completion');
   const program = new Command('certctl')
     .description('Runs a certctl platform from the command line.')
     .option('--server <url>', 'https address of the platform (CERTCTL_SERVER)')
@@ -92,7 +97,13 @@ export function makeProgram(terminal: Terminal): Command {
         .map(([code, text]) => `  ${code}  ${text}`)
         .join('\n')}\n\nWithout further settings the platform that npm start runs in this folder is spoken to.`,
     );
-  for (const { route } of routes) if (route.command !== undefined) addRoute(program, route, route.command, terminal);
+  for (const { route } of routes) {
+    const path = route.command?.split(' ') ?? [];
+    const [noun, verb] = path;
+    if (noun === undefined) continue;
+    const command = commandAt(program, path).description(route.summary);
+    if (verb === undefined || isSaid(noun)) addRoute(program, command, route, terminal);
+  }
   program
     .command('configure')
     .description('Saves a connection under a name, for --connection; the name default is used when none is named')
@@ -128,8 +139,8 @@ export function makeProgram(terminal: Terminal): Command {
   return program;
 }
 
-function addRoute(program: Command, route: Route, name: string, terminal: Terminal): void {
-  const command = commandAt(program, name.split(' ')).description(route.summary);
+/** What a command takes, and what it does. */
+function addRoute(program: Command, command: Command, route: Route, terminal: Terminal): void {
   const params = membersOf(route.params).properties;
   for (const [param, { description }] of Object.entries(params)) command.argument(`<${param}>`, description as string | undefined);
   const given = { query: membersOf(queryOf(route)), body: membersOf(route.body) };
