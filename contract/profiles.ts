@@ -25,7 +25,11 @@ const profileFields = {
     .enum(['challenge', 'trust_authenticated'])
     .describe('`challenge`: each name is proven; `trust_authenticated`: who has an account, or what allowed_names says, is trusted'),
   eab_required: z.boolean().describe('Accounts need an external account binding key'),
-  allowed_names: z.array(allowedIdentifier).max(1000).nullable().describe('null: any name'),
+  allowed_names: z
+    .array(allowedIdentifier)
+    .max(1000)
+    .nullable()
+    .describe('What may be certified: names, `.example.com` for all below one, networks of addresses; null: any name'),
   allow_wildcards: z.boolean().describe('Names like `*.example.com`'),
   allow_single_label: z.boolean().describe('Names without a dot, like `intranet`'),
   allowed_challenges: z.array(z.enum(challengeTypes)).min(1).describe('How names may be proven'),
