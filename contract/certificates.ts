@@ -9,16 +9,23 @@ import { timestamp } from './timestamp.ts';
 const id = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'letters, digits, dots, underscores and hyphens, at most 128');
 
-const environment = z.string().max(64);
+const environment = z.string().max(64).describe('Where it is used, e.g. `production`');
 const tags = z
   .record(z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/), z.string().max(256))
   .refine((all) => Object.keys(all).length <= 50, 'at most 50 tags');
+/** What certificates are chosen by, in lists and in bulk. */
+const belongings = {
+  profile: z.string().max(63).optional().describe('Id of the profile that it is issued by'),
+  issuer: z.string().max(64).optional().describe('Id of who signs'),
+  owner: ownerId.optional().describe('Id of who answers for it'),
+  team: teamId.optional().describe('Id of the team that it belongs to'),
+};
 /** What of a certificate may be changed: its names, profile and issuer are what it is. */
 const changeable = {
   policy: z.string().min(1).max(64).default('rp-default').describe('Id of the policy that says when it is renewed'),
   owner: ownerId.nullable().default(null).describe('Id of who answers for it'),
   team: teamId.nullable().default(null).describe('Id of the team that it belongs to'),
-  environment: environment.default('').describe('Where it is used, e.g. `production`'),
+  environment: environment.default(''),
   tags: tags.default({}).describe('Whatever else is to know, name to value'),
 };
 
@@ -68,12 +75,9 @@ export const listCertificates = route(
     params: nothing,
     filters: {
       state: certificate.shape.state.optional(),
-      profile: z.string().max(63).optional().describe('Id of the profile that it is issued by'),
-      issuer: z.string().max(64).optional().describe('Id of who signs'),
+      ...belongings,
       policy: z.string().max(64).optional().describe('Id of the policy that says when it is renewed'),
-      owner: ownerId.optional().describe('Id of who answers for it'),
-      team: teamId.optional().describe('Id of the team that it belongs to'),
-      environment: environment.optional().describe('Where it is used, e.g. `production`'),
+      environment: environment.optional(),
       name: name.optional(),
       expires_after: timestamp.optional().describe('Only those that end later (RFC 3339)'),
       expires_before: timestamp.optional().describe('Only those that end earlier (RFC 3339)'),
@@ -215,11 +219,8 @@ export const releaseCertificate = route({
 
 const criteria = {
   ids: z.array(id).min(1).max(1000).optional().describe('These certificates'),
-  profile: z.string().max(63).optional().describe('Id of the profile that it is issued by'),
-  issuer: z.string().max(64).optional().describe('Id of who signs'),
-  owner: ownerId.optional().describe('Id of who answers for it'),
-  team: teamId.optional().describe('Id of the team that it belongs to'),
-  environment: environment.min(1).optional().describe('Where it is used, e.g. `production`'),
+  ...belongings,
+  environment: environment.min(1).optional(),
 };
 const bulkBody = {
   dry_run: z.boolean().default(false).describe('Looks who would be met, and changes nothing'),

@@ -10,12 +10,18 @@ export interface Page {
   readonly examined: number;
 }
 
+/** Of the shares of agents. */
+export interface SharePage extends Page {
+  /** Jobs that no agent polls for. */
+  readonly hints: readonly string[];
+}
+
 /** What renewalCheck works on. */
 export interface RenewalStore {
   /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs */
   makeJobs(page: number): Promise<Page>;
-  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now, and the jobs that no agent polls for */
-  makeCsrJobs(page: number): Promise<Page & { readonly hints: readonly string[] }>;
+  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now */
+  makeCsrJobs(page: number): Promise<SharePage>;
   /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications */
   alert(page: number): Promise<Page>;
   nextDue(): Promise<Date | undefined>;
@@ -84,17 +90,14 @@ const nextDue = {
 
 export function renewalStore(database: Database): RenewalStore {
   const work =
-    (statement: { readonly name: string; readonly text: string }) =>
-    async (page: number): Promise<Page & { readonly hints: readonly string[] }> => ({
-      ids: [],
-      hints: [],
-      examined: 0,
-      ...(await database.query<Page & Record<string, unknown>>(statement, [page]))[0],
-    });
+    <Found extends Page>(statement: { readonly name: string; readonly text: string }, none: Found) =>
+    async (page: number): Promise<Found> =>
+      (await database.query<Found & Record<string, unknown>>(statement, [page]))[0] ?? none;
+  const none: Page = { ids: [], examined: 0 };
   return {
-    makeJobs: work(dueRenewals),
-    makeCsrJobs: work(dueShares),
-    alert: work(alert),
+    makeJobs: work(dueRenewals, none),
+    makeCsrJobs: work<SharePage>(dueShares, { ...none, hints: [] }),
+    alert: work(alert, none),
     async nextDue() {
       return (await database.query<{ next_due: Date | null }>(nextDue, []))[0]?.next_due ?? undefined;
     },

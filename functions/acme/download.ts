@@ -6,6 +6,8 @@ import type { HttpResponse } from '../shared/http.ts';
 import type { Call } from './call.ts';
 
 const chainType = 'application/pem-certificate-chain';
+// Who says with every request what most answers come as means no other format (Greenlock, @root/acme).
+const acceptable = [chainType, 'application/*', '*/*', 'application/json', 'application/jose+json'];
 // A cancellation must reach whoever asks through a cache, too.
 const maxStarAge = 600;
 
@@ -65,9 +67,6 @@ function noSuchCertificate(): CaError {
 function assertAcceptable({ request }: Call): void {
   if (!accepts(request.headers['accept'])) throw new CaError('notAcceptable', `the certificate comes as ${chainType}`);
 }
-
-// Who says with every request what most answers come as means no other format (Greenlock, @root/acme).
-const acceptable = [chainType, 'application/*', '*/*', 'application/json', 'application/jose+json'];
 
 function accepts(header: string | undefined): boolean {
   if (header === undefined || header.trim() === '') return true;

@@ -4,7 +4,7 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
-import { renewalStore, type Page } from '#adapters/postgres/renewals.ts';
+import { renewalStore, type Page, type SharePage } from '#adapters/postgres/renewals.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
@@ -13,8 +13,8 @@ import { agentTeller } from '../shared/tell-agents.ts';
 
 const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
 const page = 500;
-const over = { ids: [], hints: [], examined: 0 };
-const first = { ...over, examined: page };
+const over: SharePage = { ids: [], hints: [], examined: 0 };
+const first: SharePage = { ...over, examined: page };
 const mayHaveMore = ({ examined }: Page): boolean => examined === page;
 
 /** renewalCheck: jobs and alerts for what is due, page by page; a page that was committed stays done whatever happens to the next. */
@@ -31,7 +31,7 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
     let processed = 0;
     let failed = 0;
     let renewals: Page = first;
-    let shares: Awaited<ReturnType<typeof store.makeCsrJobs>> = first;
+    let shares = first;
     let alerts: Page = first;
     // Hints of one page are on their way while the next is read; what is not full is not read again.
     let sending = Promise.resolve(0);
