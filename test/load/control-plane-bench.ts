@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import https from 'node:https';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
@@ -10,20 +8,22 @@ import { genesis } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { startPlatform, type Platform } from '../platform.ts';
-import { childrenOf } from '../process-tree.ts';
 import { fillControlPlane } from './control-plane-rows.ts';
+import { startLambda, type Lambda } from './lambda.ts';
+import type { Asked } from './lone-function.ts';
 import { machine } from './machine.ts';
 
 /**
- * The control plane's speed on many rows, over HTTPS on one kept connection; what the front costs by itself stands beside it. Prints a line for each measure.
+ * The control plane's speed on many rows, in the handler: its function alone in a process, warm, with real tables, one request after the
+ * other, as an instance of Lambda serves them. Prints a line for each measure.
  *
- *   node test/load/control-plane-bench.ts [--certificates 100000] [--events 1000000] [--requests 300]
+ *   node test/load/control-plane-bench.ts [--certificates 100000] [--events 1000000] [--requests 1000]
  */
 const { values: options } = parseArgs({
   options: {
     certificates: { type: 'string', default: '100000' },
     events: { type: 'string', default: '1000000' },
-    requests: { type: 'string', default: '300' },
+    requests: { type: 'string', default: '1000' },
   },
 });
 const certificates = Number(options.certificates);
@@ -38,39 +38,28 @@ interface Times {
   readonly p99: number;
 }
 type Call = (method: string, path: string, body?: object) => Promise<Record<string, unknown>>;
+type Timed = (asked: readonly Asked[]) => Promise<Times>;
+const warm = 500;
 
-/** Calls with the admin's key, one after the other on one connection. */
-function caller(platform: Platform): Call {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: platform.ca });
-  return (method, path, body) =>
-    new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${platform.token}`, ...(body && { 'content-type': 'application/json' }) };
-      const sent = https.request(platform.url + path, { agent, method, headers }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Record<string, unknown>);
-          else reject(new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`));
-        });
-      });
-      sent.on('error', reject);
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
-    });
-}
-
-async function timed(count: number, work: (index: number) => Promise<unknown>): Promise<Times> {
-  // The first few open connections and fill caches.
-  for (let i = 0; i < 10; i++) await work(i);
-  const times: number[] = [];
-  for (let i = 10; i < count + 10; i++) {
-    const began = performance.now();
-    await work(i);
-    times.push(performance.now() - began);
-  }
-  times.sort((a, b) => a - b);
-  return { p50: times[Math.floor(count / 2)] ?? 0, p99: times[Math.min(count - 1, Math.floor(count * 0.99))] ?? 0 };
+/** Calls with the admin's key, one after the other. */
+function caller(platform: Platform, lambda: Lambda): { readonly call: Call; readonly timed: Timed } {
+  const headers = { authorization: `Bearer ${platform.token}` };
+  return {
+    async call(method, path, body) {
+      const answer = await lambda.ask({ method, path, headers, ...(body && { body }) });
+      if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body.slice(0, 300)}`);
+      return JSON.parse(answer.body) as Record<string, unknown>;
+    },
+    async timed(asked) {
+      const times = await lambda.repeat(
+        asked.map((request) => ({ ...request, headers })),
+        warm,
+        requests,
+      );
+      const sorted = times.toSorted((a, b) => a - b);
+      return { p50: sorted[Math.floor(requests / 2)] ?? 0, p99: sorted[Math.min(requests - 1, Math.floor(requests * 0.99))] ?? 0 };
+    },
+  };
 }
 
 const once = async (work: () => Promise<unknown>): Promise<number> => {
@@ -79,18 +68,19 @@ const once = async (work: () => Promise<unknown>): Promise<number> => {
   return performance.now() - began;
 };
 
-async function reads(call: Call): Promise<void> {
-  const front = await timed(requests, () => call('GET', '/health'));
+async function reads(call: Call, timed: Timed): Promise<void> {
   const shown = ({ p50, p99 }: Times): string => `p50 ${ms(p50)}  p99 ${ms(p99)}`;
-  say('GET /health: the front alone', shown(front));
-  const authenticated = await timed(requests, () => call('GET', '/api/v1/auth/me'));
+  const get = (...paths: string[]): Promise<Times> => timed(paths.map((path) => ({ method: 'GET', path })));
+  const open = await get('/health');
+  say('GET /health: what every request costs', shown(open));
+  const authenticated = await get('/api/v1/auth/me');
   say(
     'authentication and authorization',
-    `${ms(authenticated.p50 - front.p50)} more, p99 ${ms(authenticated.p99 - front.p99)}`,
+    `${ms(authenticated.p50 - open.p50)} more, p99 ${ms(authenticated.p99 - open.p99)}`,
     'at most 1 ms, p99',
   );
   const id = (i: number): string => `mc-${(1 + ((i * 7919) % certificates)).toString(16).padStart(28, '0')}`;
-  say('one certificate', shown(await timed(requests, (i) => call('GET', `/api/v1/certificates/${id(i)}`))), 'p99 < 5 ms');
+  say('one certificate', shown(await get(...Array.from({ length: 997 }, (_, i) => `/api/v1/certificates/${id(i)}`))), 'p99 < 5 ms');
   const lists = [
     'certificates?limit=100',
     'certificates?limit=100&sort=not_after',
@@ -106,7 +96,7 @@ async function reads(call: Call): Promise<void> {
     'targets?limit=100&type=nginx',
     'deployments?limit=100',
   ];
-  for (const path of lists) say(path, shown(await timed(requests, () => call('GET', `/api/v1/${path}`))), 'p99 < 20 ms');
+  for (const path of lists) say(path, shown(await get(`/api/v1/${path}`)), 'p99 < 20 ms');
   let cursor = '';
   const walked = await once(async () => {
     for (let page = 0; page < 10; page++) {
@@ -121,12 +111,14 @@ async function reads(call: Call): Promise<void> {
     deep = `&limit=500&cursor=${String(next)}`;
   }
   const last = `/api/v1/certificates?sort=-created_at${deep.replace('limit=500', 'limit=100')}`;
-  say('a page of certificates nine tenths down', shown(await timed(requests, () => call('GET', last))), 'as the first');
+  say('a page of certificates nine tenths down', shown(await get(last)), 'as the first');
 }
 
-async function writes(call: Call, database: pg.Client): Promise<void> {
+async function writes(call: Call, timed: Timed, database: pg.Client): Promise<void> {
   const { csr } = makeCsr(['bench.example.com']);
-  const ordered = await timed(requests, (i) => call('POST', '/api/v1/certificates', { name: `bench-${i}`, csr }));
+  const ordered = await timed(
+    Array.from({ length: requests + warm }, (_, i) => ({ method: 'POST', path: '/api/v1/certificates', body: { name: `bench-${i}`, csr } })),
+  );
   say('a certificate ordered', `p50 ${ms(ordered.p50)}  p99 ${ms(ordered.p99)}`, 'p99 < 15 ms');
   const count = Math.min(1000, Math.floor(certificates / 4));
   await database.query(`INSERT INTO owners (id, name, email) VALUES ('o-bulk', 'Bulk', 'bulk@example.com')`);
@@ -195,11 +187,12 @@ async function chain(client: pg.Client, second: pg.Client): Promise<void> {
   say('audit rows verified', `${Math.round((seq / verifying) * 1000)} rows/s of ${seq}`, '200,000 rows/s');
 }
 
-async function exported(call: Call, platform: Platform): Promise<void> {
-  const copies = childrenOf(platform.instance.pid).filter((pid) => pid !== platform.instance.postgres);
-  const peak = (): number =>
-    Math.max(...copies.map((pid) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024));
-  const before = peak();
+async function exported(platform: Platform): Promise<void> {
+  // Fresh, so that the memory is what the export takes.
+  const lambda = await startLambda(platform, 'api');
+  const { call } = caller(platform, lambda);
+  await call('GET', '/api/v1/auth/me');
+  const before = lambda.peak();
   let rows = 0;
   const took = await once(async () => {
     let cursor: object = {};
@@ -210,7 +203,8 @@ async function exported(call: Call, platform: Platform): Promise<void> {
       cursor = { cursor: answer['next_cursor'] };
     }
   });
-  say(`export of ${rows} audit rows`, `${(took / 1000).toFixed(1)} s, peak ${before.toFixed(0)} to ${peak().toFixed(0)} MB`, '150 MB');
+  say(`export of ${rows} audit rows`, `${(took / 1000).toFixed(1)} s, peak ${before.toFixed(0)} to ${lambda.peak().toFixed(0)} MB`, '150 MB');
+  lambda.stop();
 }
 
 /** Commits a second by eight writers, each of one audit row. */
@@ -242,23 +236,26 @@ async function commits(platform: Platform, sealing: boolean): Promise<number> {
 }
 
 console.log(machine);
-const platform = await startPlatform({
-  env: { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' },
-});
+const quiet = { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' };
+// The function that is measured is this process's child.
+Object.assign(process.env, quiet);
+const platform = await startPlatform({ env: quiet });
 const database = await platform.database();
 const second = await platform.database();
+const lambda = await startLambda(platform, 'api');
 try {
-  const call = caller(platform);
+  const { call, timed } = caller(platform, lambda);
   say('rows made', ms(await once(() => fillControlPlane(database, { certificates, auditEvents: events }))));
   await chain(database, second);
-  await reads(call);
-  await writes(call, database);
-  await exported(call, platform);
+  await reads(call, timed);
+  await writes(call, timed, database);
+  await exported(platform);
   const plain = await commits(platform, false);
   const sealed = await commits(platform, true);
   say('audit rows written without a sealer', `${Math.round(plain)}/s`);
   say('audit rows written while one seals', `${Math.round(sealed)}/s`);
 } finally {
+  lambda.stop();
   await Promise.all([database.end(), second.end()]);
   await platform.stop();
 }
