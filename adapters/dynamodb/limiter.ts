@@ -37,6 +37,7 @@ export interface LimiterOptions {
 }
 
 const rememberRefusalMs = 1000;
+const rememberLookMs = 1000;
 const maxRemembered = 10_000;
 const closedRetrySeconds = 30;
 // A slot so young may belong to somebody who is right and gives it back in a moment.
@@ -50,6 +51,7 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
   const rates = rateBuckets(table, clock);
   const slots = slotLeases(table, clock, options.random);
   const refused = boundedMap<{ readonly untilUs: number; readonly retryAtUs: number }>(maxRemembered);
+  const looked = boundedMap<number>(maxRemembered);
   const alone = boundedMap<number>(maxRemembered);
 
   // Of bytes Node would make the key anew for each name.
@@ -140,6 +142,14 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
 
   const slotsOf = (name: FailureLimit) => capOf(limitOf(name), counts[name]);
 
+  /** Who is known not to guess asks with every request: what was found a moment ago holds for a second, or until somebody guesses here. */
+  const lookedAt = async (name: FailureLimit, pk: string): Promise<Verdict> => {
+    if ((looked.get(pk) ?? 0) > clock.nowUs()) return { admitted: true, remaining: 0, attempts: 0 };
+    const verdict = await patiently(() => slots.look(pk, slotsOf(name)));
+    if (verdict.admitted) looked.set(pk, clock.nowUs() + rememberLookMs * 1000);
+    return verdict;
+  };
+
   return {
     async take(name: TakenLimit, key: string): Promise<Allowance | undefined> {
       if (counts[name] === 0) return undefined;
@@ -147,7 +157,10 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
       return verdict && allowance(name, counts[name], verdict.remaining);
     },
     async lease(name: FailureLimit, key: string): Promise<Lease> {
-      const verdict = await decide(name, key, (pk) => patiently(() => slots.take(pk, slotsOf(name))));
+      const verdict = await decide(name, key, (pk) => {
+        looked.delete(pk);
+        return patiently(() => slots.take(pk, slotsOf(name)));
+      });
       return {
         async release() {
           try {
@@ -159,7 +172,7 @@ export function limiter(client: DynamoDBClient, options: LimiterOptions): Limite
       };
     },
     async check(name: FailureLimit, key: string): Promise<void> {
-      await decide(name, key, (pk) => patiently(() => slots.look(pk, slotsOf(name))));
+      await decide(name, key, (pk) => lookedAt(name, pk));
     },
   };
 }

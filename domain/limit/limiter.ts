@@ -32,7 +32,7 @@ export interface Limiter {
    */
   lease(limit: FailureLimit, key: string): Promise<Lease>;
   /**
-   * Asks whether a failure would still be allowed, for whoever is known not to guess. Writes nothing.
+   * Asks whether a failure would still be allowed, for whoever is known not to guess. Writes nothing, and may answer with what was so a second ago.
    *
    * @throws {CaError} as `take`
    */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '#domain/access/grant.ts';
 import { callingPrincipal, type IamPrincipal } from '#domain/access/iam-principal.ts';
+import { CaError } from '#domain/error.ts';
 import { authentication, credentialOf } from './authentication.ts';
 
 const right = { token: 'r'.repeat(20) };
@@ -11,6 +12,7 @@ const admin: Caller = { id: 'ak-1', name: 'one', grants: [{ role: 'r-admin', typ
 function ports(valid = new Set([right.token, principal('mapped').arn])) {
   const log: string[] = [];
   let now = 0;
+  let refused = false;
   const callerOf = authentication({
     now: () => now,
     callers: {
@@ -31,10 +33,11 @@ function ports(valid = new Set([right.token, principal('mapped').arn])) {
       },
       async check() {
         log.push('check');
+        if (refused) throw new CaError('rateLimited', 'too many');
       },
     },
   });
-  return { callerOf, log, valid, advance: (ms: number) => (now += ms) };
+  return { callerOf, log, valid, advance: (ms: number) => (now += ms), refuse: () => (refused = true) };
 }
 
 test('a token that was not seen before is counted before it is looked up, and given back when it is right', async () => {
@@ -51,13 +54,20 @@ test('a token that was right a moment ago is looked up without a lease; once it 
   valid.clear();
   await expect(callerOf(right, 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
   await expect(callerOf(right, 'a')).rejects.toMatchObject({ code: 'unauthenticated' });
-  expect(log).toEqual(['lease', 'lookup', 'release', 'check', 'lookup', 'check', 'lookup', 'lease', 'lookup']);
+  expect(log).toEqual(['lease', 'lookup', 'release', 'lookup', 'check', 'lookup', 'check', 'lease', 'lookup']);
   valid.add(right.token);
   await callerOf(right, 'a');
   advance(300_001);
   log.length = 0;
   await callerOf(right, 'a');
   expect(log[0]).toBe('lease');
+});
+
+test('a token that was right a moment ago is refused all the same while its address has failed too often', async () => {
+  const { callerOf, refuse } = ports();
+  await callerOf(right, 'a');
+  refuse();
+  await expect(callerOf(right, 'a')).rejects.toMatchObject({ code: 'rateLimited' });
 });
 
 test('the same token many times at once is one guess', async () => {

@@ -48,8 +48,11 @@ export function authentication(ports: AuthenticationPorts): (credential: Credent
     if (credential === undefined) throw unauthenticated();
     const digest = digestOf(credential);
     if ((proven.get(digest) ?? 0) > ports.now()) {
+      // Both at once: who is no guesser need not wait for two answers. What was found is of no use to one who is refused.
+      const looked = lookUp(credential, digest);
+      looked.catch(() => undefined);
       await ports.limiter.check(limit, address);
-      return lookUp(credential, digest);
+      return looked;
     }
     // The same guess at the same time is one guess.
     const key = `${address} ${digest}`;

@@ -62,6 +62,19 @@ test('a full bucket costs one write, and then for a second nothing', async () =>
   expect([count(outcomes), calls.length]).toEqual([0, 1]);
 });
 
+test('whoever is known not to guess costs one read a second, and a guess of the same process is seen at once', async () => {
+  const clock = setClock();
+  const one = testLimiter(place, { clock, counts: { 'api-failed-authentication': 1 } });
+  calls = [];
+  for (const seconds of [0, 0.4, 0.4, 0.4]) {
+    clock.advance(seconds);
+    await one.check('api-failed-authentication', 'busy');
+  }
+  expect(calls.map((call) => call.operation)).toEqual(['GetItem', 'GetItem']);
+  await one.lease('api-failed-authentication', 'busy');
+  expect(await admitted(one.check('api-failed-authentication', 'busy'))).toBe(false);
+});
+
 test('a strict cap costs one write while there is room', async () => {
   const one = testLimiter(place, { counts: { 'acme-new-account': 64 } });
   calls = [];
