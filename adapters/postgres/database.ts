@@ -160,8 +160,9 @@ function makePool(options: DatabaseOptions, credentials: Credentials): pg.Pool {
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     application_name: options.application,
-    // Every statement is a look-up by key: one plan serves all values, and nothing is planned twice.
-    options: '-c plan_cache_mode=force_generic_plan -c jit=off',
+    // Every statement is a look-up by key: one plan serves all values, and nothing is planned twice. A plan is kept while its tables grow: made when they
+    // were short, it would walk through them for each look-up, so walking is for statements only that have no index.
+    options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
     statement_timeout: 20_000,
     // A server that is there but says nothing: the client stops waiting by itself.
     query_timeout: 22_000,

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type pg from 'pg';
 import { acmeClient } from '../acme/client.ts';
 import fc from 'fast-check';
+import { auditTrail } from '#adapters/postgres/audit.ts';
 import { exactRows, joinedRows } from '#adapters/postgres/audit-rows.ts';
-import type { Session } from '#adapters/postgres/database.ts';
+import { openDatabase, type Session } from '#adapters/postgres/database.ts';
 import { runToEnd } from '../cloud.ts';
 import { api, request, startPlatform, until, type Answer, type Platform } from '../platform.ts';
 
@@ -357,6 +358,41 @@ test('a change by an ACME client is sealed by the worker soon after, while the l
     expect(sealed.action).toBe('acme_account_created');
   } finally {
     await rest(true);
+  }
+});
+
+test('a burst of events is sealed by look-ups, also by a connection that planned them when there were few', async () => {
+  const walked = async (): Promise<number> => {
+    await database.query('SELECT pg_stat_clear_snapshot()');
+    const { rows } = await database.query<{ n: string }>(`SELECT seq_tup_read AS n FROM pg_stat_user_tables WHERE relname = 'audit_seals'`);
+    return Number(rows[0]?.n);
+  };
+  const connection = openDatabase({
+    host: platform.instance.socketFolder,
+    port: 5432,
+    database: 'certctl',
+    credentials: () => Promise.resolve({ user: 'certctl_owner', password: undefined }),
+    tls: false,
+    connections: 1,
+    connectTimeoutMs: 5000,
+    application: 'a-burst',
+  });
+  try {
+    await database.query('VACUUM ANALYZE audit_seals');
+    const trail = auditTrail(connection);
+    await trail.seal(10);
+    const before = await walked();
+    await database.query(
+      `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+       SELECT 'burst', 'System', 'burst', 'burst', 'burst', '{}', 'config' FROM generate_series(1, 4000)`,
+    );
+    for (let sealed = -1; sealed !== 0; ) sealed = await trail.seal(1000);
+    await trail.unsealed();
+    await connection.close();
+    const { rows } = await database.query<{ n: number }>('SELECT count(*)::int AS n FROM audit_seals');
+    expect((await walked()) - before).toBeLessThan(10 * (rows[0]?.n ?? 0));
+  } finally {
+    await connection.close();
   }
 });
 
