@@ -21,7 +21,7 @@ interface Pending {
 }
 
 /**
- * Starts copies that share the listening sockets; a copy that dies is replaced, and what it was doing fails for its caller.
+ * Starts copies that share the ports; a copy that dies is replaced, and what it was doing fails for its caller.
  *
  * @param program the JavaScript file that a copy runs
  * @param output where the copies' logs go, a line at a time

@@ -70,16 +70,27 @@ test('a host that was killed leaves nothing that keeps the next one from startin
   expect(await second.stop()).toBe(0);
 });
 
-test('a copy that dies is replaced, and the others go on', async () => {
+/** How many sockets listen on a port of 127.0.0.1. */
+function listeners(port: string): number {
+  const address = `0100007F:${Number(port).toString(16).toUpperCase().padStart(4, '0')}`;
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => local === address && state === '0A').length;
+}
+
+test('the kernel shares connections out among the copies; one that dies is replaced, and the others go on', async () => {
   const platform = await startPlatform({ args: ['--copies', '2'] });
+  const { port } = new URL(platform.url);
   try {
+    expect(listeners(port)).toBe(2);
     const [victim] = platform.instance.copies;
     process.kill(victim!, 'SIGKILL');
     await until('every request is answered again', async () => {
       const answers = await Promise.all(
         Array.from({ length: 8 }, () => request(platform, `${platform.url}/health`).catch(() => undefined)),
       );
-      return answers.every((answer) => answer?.status === 200) || undefined;
+      return (answers.every((answer) => answer?.status === 200) && listeners(port) === 2) || undefined;
     });
   } finally {
     await platform.stop();

@@ -90,6 +90,10 @@ function secureContext(certificate: FrontCertificate): { cert: string; key: stri
   return { cert: certificate.chain, key: certificate.key };
 }
 
+// Of sockets that are one for all, whoever wakes first takes most connections, and the other cores have little to do. Elsewhere the kernel does not share
+// out, and Node refuses.
+const own = process.platform === 'linux' ? { reusePort: true, exclusive: true } : {};
+
 /** A machine without IPv6 has one loopback address only. */
 function listening(server: http.Server | https.Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -97,6 +101,6 @@ function listening(server: http.Server | https.Server, port: number, host: strin
       if (host === '::1' && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve();
       else reject(error);
     });
-    server.listen({ port, host }, () => resolve());
+    server.listen({ port, host, ...own }, () => resolve());
   });
 }
