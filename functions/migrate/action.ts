@@ -8,6 +8,7 @@ export const actionSchema = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('trust-anchor') }),
   z.strictObject({ action: z.literal('status') }),
   z.strictObject({ action: z.literal('dry-run') }),
+  z.strictObject({ action: z.literal('apply') }),
   z.strictObject({
     action: z.literal('repair'),
     file: z.string().regex(/^\d{6}_[a-z0-9_]+\.up\.sql$/),

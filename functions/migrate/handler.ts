@@ -16,7 +16,7 @@ import { log } from '../shared/log.ts';
 import { measure } from '../shared/metrics.ts';
 import { actionSchema, type Action } from './action.ts';
 import { createAdminToken } from './admin-token.ts';
-import { applyMigrations } from './apply.ts';
+import { applyMigrations, type Applied } from './apply.ts';
 import { withClient } from './connection.ts';
 import { answerCloudFormation, type ResourceAnswer } from './custom-resource.ts';
 import { dryRun } from './dry-run.ts';
@@ -50,7 +50,7 @@ export async function handler(event: unknown, context: Context): Promise<unknown
   if (isResourceEvent(event)) return resourceHandler(event, context);
   const action = actionSchema.parse(event);
   const settings = settingsSchema.parse(process.env);
-  return withClient(settings, application(settings), new AbortController().signal, (client) => act(client, action, settings));
+  return withClient(settings, application(settings), new AbortController().signal, (client) => act(client, action, settings, context));
 }
 
 function isResourceEvent(event: unknown): event is CloudFormationCustomResourceEvent {
@@ -102,15 +102,7 @@ async function resource(event: CloudFormationCustomResourceEvent, context: Conte
 }
 
 async function bringUp(client: pg.Client, requestType: 'Create' | 'Update', settings: Settings, context: Context): Promise<ResourceAnswer> {
-  let left = 0;
-  const applied = await applyMigrations(client, {
-    manifest: readManifest(schemaFolder(settings)),
-    release: settings.CERTCTL_RELEASE,
-    lockDeadline: Date.now() + settings.MIGRATION_LOCK_WAIT_MS,
-    remainingMs: () => context.getRemainingTimeInMillis(),
-    done: (file, milliseconds) => log.info('migration applied', { file: file.version, milliseconds: Math.round(milliseconds) }),
-    left: (files) => (left = files),
-  }).finally(() => measure('MigrationsPending', left));
+  const applied = await apply(client, settings, context);
   if (applied.ahead) log.warn('schema ahead: this release was rolled back to, and runs on the newer schema', { head: applied.head });
   await grantRuntime(client, settings.RUNTIME_ROLE);
   if (requestType === 'Create')
@@ -122,6 +114,18 @@ async function bringUp(client: pg.Client, requestType: 'Create' | 'Update', sett
   return { status: 'SUCCESS', data: { applied: String(applied.applied), total: String(applied.total), head: applied.head, ...note } };
 }
 
+async function apply(client: pg.Client, settings: Settings, context: Context): Promise<Applied> {
+  let left = 0;
+  return applyMigrations(client, {
+    manifest: readManifest(schemaFolder(settings)),
+    release: settings.CERTCTL_RELEASE,
+    lockDeadline: Date.now() + settings.MIGRATION_LOCK_WAIT_MS,
+    remainingMs: () => context.getRemainingTimeInMillis(),
+    done: (file, milliseconds) => log.info('migration applied', { file: file.version, milliseconds: Math.round(milliseconds) }),
+    left: (files) => (left = files),
+  }).finally(() => measure('MigrationsPending', left));
+}
+
 /** What other functions must know without waking the database. */
 async function tellOthers(client: pg.Client, settings: Settings, head: string): Promise<void> {
   const dynamodb = dynamodbClient(5000);
@@ -131,7 +135,7 @@ async function tellOthers(client: pg.Client, settings: Settings, head: string): 
   await lastSeen(dynamodb, settings.STATE_TABLE, 'database').write({ state: 'up', at: new Date(chance.now()).toISOString(), detail: head });
 }
 
-async function act(client: pg.Client, action: Action, settings: Settings): Promise<unknown> {
+async function act(client: pg.Client, action: Action, settings: Settings, context: Context): Promise<unknown> {
   const manifest = readManifest(schemaFolder(settings));
   const lockDeadline = Date.now() + settings.MIGRATION_LOCK_WAIT_MS;
   switch (action.action) {
@@ -150,6 +154,8 @@ async function act(client: pg.Client, action: Action, settings: Settings): Promi
     }
     case 'dry-run':
       return dryRun(client, manifest, lockDeadline);
+    case 'apply':
+      return apply(client, settings, context);
     case 'repair':
       return repair(client, manifest, action, lockDeadline);
   }

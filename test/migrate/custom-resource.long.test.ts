@@ -283,6 +283,28 @@ test('dry-run applies everything that is pending and rolls it back; what would f
   );
 });
 
+test('apply brings the schema and nothing of a platform; the event then finds nothing left to apply, and makes the rest', async () => {
+  const rights = async (): Promise<number> =>
+    (await client.query(`SELECT FROM information_schema.role_table_grants WHERE grantee = 'certctl_runtime'`)).rows.length;
+  const head = releaseFiles.at(-1);
+  expect(await handler({ action: 'apply' }, lambda())).toEqual({
+    applied: releaseFiles.length,
+    total: releaseFiles.length,
+    head,
+    ahead: false,
+  });
+  expect(
+    (await client.query('SELECT FROM certificate_authorities UNION ALL SELECT FROM profiles UNION ALL SELECT FROM audit_events')).rowCount,
+  ).toBe(0);
+  expect(await rights()).toBe(0);
+  expect(await answerTo(event('Create'))).toMatchObject({
+    Status: 'SUCCESS',
+    Data: { applied: '0', total: String(releaseFiles.length), head },
+  });
+  expect((await client.query('SELECT FROM certificate_authorities')).rowCount).toBe(2);
+  expect(await rights()).toBeGreaterThan(0);
+});
+
 test('repair corrects one hash, names who did, and refuses what is not exactly so', async () => {
   await answerTo(event('Update'));
   const [file] = releaseFiles;
