@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { limits, variableOf } from '#domain/limit/limits.ts';
 import { compileCache } from '#infra/local/compile-cache.ts';
+import { newHome } from './new-home.ts';
 
 /** A platform as `npm start` runs it, on free ports and in a home of its own. */
 export interface Platform {
@@ -56,7 +56,7 @@ const generous = Object.fromEntries(
 
 /** Starts `npm start`'s own program and waits for its `ready` line. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
-  const home = options.home ?? join(mkdtempSync(join(tmpdir(), 'certctl-test-')), 'home');
+  const home = options.home ?? newHome();
   const child = spawn(
     process.execPath,
     ['infra/local/start.ts', '--home', home, '--port', '0', '--http-port', '0', ...(options.args ?? [])],

@@ -1,8 +1,7 @@
-import { existsSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { invoke } from '../cloud.ts';
 import { otherSettings } from '../other-settings.ts';
+import { newHome } from '../new-home.ts';
 import { api, removeHome, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { childrenOf } from '../process-tree.ts';
 import { agentHost, type AgentHost } from './agent-host.ts';
@@ -39,7 +38,7 @@ export interface SiteOptions {
 
 export async function makeSite({ without, server: given, connect }: SiteOptions = {}): Promise<Site> {
   const server = given ?? (await nodeServer('site.example.com'));
-  const home = join(mkdtempSync(join(tmpdir(), 'certctl-test-')), 'home');
+  const home = newHome();
   let platform = await startPlatform({ home, args: otherSettings });
   const port = new URL(platform.url).port;
   await connect?.(Number(port));
