@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { keepFolder, unpackKept } from './kept-folder.ts';
 import { postgresReason } from './postgres-reason.ts';
 
 /** Whom PostgreSQL runs as, when it is not us. */
@@ -10,23 +11,55 @@ export interface Account {
   readonly gid: number;
 }
 
+/** What a new database begins with. */
+export interface Schema {
+  /** Names everything that it depends on. */
+  readonly key: string;
+  /** Makes it in an empty database: what every home begins with, and nothing of one. False when that did not work. */
+  apply(socketFolder: string): Promise<boolean>;
+}
+
+/** How a data folder is made. */
+export interface Making {
+  /** Undefined: the database stays empty. */
+  readonly schema?: (() => Promise<Schema>) | undefined;
+  /** Runs a server on the folder for as long as some work takes. True when that worked, and the server ended as it should. */
+  readonly serving: (work: (socketFolder: string) => Promise<boolean>) => Promise<boolean>;
+  /** Where the folders of former makings are kept. */
+  readonly keptIn?: string | undefined;
+}
+
 export const ownerRole = 'certctl_owner';
 
 const initArguments = ['-U', ownerRole, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions', '--no-sync'];
 const quiet = { cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' } };
 
 /**
- * Fills an empty folder as a data folder of PostgreSQL. Making one takes ten times as long as copying, so the first is kept in `.build`, and
- * later ones are copies of it.
+ * Fills an empty folder as a data folder of PostgreSQL, with the schema when there is one to begin with. Making one takes ten times as long as copying, so the
+ * first is kept in `.build`, and later ones are copies of it. What is kept was nobody's home yet: it holds no key, no token and no name of one.
  *
  * @throws {Error} with PostgreSQL's last line
  */
-export async function makeDataFolder(programs: string, folder: string, account: Account | undefined): Promise<void> {
-  const kept = join(import.meta.dirname, '..', '..', '.build', `postgres-${tagOf(programs, account)}`);
-  if (existsSync(kept) && (await copied(kept, folder))) return;
-  const { status, reason } = await run(join(programs, 'bin', 'initdb'), ['-D', folder, ...initArguments], account);
-  if (status !== 0) throw new Error(`the database cannot be made: ${reason}`);
-  await keep(folder, kept, account);
+export async function makeDataFolder(programs: string, folder: string, account: Account | undefined, making: Making): Promise<void> {
+  const keptIn = making.keptIn ?? join(import.meta.dirname, '..', '..', '.build');
+  const tag = tagOf(programs, account);
+  const empty = join(keptIn, `postgres-${tag}.tar`);
+  const makeEmpty = async (): Promise<void> => {
+    const { status, reason } = await run(join(programs, 'bin', 'initdb'), ['-D', folder, ...initArguments], account);
+    if (status !== 0) throw new Error(`the database cannot be made: ${reason}`);
+    await keepFolder(folder, empty);
+  };
+  const isFirst = !existsSync(empty);
+  // Nothing was kept here: what the schema waits for may take a while.
+  if (isFirst) await makeEmpty();
+  const schema = await making.schema?.();
+  const withSchema = schema && join(keptIn, `schema-${hashOf(tag, schema.key)}.tar`);
+  if (!isFirst) {
+    if (withSchema !== undefined && (await unpackKept(folder, withSchema))) return;
+    if (!(await unpackKept(folder, empty))) await makeEmpty();
+  }
+  if (schema === undefined || withSchema === undefined) return;
+  if (await making.serving((socketFolder) => schema.apply(socketFolder))) await keepFolder(folder, withSchema);
 }
 
 /**
@@ -39,34 +72,14 @@ export async function putOnDisk(programs: string, folder: string, account: Accou
 }
 
 function tagOf(programs: string, account: Account | undefined): string {
-  const hash = createHash('sha256')
-    .update(initArguments.join('\0'))
-    .update(String(account?.uid ?? process.getuid?.() ?? 0));
-  return hash
-    .update(readFileSync(join(programs, 'bin', 'initdb')))
-    .digest('hex')
-    .slice(0, 16);
+  const sizes = ['initdb', 'postgres'].map((name) => String(statSync(join(programs, 'bin', name)).size));
+  return hashOf(...initArguments, String(account?.uid ?? process.getuid?.() ?? 0), ...sizes, readFileSync(join(programs, 'bin', 'initdb')));
 }
 
-/** A folder that cannot be kept costs the next new home some time, and nothing else. */
-async function keep(folder: string, kept: string, account: Account | undefined): Promise<void> {
-  const draft = `${kept}.${randomUUID()}`;
-  try {
-    mkdirSync(draft, { recursive: true, mode: 0o700 });
-    if (account !== undefined) chownSync(draft, account.uid, account.gid);
-    if (await copied(folder, draft)) renameSync(draft, kept);
-  } catch {
-    // Somebody else kept one meanwhile, or nothing can be written there.
-  }
-  rmSync(draft, { recursive: true, force: true });
-}
-
-/** False when it did not work; `to` is then empty again. */
-async function copied(from: string, to: string): Promise<boolean> {
-  const { status } = await run('cp', ['-a', `${from}/.`, to], undefined);
-  if (status === 0 && existsSync(join(to, 'PG_VERSION'))) return true;
-  for (const name of readdirSync(to)) rmSync(join(to, name), { recursive: true, force: true });
-  return false;
+function hashOf(...parts: readonly (string | Buffer)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part).update('\0');
+  return hash.digest('hex').slice(0, 16);
 }
 
 interface Ended {

@@ -11,6 +11,7 @@ import { sqs } from './cloud/sqs.ts';
 import { startCopies, type Copies } from './copies.ts';
 import { environmentOfAll } from './environment.ts';
 import { everyRouteAnswers } from './every-route-answers.ts';
+import { firstSchema } from './first-schema.ts';
 import { freePort, refusalOf } from './free-port.ts';
 import { giveAccessKeys } from './give-access-keys.ts';
 import { copyProgram } from './copy-program.ts';
@@ -77,7 +78,11 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   say(home.isNew ? 'making the database' : 'starting the database');
   const elsewhere = databaseElsewhere(home.path);
   if (options.ephemeral) cleanups.push(() => rmSync(dirname(elsewhere), { recursive: true, force: true }));
-  const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), elsewhere, log);
+  const endpointPort = await freePort();
+  const endpoint = `http://127.0.0.1:${endpointPort}`;
+  const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), elsewhere, log, {
+    schema: async () => firstSchema(await synthesizing, environment(options, endpoint), log),
+  });
   cleanups.push(() => postgres.stop());
   let record: HomeRecord = {
     ...before,
@@ -89,10 +94,12 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
 
   const url = `https://localhost:${port}`;
   const pkiUrl = `http://localhost:${httpPort}`;
-  const assembly = await synthesizing;
-  const endpointPort = await freePort();
-  const endpoint = `http://127.0.0.1:${endpointPort}`;
-  const plans = plan(assembly, { publicBaseUrl: url, pkiHost: `localhost:${httpPort}`, socketFolder: postgres.socketFolder, endpoint });
+  const plans = plan(await synthesizing, {
+    publicBaseUrl: url,
+    pkiHost: `localhost:${httpPort}`,
+    socketFolder: postgres.socketFolder,
+    endpoint,
+  });
   say('starting the cloud');
   const cloud = await startCloud(plans, home, endpointPort, cleanups);
 

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   accessSync,
@@ -10,16 +10,13 @@ import {
   mkdtempSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import pg from 'pg';
-import { makeDataFolder, ownerRole, putOnDisk, type Account } from './data-folder.ts';
-import { postgresReason } from './postgres-reason.ts';
+import { makeDataFolder, putOnDisk, type Account, type Schema } from './data-folder.ts';
+import { startServer, type ServerPlace } from './postgres-server.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A running PostgreSQL that nobody but its own user and us can connect to. */
@@ -40,22 +37,30 @@ export interface NetworkAccess {
   readonly key: string;
 }
 
-const databaseName = 'certctl';
 // PostgreSQL refuses to run as root; nobody exists everywhere and owns nothing else.
 const unprivileged: Account = { uid: 65_534, gid: 65_534 };
+
+/** What may be said of a PostgreSQL that is to start. */
+export interface PostgresOptions {
+  /** Undefined: nobody reaches it but through the socket. */
+  readonly network?: NetworkAccess;
+  /** What a new database begins with; undefined: nothing. */
+  readonly schema?: () => Promise<Schema>;
+  /** Where folders that were made are kept for others. */
+  readonly keptIn?: string;
+}
 
 /**
  * Starts PostgreSQL on a socket, making its data folder first when there is none.
  *
  * @param wanted the data folder; when PostgreSQL's user cannot reach it, `fallback` is used, and returned as `dataFolder`
  * @param log where its messages go
- * @param network undefined: nobody reaches it but through the socket
  */
 export async function startPostgres(
   wanted: string,
   fallback: string,
   log: (line: string) => void,
-  network?: NetworkAccess,
+  { network, schema, keptIn }: PostgresOptions = {},
 ): Promise<Postgres> {
   const account = process.getuid?.() === 0 ? unprivileged : undefined;
   const dataFolder = account === undefined || isReachable(dirname(wanted), account) || existsSync(wanted) ? wanted : fallback;
@@ -63,50 +68,28 @@ export async function startPostgres(
   prepareFolder(dataFolder, account);
   await endOrphan(dataFolder);
   const isNew = !existsSync(join(dataFolder, 'PG_VERSION'));
-  if (isNew) await makeDataFolder(programs, dataFolder, account);
-  const socketFolder = mkdtempSync(join(tmpdir(), 'certctl-pg-'));
-  if (account !== undefined) chownSync(socketFolder, account.uid, account.gid);
-  const settings = network === undefined ? {} : networkSettings(dataFolder, network, account);
-  const child = spawn(join(programs, 'bin', 'postgres'), serverArguments(dataFolder, socketFolder, settings), {
-    ...account,
-    cwd: '/',
-    env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // Ctrl-C in a terminal reaches the whole group; PostgreSQL goes last, when nobody is connected any more.
-    detached: true,
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = `${said}${text}`.slice(-8192);
-    log(text);
-  });
-  try {
-    const port = network?.port ?? 5432;
-    await untilReady(child, socketFolder, port, () => postgresReason(said));
-    await ensureDatabase(socketFolder, port);
-  } catch (error) {
-    child.kill('SIGKILL');
-    rmSync(socketFolder, { recursive: true, force: true });
-    throw error;
-  }
+  const place = { programs, dataFolder, account, log };
+  if (isNew) await makeDataFolder(programs, dataFolder, account, { schema, keptIn, serving: (work) => serving(place, work) });
+  const server = await startServer({ ...place, port: network?.port, settings: network && networkSettings(dataFolder, network, account) });
   const writing = new AbortController();
   const written = isNew ? putOnDisk(programs, dataFolder, account, writing.signal) : undefined;
   return {
-    socketFolder,
-    pid: child.pid ?? 0,
+    socketFolder: server.socketFolder,
+    pid: server.pid,
     dataFolder,
     async stop() {
       writing.abort();
       await written;
-      // Fast: ends sessions, writes a checkpoint. If that takes too long, the log does the rest at the next start.
-      child.kill('SIGINT');
-      const timer = setTimeout(() => child.kill('SIGQUIT'), 2000);
-      await ended;
-      clearTimeout(timer);
-      rmSync(socketFolder, { recursive: true, force: true });
+      await server.stop();
     },
   };
+}
+
+/** Nothing waits for the disk: the whole folder is put there when it is in use. */
+async function serving(place: ServerPlace, work: (socketFolder: string) => Promise<boolean>): Promise<boolean> {
+  const server = await startServer({ ...place, settings: { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } });
+  const worked = await work(server.socketFolder).catch(() => false);
+  return (await server.stop()) && worked;
 }
 
 function networkSettings(dataFolder: string, network: NetworkAccess, account: Account | undefined): Record<string, string> {
@@ -124,25 +107,6 @@ function networkSettings(dataFolder: string, network: NetworkAccess, account: Ac
     ssl_key_file: write('server.key', network.key),
     hba_file: write('network_hba.conf', 'local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n'),
   };
-}
-
-function serverArguments(dataFolder: string, socketFolder: string, more: Readonly<Record<string, string>>): string[] {
-  const settings = {
-    listen_addresses: '',
-    unix_socket_directories: socketFolder,
-    unix_socket_permissions: '0700',
-    max_connections: '100',
-    shared_buffers: '64MB',
-    jit: 'off',
-    max_wal_size: '512MB',
-    log_min_messages: 'warning',
-    log_min_error_statement: 'panic',
-    // Details of an error are values of rows.
-    log_error_verbosity: 'terse',
-    timezone: 'UTC',
-    ...more,
-  };
-  return ['-D', dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
 
 function prepareFolder(folder: string, account: Account | undefined): void {
@@ -226,32 +190,4 @@ async function endOrphan(dataFolder: string): Promise<void> {
 /** Killed, and its number is taken until somebody takes note of its end: the next PostgreSQL would not start beside it. */
 function isZombie(pid: number): boolean {
   return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-}
-
-async function untilReady(child: ChildProcess, socketFolder: string, port: number, reason: () => string): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    if (child.exitCode !== null || child.pid === undefined) throw new Error(`PostgreSQL ended: ${reason()}`);
-    const client = new pg.Client({ host: socketFolder, port, user: ownerRole, database: 'postgres' });
-    try {
-      await client.connect();
-      await client.end();
-      return;
-    } catch (error) {
-      await client.end().catch(() => undefined);
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 15));
-    }
-  }
-}
-
-async function ensureDatabase(socketFolder: string, port: number): Promise<void> {
-  const client = new pg.Client({ host: socketFolder, port, user: ownerRole, database: 'postgres' });
-  await client.connect();
-  try {
-    const { rows } = await client.query('SELECT FROM pg_database WHERE datname = $1', [databaseName]);
-    if (rows.length === 0) await client.query(`CREATE DATABASE ${databaseName}`);
-  } finally {
-    await client.end();
-  }
 }

@@ -31,7 +31,7 @@ export async function makeWorld(): Promise<World> {
   const port = await freePort();
   const access = { port, certificate: authority.certificate, key: authority.key };
   const data = `/var/tmp/certctl-deploy-${process.pid}/postgres`;
-  const postgres = await startPostgres(data, data, () => undefined, access);
+  const postgres = await startPostgres(data, data, () => undefined, { network: access });
   const names = await startNameServer();
   const emulator = await startEmulator(authority, folder);
   const passwords: string[] = [];
