@@ -6,7 +6,7 @@ import type { Assembly } from './assembly.ts';
 import { compileCache } from './compile-cache.ts';
 import type { Schema } from './data-folder.ts';
 import { plan, type PlannedFunction } from './plan.ts';
-import type { SchemaTask } from './schema-order.ts';
+import type { SchemaTask } from './apply-schema.ts';
 
 /**
  * The schema that a new home's database begins with: what the template's own function for it makes of an empty one, before any home knows it. Whatever that leaves
@@ -53,7 +53,7 @@ function pathOf({ parentPath, name }: { readonly parentPath: string; readonly na
 /** In a process of its own: the host is spared what the function loads. */
 function applied(task: SchemaTask, log: (text: string) => void): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = fork(join(import.meta.dirname, 'schema-order.ts'), {
+    const child = fork(join(import.meta.dirname, 'apply-schema.ts'), {
       env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

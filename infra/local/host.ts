@@ -16,7 +16,8 @@ import { freePort, refusalOf } from './free-port.ts';
 import { giveAccessKeys } from './give-access-keys.ts';
 import { copyProgram } from './copy-program.ts';
 import { customResources } from './custom-resource.ts';
-import { frontInChild } from './front-child.ts';
+import { temporaryFront } from './front-certificate.ts';
+import { orderFront } from './front-order.ts';
 import { renewAt, storedFront, storeFront } from './front.ts';
 import { openHome, readRecord, writeRecord, type Home, type HomeRecord } from './home.ts';
 import { logFile } from './log-file.ts';
@@ -72,8 +73,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
     return assembly;
   });
   const front = storedFront(home.keys, Date.now());
-  const firstFront = front === undefined ? frontInChild({ task: 'temporary' }) : Promise.resolve(front);
-  firstFront.catch(() => undefined);
+  const firstFront = front ?? temporaryFront(Date.now());
   synthesizing.catch(() => undefined);
   say(home.isNew ? 'making the database' : 'starting the database');
   const elsewhere = databaseElsewhere(home.path);
@@ -115,7 +115,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
       environment: environmentOfAll(options, endpoint),
       port,
       httpPort,
-      front: await firstFront,
+      front: firstFront,
       ...(accessKeys && { accessKeys: accessKeys.toString('base64') }),
     },
     log,
@@ -135,7 +135,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
 
   if (front === undefined) {
     say('ordering the certificate of the HTTPS front from our own CA');
-    await renewFront(url, home, copies, (await firstFront).chain);
+    await renewFront(url, home, copies, firstFront.chain);
   }
   const scheduler = startScheduler(plans.schedules, {
     reserved: (name) => plans.functions.find((fn) => fn.name === name)?.reserved,
@@ -249,7 +249,7 @@ async function writeAnchorAndToken(home: Home, plans: Plan, copies: Copies): Pro
 
 async function renewFront(url: string, home: Home, copies: Copies, trust: string): Promise<void> {
   const token = readFileSync(home.tokenFile, 'utf8').trim();
-  const front = await frontInChild({ task: 'order', url, token, trust });
+  const front = await orderFront({ url, token, trust });
   storeFront(home.keys, front);
   copies.setFront(front);
 }
