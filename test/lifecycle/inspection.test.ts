@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test as once } from 'vitest';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbOf, stateTable } from '../cloud.ts';
+import { withinOneWindow } from '../one-window.ts';
 import { api, rowsOf, startPlatform, type Answer, type Platform } from '../platform.ts';
 import { certified, makeTarget, order, report, served, work, workSoon, type Item } from './agent-jobs.ts';
 import { enrolledAgent, hostFacts, type SignedAgent } from './signed-agent.ts';
@@ -13,6 +14,18 @@ afterAll(async () => {
   await platform.stop();
 });
 
+let round = 0;
+/** A look that comes due by itself would come between. */
+const test = (title: string, work: () => Promise<void>): void =>
+  once(title, () =>
+    withinOneWindow((attempt) => {
+      round = attempt;
+      return work();
+    }),
+  );
+/** What is made again has another name. */
+const named = (name: string): string => (round === 0 ? name : `${name}-${round}`);
+
 const strange = 'ab'.repeat(32);
 const shown = async (target: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/targets/${target}`)).json();
 const ask = (target: string): Promise<Answer> => api(platform, 'POST', `/api/v1/targets/${target}/test`);
@@ -24,8 +37,8 @@ const inspected = (items: readonly Item[]): Item => {
   return items[0]!;
 };
 /** As if the time of the next look had come, and the agent had been told. */
-const due = async (target: string, name: string): Promise<void> => {
-  const { version, config, on_drift } = await shown(target);
+const due = async (target: string): Promise<void> => {
+  const { name, version, config, on_drift } = await shown(target);
   const answer = await api(
     platform,
     'PUT',
@@ -43,7 +56,8 @@ interface Deployed {
   readonly fingerprint: string;
 }
 
-async function deployed(name: string, more: object = {}): Promise<Deployed> {
+async function deployed(wanted: string, more: object = {}): Promise<Deployed> {
+  const name = named(wanted);
   const agent = await enrolledAgent(platform, name);
   const target = await makeTarget(platform, agent, name, more);
   const { id } = await order(platform, name, [target]);
@@ -111,7 +125,7 @@ test('given a target that serves another certificate, this is told once however 
   });
   let since: unknown;
   for (let n = 0; n < 2; n++) {
-    await due(target, 'reported');
+    await due(target);
     const job = inspected(await workSoon(agent));
     expect(job).toMatchObject({ target_id: target, key_type: 'ec' });
     expect((await report(agent, job, seen(strange))).json()['status']).toBe('completed');
@@ -129,7 +143,7 @@ test('given a target that serves another certificate, this is told once however 
   expect(await notices(target)).toEqual([{ event: 'target.drifted', observed: strange }]);
   expect(await repairs(certificate)).toEqual([]);
   // What was deployed is there again, by whoever did it.
-  await due(target, 'reported');
+  await due(target);
   await report(agent, inspected(await workSoon(agent)), seen(fingerprint));
   expect((await shown(target))['inspection']).toMatchObject({ outcome: 'in_sync', drifted_since: null });
   expect(await audited(target)).toEqual(['target_drifted', 'target_in_sync']);
@@ -137,7 +151,7 @@ test('given a target that serves another certificate, this is told once however 
 
 test('given a target that is to be repaired, two looks and a report that comes twice make one deployment of what ought to be there', async () => {
   const { agent, target, certificate, fingerprint } = await deployed('repaired', { on_drift: 'repair' });
-  await due(target, 'repaired');
+  await due(target);
   const looks = await Promise.all([work(agent), work(agent), work(agent)]);
   const job = inspected(looks.flat().length > 0 ? looks.flat() : await workSoon(agent));
   const answers = await Promise.all([1, 2, 3].map(() => report(agent, job, seen(strange))));
@@ -153,7 +167,7 @@ test('given a target that is to be repaired, two looks and a report that comes t
 
 test('given a deployment that has not ended, what a look sees is not called drift and repairs nothing', async () => {
   const { agent, target, certificate } = await deployed('in-flight', { on_drift: 'repair' });
-  await due(target, 'in-flight');
+  await due(target);
   const job = inspected(await workSoon(agent));
   expect((await api(platform, 'POST', `/api/v1/certificates/${certificate}/deploy`, {})).status).toBe(202);
   await report(agent, job, seen(strange));
@@ -171,7 +185,7 @@ test('given a deployment that has not ended, what a look sees is not called drif
 
 test('given a server that does not answer, it has not drifted, and is not repaired', async () => {
   const { agent, target, certificate } = await deployed('unreachable', { on_drift: 'repair' });
-  await due(target, 'unreachable');
+  await due(target);
   const job = inspected(await workSoon(agent));
   await report(agent, job, { detail: 'no TLS handshake with 127.0.0.1:443: ECONNREFUSED', observation: { source: 'none' } });
   expect((await shown(target))['inspection']).toMatchObject({
@@ -186,15 +200,15 @@ test('given a server that does not answer, it has not drifted, and is not repair
 
 test('given a certificate that is gone from where it was stored, that is drift', async () => {
   const { agent, target, certificate } = await deployed('emptied', { on_drift: 'repair' });
-  await due(target, 'emptied');
+  await due(target);
   await report(agent, inspected(await workSoon(agent)), { detail: 'no certificate is stored', observation: { source: 'empty' } });
   expect((await shown(target))['inspection']).toMatchObject({ outcome: 'drifted', observed_fingerprint: null });
   expect(await repairs(certificate)).toHaveLength(1);
 });
 
 test('given a target that was never deployed to, a test tells whether it could be; while one is on its way no second one is made', async () => {
-  const agent = await enrolledAgent(platform, 'tested');
-  const target = await makeTarget(platform, agent, 'tested');
+  const agent = await enrolledAgent(platform, named('tested'));
+  const target = await makeTarget(platform, agent, named('tested'));
   expect(await work(agent)).toEqual([]);
   const answers = await Promise.all([ask(target), ask(target)]);
   expect(answers.map(({ status }) => status)).toEqual([202, 202]);
@@ -218,8 +232,8 @@ test('given a target that was never deployed to, a test tells whether it could b
 });
 
 test('given an agent that is away, too old, or a target that is retired, nobody is asked to look', async () => {
-  const agent = await enrolledAgent(platform, 'unasked');
-  const target = await makeTarget(platform, agent, 'unasked');
+  const agent = await enrolledAgent(platform, named('unasked'));
+  const target = await makeTarget(platform, agent, named('unasked'));
   await agent.send('POST', 'heartbeat', { ...hostFacts(), capabilities: ['nginx'] });
   expect(await ask(target)).toMatchObject({ status: 409, text: expect.stringContaining('too old') as string });
   await agent.send('POST', 'heartbeat', hostFacts());
@@ -232,7 +246,7 @@ test('given an agent that is away, too old, or a target that is retired, nobody 
 test('given an older agent whose target is due, it gets no work that it does not know, and PostgreSQL is not asked at each poll', async () => {
   const { agent, target } = await deployed('older');
   await agent.send('POST', 'heartbeat', { ...hostFacts(), capabilities: ['nginx'] });
-  await due(target, 'older');
+  await due(target);
   expect(await work(agent)).toEqual([]);
   const state = await agentStates(dynamodbOf(platform), stateTable(platform)).read(agent.id);
   expect(state?.drainedSeq).toBe(state?.seq);
@@ -246,8 +260,8 @@ test('given a target of whose drift nobody wants to know, it is not looked at', 
 
 test('given a report by another agent, or with a lease that has passed, nothing is believed', async () => {
   const { agent, target } = await deployed('guarded');
-  const other = await enrolledAgent(platform, 'guarding');
-  await due(target, 'guarded');
+  const other = await enrolledAgent(platform, named('guarding'));
+  await due(target);
   const job = inspected(await workSoon(agent));
   expect((await report(other, job, seen(strange))).status).toBe(404);
   expect((await report(agent, { ...job, lease_token: 'lease-none' }, seen(strange))).status).toBe(409);
