@@ -13,8 +13,8 @@ const forgottenMs = 6 * 3_600_000;
  * A path for a home in a folder of its own: in memory where there is room. A home has 2,000 files that nobody wants on a disk, and a file system that has just removed as
  * many takes long to find room for the next.
  */
-export function newHome(): string {
-  const folder = mkdtempSync(join(hasRoom() ? memory : tmpdir(), prefix));
+export function newHome(place = hasRoom() ? memory : tmpdir()): string {
+  const folder = mkdtempSync(join(place, prefix));
   // PostgreSQL's user passes through.
   chmodSync(folder, 0o711);
   return join(folder, 'home');

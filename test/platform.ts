@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import http from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { limits, variableOf } from '#domain/limit/limits.ts';
@@ -43,6 +44,8 @@ export const root = join(import.meta.dirname, '..');
 
 export interface PlatformOptions {
   readonly home?: string;
+  /** What is measured is committed to a disk. */
+  readonly onDisk?: boolean;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -56,7 +59,7 @@ const generous = Object.fromEntries(
 
 /** Starts `npm start`'s own program and waits for its `ready` line. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
-  const home = options.home ?? newHome();
+  const home = options.home ?? (options.onDisk === true ? newHome(tmpdir()) : newHome());
   const child = spawn(
     process.execPath,
     ['infra/local/start.ts', '--home', home, '--port', '0', '--http-port', '0', ...(options.args ?? [])],

@@ -81,7 +81,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const endpointPort = await freePort();
   const endpoint = `http://127.0.0.1:${endpointPort}`;
   const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), elsewhere, log, {
-    schema: async () => firstSchema(await synthesizing, environment(options, endpoint), log),
+    schema: async () => firstSchema(await synthesizing, environmentOfAll(options, endpoint), log),
   });
   cleanups.push(() => postgres.stop());
   let record: HomeRecord = {

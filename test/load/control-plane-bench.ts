@@ -239,7 +239,7 @@ console.log(machine);
 const quiet = { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' };
 // The function that is measured is this process's child.
 Object.assign(process.env, quiet);
-const platform = await startPlatform({ env: quiet });
+const platform = await startPlatform({ onDisk: true, env: quiet });
 const database = await platform.database();
 const second = await platform.database();
 const lambda = await startLambda(platform, 'api');

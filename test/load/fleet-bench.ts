@@ -169,6 +169,7 @@ async function nginxOnce(): Promise<void> {
 console.log(machine);
 await nginxOnce();
 const platform = await startPlatform({
+  onDisk: true,
   args: ['--copies', '2', '--config', JSON.stringify({ agents: { pollSeconds: periodSeconds, heartbeatSeconds: periodSeconds } })],
   env: { LIMIT_API_REQUESTS_PER_SECOND_PER_ADDRESS: '0', LIMIT_API_REQUESTS_PER_SECOND_PER_PRINCIPAL: '0', CERTCTL_LOG_LEVEL: 'WARN' },
 });

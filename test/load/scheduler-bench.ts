@@ -28,6 +28,7 @@ async function onPlatform<T>(
   workers = 25,
 ): Promise<T> {
   const platform = await startPlatform({
+    onDisk: true,
     args: ['--copies', '2', '--config', configOf(workers)],
     env: { CERTCTL_LOG_LEVEL: 'WARN', ...env },
   });
