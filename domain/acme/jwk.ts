@@ -44,7 +44,7 @@ const curves: Readonly<Record<string, { bytes: number; algorithm: JwsAlgorithm }
 export function readJwk(value: unknown): AccountKey {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CaError('malformed', 'jwk is not an object');
   const members = value as JsonObject;
-  if (privateMembers.some((name) => name in members)) throw new CaError('malformed', 'jwk carries private members');
+  if (privateMembers.some((name) => (members[name] ?? null) !== null)) throw new CaError('malformed', 'jwk carries private members');
   const jwk = publicMembers(members);
   const key = importKey(jwk);
   assertStrongKey(parsePublicKey(key.export({ type: 'spki', format: 'der' })));

@@ -120,7 +120,7 @@ function decodeText(value: unknown, what: string): string {
 }
 
 /**
- * Reads a verified payload as a JSON object.
+ * Reads a verified payload as a JSON object. A member that is null is not there: serializers write so what has not been set, and servers in Go read it so.
  *
  * @throws {CaError} `malformed`
  */
@@ -131,5 +131,14 @@ export function readPayload(payload: Buffer): JsonObject {
   } catch {
     throw new CaError('malformed', 'the payload is not UTF-8');
   }
-  return parseObject(text, 'the payload');
+  return Object.fromEntries(membersOf(parseObject(text, 'the payload')));
+}
+
+function membersOf(object: object): [string, unknown][] {
+  return Object.entries(object).flatMap(([name, value]) => (value === null ? [] : [[name, withoutNulls(value)]]));
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  return typeof value === 'object' && value !== null ? Object.fromEntries(membersOf(value)) : value;
 }

@@ -106,8 +106,10 @@ test('where a binding is required its absence is externalAccountRequired, and ev
   const other = await eabKey();
   const client = await acmeClient(platform, { profile: 'internal' });
   const url = String(client.directory['newAccount']);
-  const absent = await client.post(url, {});
-  expect([absent.status, typeOf(absent)]).toEqual([403, 'externalAccountRequired']);
+  for (const payload of [{}, { externalAccountBinding: null }]) {
+    const absent = await client.post(url, payload);
+    expect([absent.status, typeOf(absent)]).toEqual([403, 'externalAccountRequired']);
+  }
   const stranger = await acmeClient(platform, { profile: 'internal' });
   const faults = [
     bind(client, { ...key, hmac_key: other.hmac_key }),
@@ -118,7 +120,6 @@ test('where a binding is required its absence is externalAccountRequired, and ev
     bind(stranger, key),
     { protected: 'x' },
     'text',
-    null,
   ];
   const answers = [];
   for (const externalAccountBinding of faults) answers.push(await client.post(url, { externalAccountBinding }));

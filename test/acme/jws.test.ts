@@ -45,6 +45,10 @@ test('a weak, private or mismatched key is refused before anything else is done 
   expect([longer.status, typeOf(longer)]).toEqual([400, 'badSignatureAlgorithm']);
 });
 
+test('a private member that is null is none, as serializers write a key that has only its public half', async () => {
+  expect((await client.post(newAccount, {}, { header: { jwk: { ...client.jwk, d: null, p: null } } })).status).toBe(200);
+});
+
 test('exactly one of kid and jwk is wanted, and the one that the resource wants', async () => {
   const kid = `${platform.url}/acme/profile/default/account/acct-00000000000000000000000000000000`;
   expect(typeOf(await client.post(newAccount, {}, { header: { kid } }))).toBe('malformed');

@@ -42,6 +42,16 @@ test('names are lower-cased and repetitions collapse', async () => {
   expect(order['identifiers']).toEqual([{ type: 'dns', value: 'example.com' }]);
 });
 
+test('a member that is null is one that is not there, as serializers write what has not been set', async () => {
+  const unset = { notBefore: null, notAfter: null, profile: null, replaces: null, 'auto-renewal': null };
+  const identifiers = [{ type: 'dns', value: 'null.example.com', ancestorDomain: null }];
+  const answer = await client.post(newOrder, { identifiers, ...unset });
+  expect(answer.status, answer.text).toBe(201);
+  const other = await acmeClient(platform);
+  const registered = await other.register({ contact: null, onlyReturnExisting: null, externalAccountBinding: null });
+  expect(registered.status, registered.text).toBe(201);
+});
+
 test('a wildcard has an authorization for its base, to be proven by dns-01 only (RFC 8555 §7.1.3)', async () => {
   const order = (await client.post(newOrder, dns('*.example.com', 'example.com'))).json() as { authorizations: string[] };
   const [wild, plain] = await Promise.all(order.authorizations.map(async (url) => (await client.post(url)).json()));
