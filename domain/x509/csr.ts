@@ -5,6 +5,7 @@ import { extensionElement, readExtensions, type Extension } from './extension.ts
 import { readGeneralName, type GeneralName } from './general-name.ts';
 import { commonNamesOf } from './name.ts';
 import { Oid } from './oids.ts';
+import { pssDigests, pssHolds } from './pss.ts';
 import { assertStrongKey, parsePublicKey, type PublicKeyInfo } from './public-key.ts';
 
 /** A PKCS#10 request whose self-signature verified and whose key is not weak (RFC 2986). Nothing of it is ever copied into a certificate but the key. */
@@ -54,7 +55,7 @@ export function parseCsr(der: Uint8Array): CertificationRequest {
 function readCsr(der: Uint8Array): CertificationRequest {
   const outer = cursor(readDer(der), Tag.sequence);
   const info = outer.next(Tag.sequence);
-  const algorithm = cursor(outer.next(Tag.sequence));
+  const algorithm = outer.next(Tag.sequence);
   const signature = bitStringOctets(outer.next(Tag.bitString));
   outer.end();
   const parts = cursor(info);
@@ -64,12 +65,21 @@ function readCsr(der: Uint8Array): CertificationRequest {
   const publicKey = parsePublicKey(parts.next(Tag.sequence).raw);
   const attributes = parts.maybe(0xa0);
   parts.end();
-  const known = digests[oidText(algorithm.next(Tag.oid))];
-  if (known?.kind !== publicKey.kind) throw new CaError('badCsr', 'the CSR is signed with an algorithm that is not supported');
-  if (!verify(known.digest, info.raw, publicKey.key, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
+  const isSigned = proofWith(algorithm, publicKey);
+  if (!isSigned(info.raw, signature)) throw new CaError('badCsr', 'the signature of the CSR does not verify');
   assertStrongKey(publicKey);
   const extensions = attributes === undefined ? [] : requestedExtensions(attributes);
   return { der, commonNames, publicKey, ...readRequested(extensions) };
+}
+
+/** What verifies with the request's own key; Windows and Java may sign with RSASSA-PSS. @throws {CaError} `badCsr` */
+function proofWith(algorithm: Element, { kind, key }: PublicKeyInfo): (data: Uint8Array, signature: Uint8Array) => boolean {
+  const pss = pssDigests.get(Buffer.from(algorithm.raw).toString('hex'));
+  const known = pss === undefined ? digests[oidText(cursor(algorithm).next(Tag.oid))] : undefined;
+  if ((pss === undefined ? known?.kind : 'RSA') !== kind)
+    throw new CaError('badCsr', 'the CSR is signed with an algorithm that is not supported');
+  return (data, signature) =>
+    pss === undefined ? verify(known?.digest ?? null, data, key, signature) : pssHolds(pss, data, key, signature);
 }
 
 function requestedExtensions(attributes: Element): readonly Extension[] {

@@ -232,3 +232,15 @@ test('RSA and P-384 keys are certified', async () => {
     expect(answer.json()['status']).toBe('valid');
   }
 });
+
+test('a CSR may be signed with RSASSA-PSS, as Windows and Java do, and the signature counts (RFC 4055 §3.1)', async () => {
+  const keyPair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  for (const pss of ['sha256', 'sha384', 'sha512'] as const) {
+    const name = freshName();
+    const { body } = await trusted.order(name);
+    const wrong = await trusted.post(String(body['finalize']), csr([name], { keyPair, pss, breakSignature: true }));
+    expect([wrong.status, typeOf(wrong)]).toEqual([400, 'badCSR']);
+    const answer = await trusted.post(String(body['finalize']), csr([name], { keyPair, pss }));
+    expect(answer.json()['status'], answer.text).toBe('valid');
+  }
+});
