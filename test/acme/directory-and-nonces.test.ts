@@ -1,3 +1,4 @@
+import https from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { request, startPlatform, type Platform } from '../platform.ts';
 import { acmeClient } from './client.ts';
@@ -107,6 +108,16 @@ test('an unknown profile and an unknown path are 404 malformed, a wrong method 4
     ]);
     expect(get.headers['replay-nonce']).toBeDefined();
   }
+});
+
+test('a request target in absolute form is the resource that its path names (RFC 9112 §3.2.2)', async () => {
+  const url = `${platform.url}/acme/profile/default/directory`;
+  const status = await new Promise((resolve, reject) => {
+    https
+      .get({ host: 'localhost', port: new URL(url).port, path: url, ca: platform.ca }, ({ statusCode }) => resolve(statusCode))
+      .on('error', reject);
+  });
+  expect(status).toBe(200);
 });
 
 test('a browser may ask before it posts, and reads every header that ACME needs (Fetch §3.2)', async () => {

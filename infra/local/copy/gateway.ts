@@ -47,7 +47,8 @@ export function gateway(options: GatewayOptions): (request: IncomingMessage, res
     });
 
     const serve = async (body: Buffer): Promise<void> => {
-      const [rawPath = '/', ...query] = (request.url ?? '/').split('?');
+      const target = originForm(request.url ?? '/');
+      const [rawPath = '/', ...query] = target.split('?');
       const path = decoded(rawPath);
       const method = request.method ?? 'GET';
       const served = options.onlyUnder === undefined || path.startsWith(options.onlyUnder);
@@ -56,7 +57,7 @@ export function gateway(options: GatewayOptions): (request: IncomingMessage, res
         message(response, 404, 'Not Found');
         return;
       }
-      const asked = { method, target: request.url ?? '/', headers: request.headers, body };
+      const asked = { method, target, headers: request.headers, body };
       const iam = route.iam ? await options.authorize?.(asked) : undefined;
       if (route.iam && iam === undefined) {
         message(response, 403, 'Forbidden');
@@ -108,6 +109,12 @@ function compile(route: PlannedRoute): CompiledRoute {
     rank: (path.includes('+}') ? 0 : path.includes('{') ? 2 : 4) * 1000 + path.length * 2 + (method === 'ANY' ? 0 : 1),
     method: (asked) => method === 'ANY' || method === asked,
   };
+}
+
+/** A target in absolute form, as those write it who think that they speak to a proxy, says once more to whom it goes (RFC 9112 §3.2.2). */
+function originForm(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') || path === target ? path : `/${path}`;
 }
 
 /** The HTTP API delivers rawPath decoded; what is not valid stays as it is. */
