@@ -104,11 +104,12 @@ export async function serveAcme(context: AcmeContext, request: HttpRequest): Pro
   });
 }
 
-/** A browser asks before it posts a type that no form could send (Fetch §3.2.2). */
+/** What may be asked (RFC 9110 §9.3.7); a browser wants to know before it posts a type that no form could send (Fetch §3.2.2). */
 function preflight(methods: readonly string[]): HttpResponse {
   return {
     status: 204,
     headers: {
+      allow: methods.join(', '),
       'access-control-allow-methods': methods.join(', '),
       'access-control-allow-headers': 'Content-Type',
       'access-control-max-age': '86400',
