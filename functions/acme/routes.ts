@@ -27,6 +27,7 @@ import { updateAccount } from '#domain/acme/update-account.ts';
 import { acmeUrls, directoryObject, type AcmeUrls } from '#domain/acme/urls.ts';
 import { addressOf } from '../shared/address-of.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
+import { isNotModified } from '../shared/not-modified.ts';
 import type { AcmeContext, Call } from './call.ts';
 import { downloadCertificate, downloadStarCertificate } from './download.ts';
 import { showPaused, unpauseAll } from './unpause-page.ts';
@@ -148,7 +149,8 @@ async function getRenewalInfo(call: Call): Promise<HttpResponse> {
     'retry-after': String(info.retryAfter),
     etag,
   };
-  if (call.request.headers['if-none-match'] === etag) return { status: 304, headers };
+  const seen = call.request.headers['if-none-match'];
+  if (seen !== undefined && isNotModified(seen, etag)) return { status: 304, headers };
   return { ...answer, headers: { ...answer.headers, ...headers } };
 }
 

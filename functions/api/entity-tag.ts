@@ -14,9 +14,3 @@ export function tagOf(route: Route, body: object | string, said: () => string = 
   if (route.method !== 'GET') return undefined;
   return `W/"${createHash('sha256').update(said()).digest('base64url').slice(0, 22)}"`;
 }
-
-/** Whether `If-None-Match` names a tag; by weak comparison (RFC 9110 §13.1.2). */
-export function isNotModified(ifNoneMatch: string, tag: string): boolean {
-  const opaque = (one: string): string => one.trim().replace(/^W\//, '');
-  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((one) => opaque(one) === opaque(tag));
-}

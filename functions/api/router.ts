@@ -8,9 +8,10 @@ import { parseObject } from '#domain/json/strict.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { HttpRequest, HttpResponse } from '../shared/http.ts';
 import { knownOnce } from '../shared/known-once.ts';
+import { isNotModified } from '../shared/not-modified.ts';
 import type { ProvenAgent } from './agent-authentication.ts';
 import type { Cursors, ListQuery } from './cursor.ts';
-import { isNotModified, tagOf } from './entity-tag.ts';
+import { tagOf } from './entity-tag.ts';
 import type { Once } from './idempotency.ts';
 
 /** What an operation gets: parsed by the contract's schemas, who asks (undefined on a public route), and how far the permission reaches. */

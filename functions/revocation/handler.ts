@@ -20,6 +20,7 @@ import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '.
 import { addressOf } from '../shared/address-of.ts';
 import { connectLimiter } from '../shared/limiter.ts';
 import { log } from '../shared/log.ts';
+import { isNotModified } from '../shared/not-modified.ts';
 import { clientAddress } from './client-address.ts';
 import { ocspService, ocspTryLater } from './ocsp.ts';
 import { responders } from './responders.ts';
@@ -154,7 +155,7 @@ function cacheable(
   const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
   const headers = { etag, 'cache-control': cacheControl, ...more };
   const asked = request.headers['if-none-match'];
-  if (asked?.split(',').some((tag) => [etag, `W/${etag}`, '*'].includes(tag.trim()))) return { status: 304, headers };
+  if (asked !== undefined && isNotModified(asked, etag)) return { status: 304, headers };
   const since = Date.parse(request.headers['if-modified-since'] ?? '');
   if (asked === undefined && more['last-modified'] !== undefined && since >= Date.parse(more['last-modified']))
     return { status: 304, headers };

@@ -14,6 +14,7 @@ import type { RevocationStore } from '#domain/revocation/store.ts';
 import { canonicalSerial } from '#domain/x509/serial.ts';
 import { logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { log } from '../shared/log.ts';
+import { isNotModified } from '../shared/not-modified.ts';
 import type { Responder } from './responders.ts';
 
 /** Of a response to a nonce or to several questions, which is nobody else's. */
@@ -132,8 +133,8 @@ function answered({ response, thisUpdate, nextUpdate }: PreparedResponse, cacheC
     expires: nextUpdate.toUTCString(),
     etag,
   };
-  if (http.method !== 'POST' && (http.headers['if-none-match'] ?? '').split(',').some((tag) => tag.trim() === etag))
-    return { status: 304, headers };
+  const seen = http.headers['if-none-match'];
+  if (http.method !== 'POST' && seen !== undefined && isNotModified(seen, etag)) return { status: 304, headers };
   return { status: 200, headers: { 'content-type': responseType, ...headers }, body: http.method === 'HEAD' ? '' : response };
 }
 
