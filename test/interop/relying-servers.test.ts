@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,3 +183,54 @@ test.skipIf(!has('nginx') || !has('stunnel4'))(
     expect(readFileSync(file('stunnel.log'), 'utf8')).toContain('Certificate revoked: 4: superseded');
   },
 );
+
+test.skipIf(!has('apache2'))('Apache staples the status, and turns a revoked client away by CRL and by OCSP', async () => {
+  const ports = { good: await freePort(), revoked: await freePort(), byCrl: await freePort(), byOcsp: await freePort() };
+  const site = (port: number, kind: 'good' | 'revoked', more: string): string =>
+    `Listen 127.0.0.1:${port}\n<VirtualHost 127.0.0.1:${port}>\nServerName ${names[kind]}\nSSLEngine on\nSSLCertificateFile ${file(`${kind}.pem`)}\nSSLCertificateKeyFile ${file(`${kind}.key`)}\n${more}\n</VirtualHost>`;
+  // The responder's own certificate is the issuing CA's: of the root alone Apache finds no way to it.
+  const clients = `SSLVerifyClient require\nSSLVerifyDepth 3\nSSLCACertificateFile ${file('trusted.pem')}\n<Location />\nRequire all denied\n</Location>`;
+  const modules = ['ssl', 'socache_shmcb', 'mpm_event', 'authz_core'];
+  writeFileSync(
+    file('apache.conf'),
+    `${modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+ServerName localhost
+ServerRoot ${folder}
+DefaultRuntimeDir ${folder}
+PidFile ${file('apache.pid')}
+ErrorLog ${file('apache.log')}
+DocumentRoot ${folder}
+User www-data
+Group www-data
+SSLSessionCache none
+SSLStaplingCache shmcb:${file('stapling')}(32768)
+${site(ports.good, 'good', 'SSLUseStapling on')}
+${site(ports.revoked, 'revoked', 'SSLUseStapling on')}
+${site(ports.byCrl, 'good', `${clients}\nSSLCARevocationFile ${file('lists.pem')}\nSSLCARevocationCheck chain`)}
+${site(ports.byOcsp, 'good', `${clients}\nSSLOCSPEnable on\nSSLOCSPUseRequestNonce on`)}
+`,
+  );
+  await start('apache2', ['-f', file('apache.conf'), '-DFOREGROUND'], Object.values(ports));
+  expect([await stapled(ports.good, 'good'), await stapled(ports.revoked, 'revoked')]).toEqual(['good', 'revoked']);
+  // Whoever may ask is told that there is nothing for anybody.
+  for (const port of [ports.byCrl, ports.byOcsp]) expect([await answerTo('good', port), await answerTo('revoked', port)]).toEqual([403, 0]);
+});
+
+test.skipIf(!has('openvpn'))('OpenVPN lets a good peer in and keeps a revoked one out by CRL', async () => {
+  const outcomes = { good: 'Peer Connection Initiated', revoked: 'error=certificate revoked' };
+  const common = ['--dev', 'null', '--ca', file('root.pem'), '--crl-verify', file('lists.pem'), '--cipher', 'AES-256-GCM', '--verb', '3'];
+  for (const kind of kinds) {
+    const port = String(await freePort());
+    const log = file(`openvpn-${kind}.log`);
+    const openvpn = (identity: 'good' | 'revoked', ...more: string[]): void => {
+      const own = ['--cert', file(`${identity}.pem`), '--key', file(`${identity}.key`)];
+      children.push(launch('openvpn', [...common, ...own, ...more]));
+    };
+    const serverSays = (what: string): Promise<true> =>
+      until(`the server says ${what}`, () => (existsSync(log) && readFileSync(log, 'utf8').includes(what)) || undefined);
+    openvpn('good', '--tls-server', '--dh', 'none', '--proto', 'tcp-server', '--local', '127.0.0.1', '--lport', port, '--log', log);
+    await serverSays('Listening for incoming TCP connection');
+    openvpn(kind, '--tls-client', '--nobind', '--proto', 'tcp-client', '--remote', '127.0.0.1', port);
+    await serverSays(outcomes[kind]);
+  }
+});

@@ -71,6 +71,12 @@ function hasGem(): boolean {
   return found;
 }
 
+function hasErlangLibrary(): boolean {
+  const found = spawnSync('erl', ['-noshell', '-eval', 'halt(case code:lib_dir(p1_acme) of {error, _} -> 1; _ -> 0 end).']).status === 0;
+  if (!found && process.env['CI'] !== undefined) throw new Error('erlang-p1-acme is missing, and CI must not skip it');
+  return found;
+}
+
 /** Where Debian has the sources of Go's libraries. */
 const gocode = '/usr/share/gocode';
 
@@ -176,6 +182,21 @@ test.skipIf(!hasGem())('acme-client for Ruby, whose CSRs say version 2, gets a c
   expect(await status(chain, leaf)).toBe('revoked');
   expect(said).toMatch(/^refused: a_b\.localhost: not a dns name.*\ndeactivated$/m);
 });
+
+test.skipIf(!hasErlangLibrary())(
+  'p1_acme, the client of ejabberd, gets certificates of RSA and EC keys and revokes them by their keys',
+  async () => {
+    const { verify, status } = judge(platform);
+    const said = await succeed('escript', ['test/interop/erlang/life.escript', directory, root, web.challenges('erlang')]);
+    const issued = certificatesOfPem(said);
+    expect(issued).toHaveLength(4);
+    for (const [index, pair] of [issued.slice(0, 2), issued.slice(2)].entries()) {
+      const { leaf, chain } = kept(`erlang${index}`, pair.map((one) => toPem('CERTIFICATE', one)).join(''));
+      await verify(chain, leaf);
+      expect(await status(chain, leaf)).toBe('revoked');
+    }
+  },
+);
 
 test.skipIf(!hasGo())(
   'Go’s own client lives the life of an account, and autocert gets a certificate with the first handshake',
