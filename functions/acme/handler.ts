@@ -172,7 +172,8 @@ async function complete(request: HttpRequest, response: HttpResponse): Promise<H
   };
   const { profileId, rest } = splitPath(request.path, serving.defaultProfile);
   if (rest.startsWith('/renewal-info/')) return { ...response, headers: { 'cache-control': 'no-store', ...response.headers, ...cors } };
-  if (rest === '/directory' && response.status === 200) return { ...response, headers: { ...response.headers, ...cors } };
+  if (rest === '/directory' && response.status === 200 && request.method !== 'POST')
+    return { ...response, headers: { ...response.headers, ...cors } };
   // What is no profile's must not get into a header field.
   const directory =
     profileId === undefined || !isProfileId(profileId)

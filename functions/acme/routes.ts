@@ -41,8 +41,15 @@ const pageSize = 100;
 const processingSeconds = '3';
 
 const routes: readonly Route[] = [
-  { pattern: /^\/directory$/, methods: { GET: directory, HEAD: directory } },
-  { pattern: /^\/new-nonce$/, methods: { HEAD: async () => ({ status: 200 }), GET: async () => ({ status: 204 }) } },
+  { pattern: /^\/directory$/, methods: { GET: directory, HEAD: directory, POST: (call) => asReader(call, directory) } },
+  {
+    pattern: /^\/new-nonce$/,
+    methods: {
+      HEAD: async () => ({ status: 200 }),
+      GET: async () => ({ status: 204 }),
+      POST: (call) => asReader(call, async () => ({ status: 200 })),
+    },
+  },
   { pattern: /^\/new-account$/, methods: { POST: postNewAccount } },
   { pattern: /^\/new-order$/, methods: { POST: (call) => asAccount(call, postNewOrder) } },
   { pattern: /^\/key-change$/, methods: { POST: (call) => asAccount(call, postKeyChange) } },
@@ -273,6 +280,14 @@ async function asAccount(call: Call, work: (call: Call, signed: AccountRequest) 
     () => call.ports.accounts.account(signed.account.id),
     (request) => work(call, request),
   );
+}
+
+/** Everything that can be read is read by POST-as-GET, too (RFC 8555 §6.3). */
+function asReader(call: Call, read: (call: Call) => Promise<HttpResponse>): Promise<HttpResponse> {
+  return asAccount(call, async (_, signed) => {
+    postAsGet(signed);
+    return read(call);
+  });
 }
 
 function incoming(call: Call): Incoming {

@@ -110,6 +110,23 @@ test('an unknown profile and an unknown path are 404 malformed, a wrong method 4
   }
 });
 
+test('directory and newNonce are read by POST-as-GET, too, with a nonce in the answer (RFC 8555 §§6.3, 6.5)', async () => {
+  const client = await acmeClient(platform);
+  await client.register();
+  for (const path of ['/acme/profile/default', '/acme']) {
+    const [plain, posted] = [
+      await request(platform, `${platform.url}${path}/directory`),
+      await client.post(`${platform.url}${path}/directory`),
+    ];
+    expect([posted.status, posted.json()]).toEqual([200, plain.json()]);
+    expect([posted.headers['cache-control'], posted.headers['replay-nonce']]).toEqual(['no-store', expect.any(String)]);
+  }
+  const nonce = await client.post(String(client.directory['newNonce']));
+  expect([nonce.status, nonce.text, nonce.headers['replay-nonce']]).toEqual([200, '', expect.any(String)]);
+  const changing = await client.post(String(client.directory['newNonce']), {});
+  expect([changing.status, changing.json()['type']]).toEqual([400, 'urn:ietf:params:acme:error:malformed']);
+});
+
 test('a request target in absolute form is the resource that its path names (RFC 9112 §3.2.2)', async () => {
   const url = `${platform.url}/acme/profile/default/directory`;
   const status = await new Promise((resolve, reject) => {
