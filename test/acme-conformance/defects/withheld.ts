@@ -30,6 +30,10 @@ const byGet = (part: string, status: number): Serve =>
     ({ method, url }) => method === 'GET' && url.includes(part),
     (answer) => ({ ...answer, status }),
   );
+const posts =
+  (end: string): Concern =>
+  ({ method, url }) =>
+    method === 'POST' && url.endsWith(end);
 /** Shows to others what is the owner's. */
 const shown =
   (concern: Concern): Serve =>
@@ -81,6 +85,16 @@ export const withheldDefects: readonly Defect[] = [
     caught: s63('a challenge is read by an empty payload'),
     among: ['§6.3'],
     serve: withholding(challenges),
+  },
+  {
+    what: 'the directory is to be had by GET alone',
+    caught: s63('the directory is read by POST-as-GET, too'),
+    serve: answering(posts('/directory'), (answer) => ({ ...answer, status: 405 })),
+  },
+  {
+    what: 'a nonce is to be had by GET and HEAD alone',
+    caught: s63('newNonce is read by POST-as-GET, too'),
+    serve: answering(posts('/new-nonce'), (answer) => ({ ...answer, status: 405 })),
   },
   { what: 'an account is not found by GET', caught: s63('an account is not to be had by GET: 405'), serve: byGet('/account/', 404) },
   { what: 'everybody may GET a challenge', caught: s63('a challenge is not to be had by GET: 405'), serve: byGet('/challenge/', 200) },

@@ -28,6 +28,13 @@ export const postAsGet: readonly Case[] = [
       objectOf(succeeded('POST-as-GET', await post(await account(subject), await url(subject)), 200));
     }),
   ),
+  must(clause, 'the directory is read by POST-as-GET, too', async (subject) => {
+    const directory = objectOf(succeeded('POST-as-GET', await post(await account(subject), subject.directoryUrl), 200));
+    hold('newOrder' in directory, 'the answer should be the directory');
+  }),
+  must(clause, 'newNonce is read by POST-as-GET, too', async (subject) => {
+    succeeded('POST-as-GET', await post(await account(subject), textOf(subject.connection.directory, 'newNonce')));
+  }),
   ...resources.map(([what, url]) =>
     must(clause, `${what} is not to be had by GET: 405`, async (subject) => {
       const answer = await subject.connection.transport({ url: await url(subject), method: 'GET', headers: {} });
