@@ -74,9 +74,14 @@ export async function run(settings: AgentSettings, identity: Identity, log: Log,
     if (limit === 0) return settings.max_concurrent_deploys;
     const body = { limit, ...(unsure && { holding: jobs.running() }) };
     unsure = true;
-    const answer = await platform.call(claimWork, { params, body });
+    // The first may be taken after the second: then the next poll asks for what it was given.
+    let sentTwice = false;
+    const answer = await platform.call(claimWork, { params, body }, () => {
+      sentTwice = true;
+      return { params, body: { limit, holding: jobs.running() } };
+    });
     for (const item of answer.jobs) await jobs.begin(item);
-    unsure = false;
+    unsure = sentTwice;
     return answer.next_poll_seconds;
   };
   const rhythm = async (what: string, act: () => Promise<number>, interrupt?: (wake: () => void) => void): Promise<void> => {

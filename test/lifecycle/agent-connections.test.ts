@@ -1,0 +1,147 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { onTestFinished, expect, test } from 'vitest';
+import { heartbeat } from '#contract/agent-protocol.ts';
+import { toPem } from '#domain/x509/pem.ts';
+import { exchange, openConnections, type Said } from '../../clients/agent/exchange.ts';
+import { newIdentityKey } from '../../clients/agent/identity.ts';
+import { jsonLog } from '../../clients/agent/log.ts';
+import { connectPlatform } from '../../clients/agent/platform.ts';
+import { run } from '../../clients/agent/run.ts';
+import { readSettings } from '../../clients/agent/settings.ts';
+import { alternativeNames, dns, make } from '../pki/made-certificate.ts';
+import { until } from '../platform.ts';
+import { hostFacts } from './signed-agent.ts';
+
+// A front that closes the connections it kept, as load balancers do, and always at the worst of times: when a request has come, and nothing was answered.
+
+interface Came {
+  /** Which connection, counted from 1. */
+  readonly connection: number;
+  /** Which request on it, counted from 1. */
+  readonly nth: number;
+  readonly path: string;
+  readonly body: string;
+  readonly signature: string;
+}
+type Manner = 'answer' | 'reset' | 'reset in the answer';
+
+const now = new Date();
+const certificate = make({
+  subject: 'localhost',
+  extensions: [alternativeNames(dns('localhost'))],
+  key: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+});
+const ca = toPem('CERTIFICATE', certificate.der);
+const pace = { next_poll_seconds: 0, next_heartbeat_seconds: 600, server_time: now.toISOString() };
+
+async function front(
+  manner: (came: Came) => Manner,
+): Promise<{ readonly url: string; readonly came: readonly Came[]; readonly closed: () => number }> {
+  const came: Came[] = [];
+  const on = new Map<Socket, { connection: number; requests: number }>();
+  let closed = 0;
+  const server = https.createServer({ cert: ca, key: certificate.key.export({ type: 'pkcs8', format: 'pem' }), keepAliveTimeout: 75_000 });
+  server.on('secureConnection', (socket) => {
+    on.set(socket, { connection: on.size + 1, requests: 0 });
+    socket.on('close', () => (closed += 1)).on('error', () => undefined);
+  });
+  server.on('request', (request, response) => {
+    void text(request).then((body) => {
+      const of = on.get(request.socket)!;
+      of.requests += 1;
+      const signature = String(request.headers['signature'] ?? '');
+      const one = { connection: of.connection, nth: of.requests, path: request.url ?? '', body, signature };
+      came.push(one);
+      const how = manner(one);
+      if (how === 'reset') return void request.socket.destroy();
+      const answer = JSON.stringify(one.path.endsWith('/work') ? { jobs: [], ...pace } : pace);
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
+      if (how === 'answer') response.end(answer);
+      else response.write(answer.slice(0, 5), () => request.socket.destroy());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, came, closed: () => closed };
+}
+
+const given = { params: { id: 'agent-1' }, body: hostFacts() };
+const connected = (url: string) => {
+  const platform = connectPlatform({ server: url, ca, keyId: 'agent-1', key: newIdentityKey() });
+  onTestFinished(() => platform.close());
+  return platform;
+};
+const order = (came: readonly Came[]): readonly string[] => came.map(({ connection, nth }) => `${connection}.${nth}`);
+
+test('given a front that closes an idle connection just as the next request comes, the request is signed anew and sent once more on a new one', async () => {
+  const { url, came } = await front(({ nth }) => (nth === 1 ? 'answer' : 'reset'));
+  const platform = connected(url);
+  for (let n = 0; n < 3; n++) expect(await platform.call(heartbeat, given)).toEqual(pace);
+  expect(order(came)).toEqual(['1.1', '1.2', '2.1', '3.1']);
+  expect(came[1]!.signature).not.toBe(came[2]!.signature);
+});
+
+test('given a front that closes a connection before its first answer, or in the middle of one, nothing is sent again: that is no idle connection', async () => {
+  const fresh = await front(() => 'reset');
+  await expect(connected(fresh.url).call(heartbeat, given)).rejects.toMatchObject({ code: 'unreachable' });
+  expect(order(fresh.came)).toEqual(['1.1']);
+  const broken = await front(({ nth }) => (nth === 1 ? 'answer' : 'reset in the answer'));
+  const platform = connected(broken.url);
+  await platform.call(heartbeat, given);
+  await expect(platform.call(heartbeat, given)).rejects.toMatchObject({ code: 'unreachable' });
+  expect(order(broken.came)).toEqual(['1.1', '1.2']);
+});
+
+test('given a front that closes the new connection too, the request has failed', async () => {
+  const { url, came } = await front(({ path, nth }) => (path === '/first' && nth === 1 ? 'answer' : 'reset'));
+  const connections = openConnections({ ca, maxSockets: 4 });
+  onTestFinished(() => connections.close());
+  const say = (path: string) => (): Said => ({ method: 'GET', url: new URL(path, url), headers: {}, body: Buffer.alloc(0) });
+  await exchange(connections, 5000, say('/first'));
+  await expect(exchange(connections, 5000, say('/second'))).rejects.toMatchObject({ code: 'ECONNRESET' });
+  expect(order(came)).toEqual(['1.1', '1.2', '2.1']);
+});
+
+test('given a connection that idles, the agent closes it before the front would', async () => {
+  const { url, closed } = await front(() => 'answer');
+  const connections = openConnections({ ca, maxSockets: 4, idleMs: 50 });
+  onTestFinished(() => connections.close());
+  await exchange(connections, 5000, () => ({ method: 'GET', url: new URL(url), headers: {}, body: Buffer.alloc(0) }));
+  await until('the agent has closed it', () => Promise.resolve(closed() === 1 || undefined));
+  // Application Load Balancers close after 60 s, and the front of this platform after 75.
+  expect(openConnections({ ca, maxSockets: 4 }).kept.options.timeout).toBeLessThan(60_000);
+});
+
+test('given a claim of work that is sent twice, the second and the next say what the agent is at: what the first was given comes again', async () => {
+  const polls = (): Came[] => came.filter(({ path }) => path.endsWith('/work'));
+  const { url, came } = await front(({ nth, path }) => (path.endsWith('/work') && nth > 1 && polls().length === 3 ? 'reset' : 'answer'));
+  const folder = mkdtempSync(join(tmpdir(), 'agent-connections-'));
+  const stop = new AbortController();
+  const identity = { agent_id: 'agent-1', name: 'one', server: url, ca, key: newIdentityKey() };
+  const ended = run(
+    readSettings({ 'state-dir': folder }, {}),
+    identity,
+    jsonLog('error', () => undefined),
+    stop.signal,
+  );
+  onTestFinished(async () => {
+    stop.abort();
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await until('it has asked six times', () => Promise.resolve(polls().length >= 6 || undefined));
+  expect(
+    polls()
+      .slice(0, 6)
+      .map(({ body }) => (JSON.parse(body) as { holding?: string[] }).holding),
+  ).toEqual([[], undefined, undefined, [], [], undefined]);
+});
