@@ -38,19 +38,27 @@ export interface Arguments<R extends Route> {
 export async function call<R extends Route>(connection: Connection, route: R, given: Arguments<R> = {}): Promise<z.output<R['answer']>> {
   const { path, body } = exchangeOf(route, given);
   const url = `${connection.server.replace(/\/$/, '')}${path}`;
+  const init: RequestInit = {
+    method: route.method,
+    headers: {
+      accept: `${route.media ?? 'application/json'}, application/problem+json`,
+      ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(given.ifMatch !== undefined && { 'if-match': given.ifMatch }),
+      ...(given.idempotencyKey !== undefined && { 'idempotency-key': given.idempotencyKey }),
+    },
+    ...(body !== undefined && { body }),
+  };
+  // The built-in fetch keeps some connections, and hears that the other side closed one only by using it (RFC 9112 §9.3.1).
+  let triesLeft = route.method === 'GET' || given.idempotencyKey !== undefined ? 3 : 0;
+  const exchanged = (): Promise<Response> =>
+    connection.fetch(url, init).catch((error: unknown) => {
+      if (triesLeft-- > 0 && wasClosed(error)) return exchanged();
+      throw error;
+    });
   let response: Response;
   try {
-    response = await connection.fetch(url, {
-      method: route.method,
-      headers: {
-        accept: `${route.media ?? 'application/json'}, application/problem+json`,
-        ...(connection.token !== undefined && { authorization: `Bearer ${connection.token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(given.ifMatch !== undefined && { 'if-match': given.ifMatch }),
-        ...(given.idempotencyKey !== undefined && { 'idempotency-key': given.idempotencyKey }),
-      },
-      ...(body !== undefined && { body }),
-    });
+    response = await exchanged();
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new ApiProblem(0, 'unreachable', `${connection.server} does not answer: ${reasonOf(error)}`);
@@ -107,6 +115,11 @@ const untrusted = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
+
+function wasClosed(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: string } };
+  return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(cause?.code ?? '');
+}
 
 function reasonOf(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };

@@ -1,86 +1,27 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { onTestFinished, expect, test } from 'vitest';
 import { heartbeat } from '#contract/agent-protocol.ts';
-import { toPem } from '#domain/x509/pem.ts';
 import { exchange, openConnections, type Said } from '../../clients/agent/exchange.ts';
 import { newIdentityKey } from '../../clients/agent/identity.ts';
 import { jsonLog } from '../../clients/agent/log.ts';
 import { connectPlatform } from '../../clients/agent/platform.ts';
 import { run } from '../../clients/agent/run.ts';
 import { readSettings } from '../../clients/agent/settings.ts';
-import { alternativeNames, dns, make } from '../pki/made-certificate.ts';
+import { closingFront, frontCa as ca, order, type Came, type Manner } from '../closing-front.ts';
 import { until } from '../platform.ts';
-import { hostFacts } from './signed-agent.ts';
+import { hostFacts } from '../../clients/agent/host-facts.ts';
 
-// A front that closes the connections it kept, as load balancers do, and always at the worst of times: when a request has come, and nothing was answered.
-
-interface Came {
-  /** Which connection, counted from 1. */
-  readonly connection: number;
-  /** Which request on it, counted from 1. */
-  readonly nth: number;
-  readonly path: string;
-  readonly body: string;
-  readonly signature: string;
-}
-type Manner = 'answer' | 'reset' | 'reset in the answer';
-
-const now = new Date();
-const certificate = make({
-  subject: 'localhost',
-  extensions: [alternativeNames(dns('localhost'))],
-  key: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-});
-const ca = toPem('CERTIFICATE', certificate.der);
-const pace = { next_poll_seconds: 0, next_heartbeat_seconds: 600, server_time: now.toISOString() };
-
-async function front(
-  manner: (came: Came) => Manner,
-): Promise<{ readonly url: string; readonly came: readonly Came[]; readonly closed: () => number }> {
-  const came: Came[] = [];
-  const on = new Map<Socket, { connection: number; requests: number }>();
-  let closed = 0;
-  const server = https.createServer({ cert: ca, key: certificate.key.export({ type: 'pkcs8', format: 'pem' }), keepAliveTimeout: 75_000 });
-  server.on('secureConnection', (socket) => {
-    on.set(socket, { connection: on.size + 1, requests: 0 });
-    socket.on('close', () => (closed += 1)).on('error', () => undefined);
-  });
-  server.on('request', (request, response) => {
-    void text(request).then((body) => {
-      const of = on.get(request.socket)!;
-      of.requests += 1;
-      const signature = String(request.headers['signature'] ?? '');
-      const one = { connection: of.connection, nth: of.requests, path: request.url ?? '', body, signature };
-      came.push(one);
-      const how = manner(one);
-      if (how === 'reset') return void request.socket.destroy();
-      const answer = JSON.stringify(one.path.endsWith('/work') ? { jobs: [], ...pace } : pace);
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
-      if (how === 'answer') response.end(answer);
-      else response.write(answer.slice(0, 5), () => request.socket.destroy());
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, came, closed: () => closed };
-}
-
-const given = { params: { id: 'agent-1' }, body: hostFacts() };
+const pace = { next_poll_seconds: 0, next_heartbeat_seconds: 600, server_time: new Date().toISOString() };
+const answerOf = (path: string): object => (path.endsWith('/work') ? { jobs: [], ...pace } : pace);
+const front = (manner: (came: Came) => Manner) => closingFront(manner, answerOf);
+const given = { params: { id: 'agent-1' }, body: hostFacts(null) };
 const connected = (url: string) => {
   const platform = connectPlatform({ server: url, ca, keyId: 'agent-1', key: newIdentityKey() });
   onTestFinished(() => platform.close());
   return platform;
 };
-const order = (came: readonly Came[]): readonly string[] => came.map(({ connection, nth }) => `${connection}.${nth}`);
 
 test('given a front that closes an idle connection just as the next request comes, the request is signed anew and sent once more on a new one', async () => {
   const { url, came } = await front(({ nth }) => (nth === 1 ? 'answer' : 'reset'));
