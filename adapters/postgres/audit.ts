@@ -45,7 +45,7 @@ export interface AuditTrail {
   noteAnchored(seq: number): Promise<void>;
   /** Who takes the trail elsewhere is part of it. */
   noteExport(actor: string, details: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Seals what has committed of late, waiting a second for others who seal: they may have looked before. */
+  /** Seals what has committed of late, waiting a second for others who seal: they may have looked before. Calls that wait for their turn share it. */
   sealNow(): Promise<void>;
   /** A refusal, unless there were many of this actor, or very many in all, within a minute. */
   noteRefusal(refusal: {
@@ -181,15 +181,23 @@ async function sealIn(session: Session, limit: number, look: 'all' | 'late'): Pr
 }
 
 export function auditTrail(database: Database): AuditTrail {
+  const sealLate = (): Promise<void> =>
+    database.transaction(async (session) => {
+      await session.query(patience, []);
+      await sealIn(session, sealPage, 'late');
+    });
+  // One instance takes one place in the queue for the head, and one of its connections: what commits while it waits there is sealed by the next turn.
+  let turn: Promise<void> = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    next = undefined;
+    turn = sealLate();
+    return turn;
+  };
   return {
     list: (page, filter) => slice(database, auditList, page, auditConditions(filter), listedOf),
     seal: (limit) => database.transaction((session) => sealIn(session, limit, 'all')),
-    async sealNow() {
-      await database.transaction(async (session) => {
-        await session.query(patience, []);
-        await sealIn(session, sealPage, 'late');
-      });
-    },
+    sealNow: () => (next ??= turn.then(begin, begin)),
     async noteExport(actor, details) {
       await database.query(noteExport, [actor, JSON.stringify(details)]);
     },
