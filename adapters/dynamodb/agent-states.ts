@@ -30,6 +30,8 @@ export interface AgentStates {
   read(id: string): Promise<AgentState | undefined>;
   /** Mirrors an agent's row, and says that there may be work. */
   tell(agent: { readonly id: string; readonly name: string; readonly publicKey: Uint8Array; readonly retired: boolean }): Promise<void>;
+  /** Says of an agent that is mirrored that there may be work. */
+  expect(id: string): Promise<void>;
   /** All that was there when `seq` was read has been claimed; unless a later look has said so already. */
   drained(id: string, seq: number, nextDue: number): Promise<void>;
   said(id: string, facts: string): Promise<void>;
@@ -137,6 +139,12 @@ export function agentStates(client: DynamoDBClient, table: string): AgentStates 
           ':yes': { BOOL: true },
         },
         condition: 'attribute_not_exists(retired) OR retired <> :yes',
+      });
+    },
+    async expect(id) {
+      await update(`agent#${id}`, 'SET seq = if_not_exists(seq, :zero) + :one', {
+        values: { ':zero': { N: '0' }, ':one': { N: '1' } },
+        condition: 'attribute_exists(spki)',
       });
     },
     async drained(id, seq, nextDue) {

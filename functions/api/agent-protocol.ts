@@ -24,6 +24,7 @@ import { parseCsr } from '#domain/x509/csr.ts';
 import { fromPem, pemChain, toPem } from '#domain/x509/pem.ts';
 import { parsePublicKey } from '#domain/x509/public-key.ts';
 import { addressOf } from '../shared/address-of.ts';
+import { log } from '../shared/log.ts';
 import type { Wake } from '../shared/wake.ts';
 import type { ProvenAgent } from './agent-authentication.ts';
 import { serve, type Served } from './router.ts';
@@ -112,8 +113,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       // A lease that has not ended is the next thing that becomes due: without one there is nothing to let go of.
       const mayHaveLost = body.holding !== undefined && nextDue <= now() + leaseSeconds * 1000;
       const lost = mayHaveLost ? await ports.work.letGo(id, body.holding ?? []) : 0;
-      if (lost === 0 && seq === drainedSeq && nextDue > now())
-        return { jobs: [], ...pace(Math.max(1, Math.ceil((nextDue - now()) / 1000))) };
+      if (lost === 0 && seq === drainedSeq && nextDue > now()) return { jobs: [], ...pace(Math.max(1, Math.ceil((nextDue - now()) / 1000))) };
       const claimed = await ports.work.claim(id, { token: ports.newId('lease'), seconds: leaseSeconds }, body.limit);
       if (claimed.items.length > 0) await ports.wake('jobTimeout');
       const due = claimed.expecting ? now() : Math.min(claimed.nextDue?.getTime() ?? Infinity, nextDailyWindow(now()));
@@ -141,8 +141,10 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       if (!(await ports.work.submitCsr(id, params.job_id, body.lease_token, csr.der)))
         throw new CaError('conflict', 'the lease of the job is another’s by now, or the job has ended');
       await ports.hint(params.job_id);
-      // Work is expected: the next polls shall look.
-      await ports.tell([id]);
+      // Work is expected: the next polls shall look. Best effort, as the worker tells when the certificate is there.
+      await ports.states
+        .expect(id)
+        .catch((error: unknown) => log.warn('an agent’s next poll may not look', { agentId: id, error: error as Error }));
       return answer;
     }),
     serve(pickUpCertificate, async ({ params, agent }) => {

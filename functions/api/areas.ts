@@ -35,7 +35,6 @@ export function areas(connected: Connected): readonly Area[] {
   const groups = agentGroups(database);
   const agents = agentStore(database);
   const tell = agentTeller({
-    agents,
     states,
     outbox: outboxStore(database),
     hintConnector: async () => {

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
-import { agentStore } from '#adapters/postgres/agents.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
 import { renewalStore, type Page, type SharePage } from '#adapters/postgres/renewals.ts';
@@ -23,7 +22,6 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
   const policies = policyRules(database);
   const queue = jobQueue(settings.JOB_QUEUE_URL);
   const tell = agentTeller({
-    agents: agentStore(database),
     states: agentStates(dynamodbClient(3000), settings.STATE_TABLE),
     outbox: outboxStore(database),
   });

@@ -1,6 +1,6 @@
 import type { AgentStates } from '#adapters/dynamodb/agent-states.ts';
 import type { AgentStore } from '#adapters/postgres/agents.ts';
-import type { OutboxStore } from '#adapters/postgres/outbox.ts';
+import type { MirroredAgent, OutboxStore } from '#adapters/postgres/outbox.ts';
 import { connectorAgentId } from '#domain/agent/connector.ts';
 import { log } from './log.ts';
 
@@ -24,23 +24,32 @@ export async function tellAgent(ports: TellPorts, id: string): Promise<void> {
  * Tells agents of what was just committed for them: they look for work at their next poll. Best effort; what is lost the outbox still has, and its
  * dispatcher repairs it within a minute.
  */
-export function agentTeller(
-  ports: TellPorts & { readonly outbox: Pick<OutboxStore, 'newest' | 'mirrored'>; readonly hintConnector?: HintConnector },
-): (ids: readonly string[]) => Promise<void> {
-  const one = async (id: string): Promise<void> => {
-    try {
-      const upTo = await ports.outbox.newest('agent', id);
-      await (id === connectorAgentId ? ports.hintConnector?.() : tellAgent(ports, id));
-      if (upTo !== undefined) await ports.outbox.mirrored('agent', id, upTo);
-    } catch (error) {
-      log.warn('an agent was not told of its work; the dispatcher will', { agentId: id, error: error as Error });
-    }
-  };
+export function agentTeller(ports: {
+  readonly states: Pick<AgentStates, 'tell'>;
+  readonly outbox: Pick<OutboxStore, 'agents' | 'agentsMirrored'>;
+  readonly hintConnector?: HintConnector;
+}): (ids: readonly string[]) => Promise<void> {
+  const lost = (agentIds: readonly string[], error: unknown): void =>
+    log.warn('agents were not told of their work; the dispatcher will', { agentIds, error: error as Error });
   return async (ids) => {
-    const left = [...new Set(ids)];
-    const next = async (): Promise<void> => {
-      for (let id = left.pop(); id !== undefined; id = left.pop()) await one(id);
-    };
-    await Promise.all(Array.from({ length: 8 }, next));
+    if (ids.length === 0) return;
+    try {
+      const left = [...(await ports.outbox.agents([...new Set(ids)]))];
+      const told: MirroredAgent[] = [];
+      const next = async (): Promise<void> => {
+        for (let agent = left.pop(); agent !== undefined; agent = left.pop()) {
+          try {
+            await (agent.id === connectorAgentId ? ports.hintConnector?.() : ports.states.tell(agent));
+            told.push(agent);
+          } catch (error) {
+            lost([agent.id], error);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, next));
+      await ports.outbox.agentsMirrored(told);
+    } catch (error) {
+      lost(ids, error);
+    }
   };
 }

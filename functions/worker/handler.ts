@@ -6,7 +6,6 @@ import { gates } from '#adapters/dynamodb/gates.ts';
 import { envelope } from '#adapters/kms/envelope.ts';
 import { connector } from '#adapters/lambda/connector.ts';
 import { prober } from '#adapters/lambda/prober.ts';
-import { agentStore } from '#adapters/postgres/agents.ts';
 import { auditTrail } from '#adapters/postgres/audit.ts';
 import { compromiseStore } from '#adapters/postgres/compromise.ts';
 import { dueOfConnector } from '#adapters/postgres/connector-jobs.ts';
@@ -80,7 +79,6 @@ const queue = jobQueue(settings.JOB_QUEUE_URL);
 const dynamodb = dynamodbClient(3000);
 const wake = waker(gates(dynamodb, settings.STATE_TABLE), () => chance.now());
 const tell = agentTeller({
-  agents: agentStore(database),
   states: agentStates(dynamodb, settings.STATE_TABLE),
   outbox: outboxStore(database),
 });
