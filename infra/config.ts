@@ -141,7 +141,7 @@ const schema = z.strictObject({
       renewalInfo: z.boolean().default(true),
     })
     .prefault({}),
-  /** Agents on hosts, in seconds; more often costs more. */
+  /** Agents on hosts; more often costs more. */
   agents: z
     .strictObject({
       /** Between an agent's looks for work. */
@@ -150,6 +150,8 @@ const schema = z.strictObject({
       heartbeatSeconds: z.number().int().min(1).max(3600).default(60),
       /** Unheard of for so long, it is offline. */
       silentSeconds: z.number().int().min(2).max(86_400).default(300),
+      /** Of the renewals that are due together, how many agents are asked for a new key in one second. */
+      renewalsPerSecond: z.number().int().min(1).max(1000).default(8),
     })
     .prefault({}),
   /** Keeps tables, artifacts and keys when their stacks are removed; false for trials. */

@@ -20,8 +20,13 @@ export interface SharePage extends Page {
 export interface RenewalStore {
   /** Gives a job to each certificate of a page whose renewal is due. @returns the jobs */
   makeJobs(page: number): Promise<Page>;
-  /** Gives a CSR job to each agent of a page whose share in a certificate is due. @returns the agents that have work by now */
-  makeCsrJobs(page: number): Promise<SharePage>;
+  /**
+   * Gives a CSR job to each agent of a page whose share in a certificate is due. Of many that are due together so many become due a second, those of one
+   * agent together, behind those that wait for their turn already.
+   *
+   * @returns the agents that have work by now, or will have
+   */
+  makeCsrJobs(page: number, perSecond: number): Promise<SharePage>;
   /** Tells of each threshold of a page that was passed, and sets the next one. @returns the notifications */
   alert(page: number): Promise<Page>;
   nextDue(): Promise<Date | undefined>;
@@ -42,15 +47,20 @@ export const dueRenewals = {
           SELECT 'system:renewal-check', 'System', 'renewal_job_created', 'managed_certificate', subject_id, jsonb_build_object('job', id), 'cert_lifecycle' FROM j)
   SELECT ARRAY(SELECT id FROM j) AS ids, (SELECT count(*)::int FROM d) AS examined`,
 };
-// The same for the share of an agent: it is asked for a new key and a CSR.
+// However many there are: the last of them is due within the hour.
+const longestTurnSeconds = 3600;
+// The same for the share of an agent: it is asked for a new key and a CSR. Agents that all came at once would wait for each other.
 const dueShares = {
   name: 'renewal-csr-jobs',
   text: `WITH d AS (SELECT h.id, h.certificate_id, h.agent_id FROM certificate_holders h WHERE h.renew_at <= now() ORDER BY h.renew_at, h.id LIMIT $1 FOR UPDATE SKIP LOCKED),
-    w AS (SELECT h.id, h.certificate_id, h.agent_id, r.max_retries FROM d h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active')
+    w AS (SELECT h.id, h.certificate_id, h.agent_id, r.max_retries, row_number() OVER (ORDER BY h.agent_id, h.id) - 1 AS place FROM d h JOIN managed_certificates m ON m.id = h.certificate_id AND m.state IN ('pending', 'active')
             JOIN renewal_policies r ON r.id = m.policy_id AND r.auto_renew JOIN agents a ON a.id = h.agent_id AND a.retired_at IS NULL WHERE ${hasTarget}),
-    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, hinted_at)
+    q AS (SELECT count(*) AS waiting FROM jobs WHERE type = 'csr' AND status = 'awaiting_csr' AND attempts = 0 AND run_at > now()),
+    j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, hinted_at, run_at)
           SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', id, agent_id, ${firstStatus('agent_id')}, greatest(1, max_retries),
-                 CASE ${firstStatus('agent_id')} WHEN 'pending' THEN now() END FROM w
+                 CASE ${firstStatus('agent_id')} WHEN 'pending' THEN now() END,
+                 now() + CASE ${firstStatus('agent_id')} WHEN 'pending' THEN interval '0'
+                           ELSE make_interval(secs => least(${longestTurnSeconds}, (q.waiting + place) / $2::float8)) END FROM w, q
           ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, subject_id, agent_id, status),
     u AS (UPDATE certificate_holders SET renew_at = NULL FROM d WHERE certificate_holders.id = d.id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM j),
@@ -91,8 +101,8 @@ const nextDue = {
 export function renewalStore(database: Database): RenewalStore {
   const work =
     <Found extends Page>(statement: { readonly name: string; readonly text: string }, none: Found) =>
-    async (page: number): Promise<Found> =>
-      (await database.query<Found & Record<string, unknown>>(statement, [page]))[0] ?? none;
+    async (...given: readonly number[]): Promise<Found> =>
+      (await database.query<Found & Record<string, unknown>>(statement, given))[0] ?? none;
   const none: Page = { ids: [], examined: 0 };
   return {
     makeJobs: work(dueRenewals, none),

@@ -55,6 +55,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
     next_heartbeat_seconds: ports.pace.heartbeat,
     server_time: new Date(now()).toISOString(),
   });
+  const secondsTo = (due: number): number => Math.max(1, Math.ceil((due - now()) / 1000));
   const factsOf = (body: z.output<typeof heartbeat.body>): AgentFacts => ({
     hostname: body.hostname,
     os: body.os,
@@ -113,12 +114,14 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       // A lease that has not ended is the next thing that becomes due: without one there is nothing to let go of.
       const mayHaveLost = body.holding !== undefined && nextDue <= now() + leaseSeconds * 1000;
       const lost = mayHaveLost ? await ports.work.letGo(id, body.holding ?? []) : 0;
-      if (lost === 0 && seq === drainedSeq && nextDue > now()) return { jobs: [], ...pace(Math.max(1, Math.ceil((nextDue - now()) / 1000))) };
+      if (lost === 0 && seq === drainedSeq && nextDue > now()) return { jobs: [], ...pace(secondsTo(nextDue)) };
       const claimed = await ports.work.claim(id, { token: ports.newId('lease'), seconds: leaseSeconds }, body.limit);
       if (claimed.items.length > 0) await ports.wake('jobTimeout');
       const due = claimed.expecting ? now() : Math.min(claimed.nextDue?.getTime() ?? Infinity, nextDailyWindow(now()));
-      if (claimed.items.length < body.limit) await ports.states.drained(id, seq, due);
-      return { jobs: claimed.items.map(show), ...pace(claimed.expecting ? expectingSeconds : undefined) };
+      const hasAll = claimed.items.length < body.limit;
+      if (hasAll) await ports.states.drained(id, seq, due);
+      // Whose turn comes later comes then, not an interval after this look.
+      return { jobs: claimed.items.map(show), ...pace(claimed.expecting ? expectingSeconds : hasAll ? secondsTo(due) : undefined) };
     }),
     serve(renewLease, async ({ params, body, agent }) => {
       const until = await ports.work.renewLease(proven(agent).id, params.job_id, body.lease_token, leaseSeconds);

@@ -10,7 +10,9 @@ import { environment } from '../shared/environment.ts';
 import { loopEnvironment, loopHandler } from '../shared/loop.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 
-const settings = z.object({ ...loopEnvironment, ...environment.queue }).parse(process.env);
+const settings = z
+  .object({ ...loopEnvironment, ...environment.queue, AGENT_RENEWALS_PER_SECOND: z.coerce.number().int().min(1).max(1000).default(8) })
+  .parse(process.env);
 const page = 500;
 const over: SharePage = { ids: [], hints: [], examined: 0 };
 const first: SharePage = { ...over, examined: page };
@@ -36,7 +38,7 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
     do {
       await wake('jobProcessor', 'jobTimeout', 'notificationProcess');
       renewals = mayHaveMore(renewals) ? await store.makeJobs(page) : over;
-      shares = mayHaveMore(shares) ? await store.makeCsrJobs(page) : over;
+      shares = mayHaveMore(shares) ? await store.makeCsrJobs(page, settings.AGENT_RENEWALS_PER_SECOND) : over;
       await tell(shares.ids);
       alerts = mayHaveMore(alerts) ? await store.alert(page) : over;
       failed += await sending;

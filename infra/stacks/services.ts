@@ -208,6 +208,7 @@ export class ServicesStack extends Stack {
         AGENT_POLL_SECONDS: String(config.agents.pollSeconds),
         AGENT_HEARTBEAT_SECONDS: String(config.agents.heartbeatSeconds),
       }),
+      ...(spec.name === 'loop-renewal-check' && { AGENT_RENEWALS_PER_SECOND: String(config.agents.renewalsPerSecond) }),
       ...(spec.name === 'loop-agent-health' && { AGENT_SILENT_SECONDS: String(config.agents.silentSeconds) }),
       ...(spec.name === 'migrate' && { RUNTIME_ROLE: database.runtime.user }),
       ...((spec.name === proberName || spec.name === connectorName) && { DNS_RESOLVERS: config.dnsResolvers.join(',') }),
