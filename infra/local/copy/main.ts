@@ -13,6 +13,8 @@ const functions = new Map<string, LoadedFunction>();
 const fronts: https.Server[] = [];
 // Names under .localhost mean either; nobody else's machine is served.
 const loopbacks = ['127.0.0.1', '::1'];
+// A fleet comes back all at once: what the queue has no room for is reset. The system's own bound is net.core.somaxconn.
+const backlog = 4096;
 
 const tell = (message: FromCopy): void => void process.send?.(message);
 
@@ -101,6 +103,6 @@ function listening(server: http.Server | https.Server, port: number, host: strin
       if (host === '::1' && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve();
       else reject(error);
     });
-    server.listen({ port, host, ...own }, () => resolve());
+    server.listen({ port, host, backlog, ...own }, () => resolve());
   });
 }
