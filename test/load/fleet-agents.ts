@@ -178,6 +178,8 @@ async function enrol(order: Extract<Order, { do: 'enrol' }>): Promise<readonly s
   return agents.map(({ id }) => id);
 }
 
+// Whatever ended the bench.
+process.on('disconnect', () => process.exit());
 process.on('message', (order: Order) => {
   switch (order.do) {
     case 'enrol':
