@@ -120,8 +120,9 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       const due = claimed.expecting ? now() : Math.min(claimed.nextDue?.getTime() ?? Infinity, nextDailyWindow(now()));
       const hasAll = claimed.items.length < body.limit;
       if (hasAll) await ports.states.drained(id, seq, due);
-      // Whose turn comes later comes then, not an interval after this look.
-      return { jobs: claimed.items.map(show), ...pace(claimed.expecting ? expectingSeconds : hasAll ? secondsTo(due) : undefined) };
+      // Whose turn comes later comes then, not an interval after this look. What is due and was not to be had may stay so.
+      const later = hasAll && due > now() ? secondsTo(due) : undefined;
+      return { jobs: claimed.items.map(show), ...pace(claimed.expecting ? expectingSeconds : later) };
     }),
     serve(renewLease, async ({ params, body, agent }) => {
       const until = await ports.work.renewLease(proven(agent).id, params.job_id, body.lease_token, leaseSeconds);

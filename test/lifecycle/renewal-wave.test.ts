@@ -38,6 +38,8 @@ const turns = async (agents: readonly SignedAgent[]): Promise<{ agent: string; m
   );
   return rows;
 };
+const asked = async (agent: SignedAgent): Promise<{ jobs: object[]; next_poll_seconds: number }> =>
+  (await agent.send('POST', 'work', {})).json() as { jobs: object[]; next_poll_seconds: number };
 const putOff = (agents: readonly SignedAgent[], seconds: number) =>
   database.query(`UPDATE jobs SET run_at = now() + make_interval(secs => $2) WHERE status = 'awaiting_csr' AND agent_id = ANY ($1)`, [
     agents.map(({ id }) => id),
@@ -75,10 +77,20 @@ test('given a turn that comes later, the agent hears to come then, before its ne
   await fallDue([agent]);
   await putOff([agent], 20);
   for (let n = 0; n < 2; n++) {
-    const { jobs, next_poll_seconds } = (await agent.send('POST', 'work', {})).json() as { jobs: object[]; next_poll_seconds: number };
+    const { jobs, next_poll_seconds } = await asked(agent);
     expect(jobs).toEqual([]);
     expect(next_poll_seconds).toBeGreaterThan(0);
     expect(next_poll_seconds).toBeLessThanOrEqual(20);
   }
   await putOff([agent], 0);
+});
+
+test('given a job that is due and not to be had, the agent comes at its next look, and not at once again', async () => {
+  const agent = await holder('in-vain', 1);
+  await fallDue([agent]);
+  await database.query('BEGIN');
+  await database.query(`SELECT FROM jobs WHERE agent_id = $1 FOR UPDATE`, [agent.id]);
+  expect(await asked(agent)).toMatchObject({ jobs: [], next_poll_seconds: 30 });
+  await database.query('ROLLBACK');
+  expect((await asked(agent)).jobs).toHaveLength(1);
 });
