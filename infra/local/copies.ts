@@ -11,8 +11,12 @@ export interface Copies {
 
 export type StartMessage = ToCopy & { readonly type: 'start' };
 
-// Functions hold little: a small young generation is collected often and cheaply.
-const memoryLimits = ['--max-semi-space-size=4', '--max-old-space-size=128', '--disable-warning=ExperimentalWarning'];
+/** Node's arguments. Functions hold little: a small young generation is collected often and cheaply. */
+export const memoryLimits: readonly string[] = [
+  '--max-semi-space-size=4',
+  '--max-old-space-size=128',
+  '--disable-warning=ExperimentalWarning',
+];
 
 interface Pending {
   readonly worker: number;
@@ -38,7 +42,7 @@ export async function startCopies(program: string, count: number, start: StartMe
   cluster.setupPrimary({
     exec: program,
     args: [],
-    execArgv: memoryLimits,
+    execArgv: [...memoryLimits],
     silent: true,
     serialization: 'json',
   });

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { synthesize } from '#infra/local/assembly.ts';
+import { memoryLimits } from '#infra/local/copies.ts';
 import { environmentOfAll } from '#infra/local/environment.ts';
 import { plan } from '#infra/local/plan.ts';
 import { root, type Platform } from '../platform.ts';
@@ -25,7 +26,15 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   // Plain JavaScript: what strips types would be counted as the function's memory.
   const { status, stderr } = spawnSync(
     join(root, 'node_modules', '.bin', 'esbuild'),
-    ['test/load/lone-function.ts', '--bundle', '--platform=node', '--format=esm', '--target=node24', `--outfile=${program}`, '--log-level=error'],
+    [
+      'test/load/lone-function.ts',
+      '--bundle',
+      '--platform=node',
+      '--format=esm',
+      '--target=node24',
+      `--outfile=${program}`,
+      '--log-level=error',
+    ],
     { cwd: root, encoding: 'utf8' },
   );
   if (status !== 0) throw new Error(stderr);
@@ -38,7 +47,7 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   });
   const spec = functions.find((fn) => fn.environment['CERTCTL_FUNCTION'] === name);
   if (spec === undefined) throw new Error(`there is no function ${name}`);
-  const child = fork(program, { execArgv: [] });
+  const child = fork(program, { execArgv: [...memoryLimits] });
   const told = (message: ToLone): Promise<FromLone> =>
     new Promise((resolve, reject) => {
       const ended = (): void => reject(new Error('the function’s process ended'));
@@ -54,7 +63,8 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   await told({ type: 'load', spec, environment: environmentOfAll(door, instance.endpoint) });
   return {
     ask: async (asked) => (await told({ type: 'ask', asked })) as FromLone & { type: 'answer' },
-    repeat: async (asked, warm, count) => ((await told({ type: 'repeat', asked, warm, count })) as FromLone & { type: 'times' }).milliseconds,
+    repeat: async (asked, warm, count) =>
+      ((await told({ type: 'repeat', asked, warm, count })) as FromLone & { type: 'times' }).milliseconds,
     peak: () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     stop() {
       child.disconnect();

@@ -40,9 +40,11 @@ process.on('message', (message: ToLone) => {
 
 async function served(message: ToLone): Promise<FromLone> {
   switch (message.type) {
-    case 'load':
-      invoke = loadFunction(message.spec, message.environment).invoke;
+    case 'load': {
+      const loaded = loadFunction(message.spec, message.environment);
+      invoke = (event) => loaded.invoke(event);
       return { type: 'loaded' };
+    }
     case 'ask': {
       const { answer, milliseconds } = await timed(message.asked);
       return { type: 'answer', status: answer.statusCode, body: answer.body ?? '', milliseconds };
