@@ -201,11 +201,13 @@ async function chain(client: pg.Client, second: pg.Client): Promise<void> {
   await client.query('VACUUM ANALYZE');
   const { seq } = (await trail.head()).head;
   const noAnchor = { latest: () => Promise.resolve(undefined) };
-  const verifying = await once(async () => {
-    const { broken, whole } = await walk(chainReader(database), noAnchor, { seq: 0, hash: genesis }, () => true);
-    if (broken !== undefined || !whole) throw new Error(`the chain is broken: ${JSON.stringify(broken)}`);
-  });
-  say('audit rows verified', `${Math.round((seq / verifying) * 1000)} rows/s of ${seq}`, '200,000 rows/s');
+  for (const what of ['audit rows verified', 'and once more, from the cache']) {
+    const verifying = await once(async () => {
+      const { broken, whole } = await walk(chainReader(database), noAnchor, { seq: 0, hash: genesis }, () => true);
+      if (broken !== undefined || !whole) throw new Error(`the chain is broken: ${JSON.stringify(broken)}`);
+    });
+    say(what, `${Math.round((seq / verifying) * 1000)} rows/s of ${seq}`, '200,000 rows/s');
+  }
 }
 
 async function exported(platform: Platform): Promise<void> {
