@@ -386,7 +386,7 @@ test('a burst of events is sealed by look-ups, also by a connection that planned
       `INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
        SELECT 'burst', 'System', 'burst', 'burst', 'burst', '{}', 'config' FROM generate_series(1, 4000)`,
     );
-    for (let sealed = -1; sealed !== 0; ) sealed = await trail.seal(1000);
+    for (let sealed = -1; sealed !== 0;) sealed = await trail.seal(1000);
     await trail.unsealed();
     await connection.close();
     const { rows } = await database.query<{ n: number }>('SELECT count(*)::int AS n FROM audit_seals');
