@@ -17,20 +17,32 @@ export function copyProgram(root: string): string {
   const program = join(root, '.build', `copy-${hash.digest('hex').slice(0, 16)}.mjs`);
   if (existsSync(program)) return program;
   const draft = `${program}.${randomUUID()}`;
+  // what verifies signatures is asked for where AWS identities call
+  compileProgram(root, "the copies' program", join(sources, 'main.ts'), draft, ['--external:@smithy/*']);
+  renameSync(draft, program);
+  return program;
+}
+
+/**
+ * Compiles a program into one plain JavaScript file.
+ *
+ * @param root the repository
+ * @param name for an error
+ * @param more arguments of esbuild
+ * @throws {Error} when it does not compile
+ */
+export function compileProgram(root: string, name: string, source: string, file: string, more: readonly string[] = []): void {
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   const args = [
-    join(sources, 'main.ts'),
+    source,
     '--bundle',
     '--platform=node',
     '--format=esm',
     '--target=node24',
-    // what verifies signatures is asked for where AWS identities call
-    '--external:@smithy/*',
-    `--outfile=${draft}`,
+    ...more,
+    `--outfile=${file}`,
     '--log-level=error',
   ];
   const { status, stderr } = spawnSync(esbuild, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the copies' program does not compile: ${stderr.trim()}`);
-  renameSync(draft, program);
-  return program;
+  if (status !== 0) throw new Error(`${name} does not compile: ${stderr.trim()}`);
 }

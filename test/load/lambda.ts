@@ -1,9 +1,10 @@
-import { fork, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { synthesize } from '#infra/local/assembly.ts';
 import { memoryLimits } from '#infra/local/copies.ts';
+import { compileProgram } from '#infra/local/copy-program.ts';
 import { environmentOfAll } from '#infra/local/environment.ts';
 import { plan } from '#infra/local/plan.ts';
 import { root, type Platform } from '../platform.ts';
@@ -24,20 +25,7 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   const folder = mkdtempSync(join(tmpdir(), 'certctl-lambda-'));
   const program = join(folder, 'function.mjs');
   // Plain JavaScript: what strips types would be counted as the function's memory.
-  const { status, stderr } = spawnSync(
-    join(root, 'node_modules', '.bin', 'esbuild'),
-    [
-      'test/load/lone-function.ts',
-      '--bundle',
-      '--platform=node',
-      '--format=esm',
-      '--target=node24',
-      `--outfile=${program}`,
-      '--log-level=error',
-    ],
-    { cwd: root, encoding: 'utf8' },
-  );
-  if (status !== 0) throw new Error(stderr);
+  compileProgram(root, 'the lone function', join(root, 'test', 'load', 'lone-function.ts'), program);
   const { instance, url, pkiUrl } = platform;
   const { functions } = plan(await synthesize(root), {
     publicBaseUrl: url,
