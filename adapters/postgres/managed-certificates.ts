@@ -134,9 +134,10 @@ export interface ManagedCertificates {
 const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
 /** Whether a job is about a certificate: itself, or the share of an agent in it. */
 const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
+// Of EXISTS the planner makes a table of all that there is, once for the page: of every revocation, to know of a hundred certificates.
 const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, (SELECT c.serial FROM certificates c WHERE c.id = m.current_id) AS serial,
-  EXISTS (SELECT FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id)
-    OR EXISTS (SELECT FROM upstream_revocations u WHERE u.certificate_id = m.current_id) AS current_revoked, m.not_before, m.not_after,
+  coalesce((SELECT true FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id LIMIT 1),
+           (SELECT true FROM upstream_revocations u WHERE u.certificate_id = m.current_id LIMIT 1), false) AS current_revoked, m.not_before, m.not_after,
   coalesce(m.renew_at, (SELECT min(h.renew_at) FROM certificate_holders h WHERE h.certificate_id = m.id)) AS renew_at, m.key_source, m.key_algorithm,
   ARRAY(SELECT t.target_id FROM certificate_targets t WHERE t.certificate_id = m.id ORDER BY t.target_id) AS targets,
   (SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN bool_or(t.last_error IS NOT NULL) THEN 'failed' WHEN bool_and(coalesce(t.deployed_id = h.current_id, false)) THEN 'verified' ELSE 'pending' END
@@ -144,7 +145,8 @@ const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, 
      LEFT JOIN certificate_holders h ON h.certificate_id = t.certificate_id AND h.agent_id = g.agent_id
    WHERE t.certificate_id = m.id) AS deployment,
   (SELECT renewal_window_days FROM renewal_policies r WHERE r.id = m.policy_id) AS window_days,
-  (SELECT status FROM jobs WHERE ${isAbout} AND type IN ('issuance', 'renewal', 'csr') AND ${active} LIMIT 1) AS job,
+  coalesce((SELECT status FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal') AND ${active} LIMIT 1),
+           (SELECT status FROM certificate_holders h JOIN jobs ON subject_id = h.id AND type = 'csr' AND ${active} WHERE h.certificate_id = m.id LIMIT 1)) AS job,
   coalesce(m.last_error, (SELECT max(h.last_error) FROM certificate_holders h WHERE h.certificate_id = m.id),
            (SELECT max(t.last_error) FROM certificate_targets t WHERE t.certificate_id = m.id)) AS last_error, m.version, m.created_at, m.updated_at`;
 const from = 'managed_certificates m';

@@ -38,6 +38,12 @@ export async function fillControlPlane(database: pg.Client, { certificates, audi
     ],
     [`UPDATE managed_certificates SET current_id = 'cert-' || substr(id, 4) WHERE name LIKE 'host-%'`, []],
     [
+      `INSERT INTO revocations (ca_id, serial, reason, certificate_id, revoked_by, revoked_at, not_after)
+       SELECT c.ca_id, c.serial, 4, c.id, 'ak-bootstrap', m.created_at, c.not_after
+       FROM managed_certificates m JOIN certificates c ON c.id = m.current_id WHERE m.name LIKE 'host-%' AND substr(m.name, 6)::int % 5 = 0`,
+      [],
+    ],
+    [
       `INSERT INTO jobs (id, type, subject_id, status, created_at, completed_at)
        SELECT 'job-' || md5(id), 'renewal', id, CASE WHEN substr(md5(id), 1, 2) = '00' THEN 'failed' ELSE 'completed' END, created_at, created_at FROM managed_certificates WHERE name LIKE 'host-%'`,
       [],
