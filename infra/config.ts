@@ -151,7 +151,7 @@ const schema = z.strictObject({
       /** Unheard of for so long, it is offline. */
       silentSeconds: z.number().int().min(2).max(86_400).default(300),
       /** Of the renewals that are due together, how many agents are asked for a new key in one second. */
-      renewalsPerSecond: z.number().int().min(1).max(1000).default(8),
+      renewalsPerSecond: z.number().int().min(1).max(1000).default(10),
     })
     .prefault({}),
   /** Keeps tables, artifacts and keys when their stacks are removed; false for trials. */

@@ -46,12 +46,12 @@ const putOff = (agents: readonly SignedAgent[], seconds: number) =>
     seconds,
   ]);
 
-test('given renewals of many agents that fall due at one instant, eight a second are given out, those of an agent together and each once', async () => {
+test('given renewals of many agents that fall due at one instant, ten a second are given out, those of an agent together and each once', async () => {
   const wave: SignedAgent[] = [];
   for (const name of ['wave-a', 'wave-b', 'wave-c']) wave.push(await holder(name, 2));
   await fallDue(wave);
   const first = await turns(wave);
-  expect(first.map(({ ms }) => ms)).toEqual(Array.from({ length: 6 }, (_, n) => n * 125));
+  expect(first.map(({ ms }) => ms)).toEqual(Array.from({ length: 6 }, (_, n) => n * 100));
   const inTurn = wave.map(({ id }) => id).sort();
   expect(first.map(({ agent }) => agent)).toEqual(inTurn.flatMap((id) => [id, id]));
 
@@ -59,7 +59,7 @@ test('given renewals of many agents that fall due at one instant, eight a second
   await putOff(wave, 3600);
   const late = await holder('wave-late', 2);
   await fallDue([late]);
-  expect((await turns([late])).map(({ ms }) => ms)).toEqual([750, 875]);
+  expect((await turns([late])).map(({ ms }) => ms)).toEqual([600, 700]);
 
   await putOff(wave, 0);
   for (const agent of [...wave, late]) {
