@@ -25,3 +25,23 @@ export function refusalOf(port: number): Promise<NodeJS.ErrnoException | undefin
     server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(undefined)));
   });
 }
+
+/** Whether servers of several processes may have a port together, as our copies do; elsewhere the kernel does not share out, and Node refuses. */
+export const canShare = process.platform === 'linux';
+
+/**
+ * Keeps a port of loopback from everybody but those who share it, until they listen: whoever chooses a port a second before its server is there finds
+ * it taken now and then. Where nothing is shared, it keeps nothing.
+ *
+ * @returns what gives it up; a second time does nothing
+ */
+export function holdPort(port: number): Promise<() => Promise<void>> {
+  if (!canShare) return Promise.resolve(() => Promise.resolve());
+  return new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => socket.destroy());
+    server.once('error', reject);
+    server.listen({ port, host: '127.0.0.1', reusePort: true, exclusive: true }, () =>
+      resolve(() => new Promise((closed) => server.close(() => closed()))),
+    );
+  });
+}

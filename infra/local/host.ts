@@ -12,7 +12,7 @@ import { startCopies, type Copies } from './copies.ts';
 import { environmentOfAll } from './environment.ts';
 import { everyRouteAnswers } from './every-route-answers.ts';
 import { firstSchema } from './first-schema.ts';
-import { freePort, refusalOf } from './free-port.ts';
+import { freePort, holdPort, refusalOf } from './free-port.ts';
 import { giveAccessKeys } from './give-access-keys.ts';
 import { copyProgram } from './copy-program.ts';
 import { customResources } from './custom-resource.ts';
@@ -64,8 +64,15 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const home = openHome(options);
   cleanups.push(() => home.release());
   const before = readRecord(home);
+  const hold = async (port: number): Promise<() => Promise<void>> => {
+    const release = await holdPort(port);
+    cleanups.push(release);
+    return release;
+  };
   const httpPort = await choosePort(chosenHttpPort(options, before), '--http-port');
+  const releaseHttp = await hold(httpPort);
   const port = await choosePort(options.port, '--port');
+  const releaseFront = await hold(port);
   const log = logFile(join(home.log, 'platform.log'));
 
   const synthesizing = synthesize(root, options.config).then((assembly) => {
@@ -79,6 +86,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   const elsewhere = databaseElsewhere(home.path);
   if (options.ephemeral) cleanups.push(() => rmSync(dirname(elsewhere), { recursive: true, force: true }));
   const endpointPort = await freePort();
+  const releaseEndpoint = await hold(endpointPort);
   const endpoint = `http://127.0.0.1:${endpointPort}`;
   const postgres = await startPostgres(before?.database ?? join(home.path, 'postgres'), elsewhere, log, {
     schema: async () => firstSchema(await synthesizing, environmentOfAll(options, endpoint), log),
@@ -101,6 +109,7 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
     endpoint,
   });
   say('starting the cloud');
+  await releaseEndpoint();
   const cloud = await startCloud(plans, home, endpointPort, cleanups);
 
   say(`starting ${options.copies === 1 ? 'the functions' : `${options.copies} copies of the functions`}`);
@@ -122,6 +131,8 @@ async function start(options: Options, say: Say, cleanups: (() => void | Promise
   );
   cloud.copies = copies;
   cleanups.push(() => copies.stop());
+  await releaseHttp();
+  await releaseFront();
 
   for (const resource of plans.customResources) {
     const last = record.applied?.[resource.logicalId];

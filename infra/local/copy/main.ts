@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { PlannedFunction } from '../plan.ts';
+import { canShare } from '../free-port.ts';
 import { gateway } from './gateway.ts';
 import { iamAuthorizer } from './iam-authorizer.ts';
 import type { FromCopy, FrontCertificate, ToCopy } from './protocol.ts';
@@ -92,9 +93,8 @@ function secureContext(certificate: FrontCertificate): { cert: string; key: stri
   return { cert: certificate.chain, key: certificate.key };
 }
 
-// Of sockets that are one for all, whoever wakes first takes most connections, and the other cores have little to do. Elsewhere the kernel does not share
-// out, and Node refuses.
-const own = process.platform === 'linux' ? { reusePort: true, exclusive: true } : {};
+// Of sockets that are one for all, whoever wakes first takes most connections, and the other cores have little to do.
+const own = canShare ? { reusePort: true, exclusive: true } : {};
 
 /** A machine without IPv6 has one loopback address only. */
 function listening(server: http.Server | https.Server, port: number, host: string): Promise<void> {
