@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import net from 'node:net';
+import { sharedPort } from './copy/shared-port.ts';
 
 /** The one among ours that `fetch` asks nothing of, as no browser does (WHATWG Fetch, “bad port”). */
 const unasked = 10_080;
@@ -26,9 +27,6 @@ export function refusalOf(port: number): Promise<NodeJS.ErrnoException | undefin
   });
 }
 
-/** Whether servers of several processes may have a port together, as our copies do; elsewhere the kernel does not share out, and Node refuses. */
-export const canShare = process.platform === 'linux';
-
 /**
  * Keeps a port of loopback from everybody but those who share it, until they listen: whoever chooses a port a second before its server is there finds
  * it taken now and then. Where nothing is shared, it keeps nothing.
@@ -36,12 +34,10 @@ export const canShare = process.platform === 'linux';
  * @returns what gives it up; a second time does nothing
  */
 export function holdPort(port: number): Promise<() => Promise<void>> {
-  if (!canShare) return Promise.resolve(() => Promise.resolve());
+  if (sharedPort === undefined) return Promise.resolve(() => Promise.resolve());
   return new Promise((resolve, reject) => {
     const server = net.createServer((socket) => socket.destroy());
     server.once('error', reject);
-    server.listen({ port, host: '127.0.0.1', reusePort: true, exclusive: true }, () =>
-      resolve(() => new Promise((closed) => server.close(() => closed()))),
-    );
+    server.listen({ port, host: '127.0.0.1', ...sharedPort }, () => resolve(() => new Promise((closed) => server.close(() => closed()))));
   });
 }

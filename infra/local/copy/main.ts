@@ -1,11 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { PlannedFunction } from '../plan.ts';
-import { canShare } from '../free-port.ts';
 import { gateway } from './gateway.ts';
 import { iamAuthorizer } from './iam-authorizer.ts';
 import type { FromCopy, FrontCertificate, ToCopy } from './protocol.ts';
 import { loadFunction, type LoadedFunction } from './runtime.ts';
+import { sharedPort } from './shared-port.ts';
 
 /**
  * One copy: the TLS front, the plain HTTP front, and the functions, in one process. It ends with the primary, whatever ended that.
@@ -93,9 +93,6 @@ function secureContext(certificate: FrontCertificate): { cert: string; key: stri
   return { cert: certificate.chain, key: certificate.key };
 }
 
-// Of sockets that are one for all, whoever wakes first takes most connections, and the other cores have little to do.
-const own = canShare ? { reusePort: true, exclusive: true } : {};
-
 /** A machine without IPv6 has one loopback address only. */
 function listening(server: http.Server | https.Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -103,6 +100,7 @@ function listening(server: http.Server | https.Server, port: number, host: strin
       if (host === '::1' && (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')) resolve();
       else reject(error);
     });
-    server.listen({ port, host, backlog, ...own }, () => resolve());
+    // Of sockets that are one for all, whoever wakes first takes most connections, and the other cores have little to do.
+    server.listen({ port, host, backlog, ...sharedPort }, () => resolve());
   });
 }
