@@ -6,7 +6,7 @@ import { AccountChanged } from '#domain/acme/store.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import { noLeaves } from './authority-source.ts';
 import type { Database } from './database.ts';
-import { certificateValues, keptCertificate } from './issuance.ts';
+import { certificateColumns, givenCertificates, keptCertificates } from './issuance.ts';
 import { cancelingFrom } from './order-cancellation.ts';
 
 interface Row {
@@ -72,14 +72,15 @@ const reserved = {
 const complete = {
   name: 'acme-star-complete',
   text: `WITH o AS (SELECT id, account_id, profile_id FROM acme_orders WHERE id = $1 AND renewal_number < $13 FOR UPDATE),
-    c AS (${keptCertificate}),
-    s AS (UPDATE signing_log SET certificate_id = c.id FROM c WHERE idempotency_key = $14),
-    w AS (INSERT INTO acme_renewals (order_id, number, certificate_id) SELECT o.id, $13, c.id FROM o, c),
-    v AS (UPDATE acme_orders SET certificate_id = c.id, renewal_number = $13, lease_until = NULL, updated_at = now() FROM o, c WHERE acme_orders.id = o.id),
+    k AS (SELECT k.*, o.id AS order_id, o.account_id, o.profile_id FROM ${givenCertificates}, o),
+    c AS (${keptCertificates}),
+    s AS (UPDATE signing_log SET certificate_id = k.id FROM k WHERE idempotency_key = $14),
+    w AS (INSERT INTO acme_renewals (order_id, number, certificate_id) SELECT order_id, $13, id FROM k),
+    v AS (UPDATE acme_orders SET certificate_id = k.id, renewal_number = $13, lease_until = NULL, updated_at = now() FROM k WHERE acme_orders.id = k.order_id),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
-          SELECT 'system:auto-renewal', 'System', 'acme_order_renewed', 'certificate', c.id,
-                 jsonb_build_object('order', o.id, 'serial', $4::text, 'ca', $3::text, 'number', $13::int), 'cert_lifecycle' FROM o, c)
-  SELECT count(*) FROM c`,
+          SELECT 'system:auto-renewal', 'System', 'acme_order_renewed', 'certificate', id,
+                 jsonb_build_object('order', order_id, 'serial', serial, 'ca', ca_id, 'number', $13::int), 'cert_lifecycle' FROM k)
+  SELECT count(*) FROM k`,
 };
 const cancel = {
   name: 'acme-star-cancel',
@@ -118,7 +119,7 @@ export function starStore(database: Database): StarStore {
       return kept && { idempotencyKey: intent.idempotencyKey, caId: kept.ca_id, serial: kept.serial, tbs: kept.tbs };
     },
     async complete(orderId, number, certificate) {
-      await database.query(complete, [orderId, ...certificateValues(certificate), number, `${orderId}/${number}`]);
+      await database.query(complete, [orderId, ...certificateColumns([certificate]), number, `${orderId}/${number}`]);
     },
     async cancel(who, orderId) {
       const [row] = await database.query<{ principal: number; canceled: number }>(cancel, [
