@@ -127,17 +127,24 @@ async function reads({ call, timed }: Caller): Promise<void> {
 }
 
 async function writes(lambda: Lambda, { call, headers }: Caller, database: pg.Client): Promise<void> {
-  const isIssued = async (name: string): Promise<boolean> =>
-    (await database.query('SELECT FROM managed_certificates WHERE name = $1 AND current_id IS NOT NULL', [name])).rows.length > 0;
+  // The seal of what it did is the last that the worker does.
+  const isAllDone = async (name: string): Promise<boolean> => {
+    const { rows } = await database.query(
+      `SELECT FROM managed_certificates WHERE name = $1 AND current_id IS NOT NULL AND NOT EXISTS (
+         SELECT FROM audit_events e LEFT JOIN audit_seals s ON s.event_id = e.id WHERE e.id > (SELECT settled_id FROM audit_head) AND s.seq IS NULL)`,
+      [name],
+    );
+    return rows.length > 0;
+  };
   const { csr } = makeCsr(['bench.example.com']);
-  // Each when the one before has its certificate: else its worker, which is the platform's, takes the cores.
+  // Each when all is done for the one before: else the worker, which is the platform's, takes the cores.
   const times: number[] = [];
   for (let i = 0; i < 500; i++) {
     const name = `bench-${i}`;
     const answer = await lambda.ask({ method: 'POST', path: '/api/v1/certificates', headers, body: { name, csr } });
     if (answer.status >= 300) throw new Error(answer.body);
     times.push(answer.milliseconds);
-    while (!(await isIssued(name))) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!(await isAllDone(name))) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const ordered = quantiles(times.slice(100));
   say('a certificate ordered', `p50 ${ms(ordered.p50)}  p99 ${ms(ordered.p99)}`, 'p99 < 15 ms');
