@@ -132,8 +132,6 @@ export interface ManagedCertificates {
 }
 
 const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
-/** Whether a job is about a certificate: itself, or the share of an agent in it. */
-const isAbout = `(subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = m.id)))`;
 // Of EXISTS the planner makes a table of all that there is, once for the page: of every revocation, to know of a hundred certificates.
 const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, (SELECT c.serial FROM certificates c WHERE c.id = m.current_id) AS serial,
   coalesce((SELECT true FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id LIMIT 1),
@@ -207,7 +205,8 @@ const archive = {
                     WHERE id = $1 AND state <> 'archived' RETURNING id),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM m WHERE certificate_id = m.id),
     j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-          FROM m WHERE ${isAbout} AND type IN ('issuance', 'renewal', 'csr') AND ${active}),
+          -- of the certificate itself, or of the share of an agent in it
+          FROM m WHERE (subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT id FROM certificate_holders WHERE certificate_id = m.id))) AND type IN ('issuance', 'renewal', 'csr') AND ${active}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $2, 'APIKey', 'archiveCertificate', 'managed_certificate', id, 'cert_lifecycle' FROM m)
   SELECT count(*)::int FROM m`,
