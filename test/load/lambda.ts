@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { synthesize } from '#infra/local/assembly.ts';
-import { memoryLimits } from '#infra/local/copies.ts';
+import { functionSpecs } from '#infra/functions.ts';
 import { compileProgram } from '#infra/local/copy-program.ts';
 import { environmentOfAll } from '#infra/local/environment.ts';
 import { plan } from '#infra/local/plan.ts';
@@ -20,6 +20,12 @@ export interface Lambda {
   stop(): void;
 }
 
+/** What AWS's runtime tells V8 of an instance's memory, in MB. */
+const heapOf = (memoryMb: number): readonly string[] => [
+  `--max-semi-space-size=${Math.floor(memoryMb / 20)}`,
+  `--max-old-space-size=${Math.floor((memoryMb * 9) / 10)}`,
+];
+
 /** @param name of the function in the tree, such as `api` */
 export async function startLambda(platform: Platform, name: string): Promise<Lambda> {
   const folder = mkdtempSync(join(tmpdir(), 'certctl-lambda-'));
@@ -35,7 +41,8 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   });
   const spec = functions.find((fn) => fn.environment['CERTCTL_FUNCTION'] === name);
   if (spec === undefined) throw new Error(`there is no function ${name}`);
-  const child = fork(program, { execArgv: [...memoryLimits] });
+  const { memoryMb = 512 } = functionSpecs.find((one) => one.name === name) ?? {};
+  const child = fork(program, { execArgv: [...heapOf(memoryMb), '--disable-warning=ExperimentalWarning'] });
   const told = (message: ToLone): Promise<FromLone> =>
     new Promise((resolve, reject) => {
       const ended = (): void => reject(new Error('the function’s process ended'));
