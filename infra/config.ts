@@ -85,6 +85,11 @@ const schema = z.strictObject({
     .array(z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region'))
     .max(20)
     .default([]),
+  /** Roles that the connector may assume for such imports, of this account or others; none: it imports as itself, into its own account. */
+  certificateManagerRoles: z
+    .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:iam::\d{12}:role\/[A-Za-z0-9_+=,.@/-]{1,128}$/, 'must be the ARN of a role'))
+    .max(20)
+    .default([]),
   /** Keys in AWS KMS that CAs may sign with; each must then be registered as a signer key. */
   caKeyArns: z
     .array(z.string().regex(/^arn:aws(?:-[a-z]+)*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]{1,64}$/))
@@ -201,6 +206,8 @@ export const configSchema = schema.superRefine((config, context) => {
   if (config.domain !== undefined && !config.edge) refuse(['domain'], 'needs the edge, for pki. under it');
   if (config.domain !== undefined && loadBalancer !== undefined) refuse(['loadBalancer'], 'excludes domain: it is the only entrance');
   if (config.iamCallers && loadBalancer !== undefined) refuse(['iamCallers'], 'needs the HTTP API: a load balancer verifies no signatures');
+  if (config.certificateManagerRoles.length > 0 && config.certificateManagerRegions.length === 0)
+    refuse(['certificateManagerRoles'], 'import nowhere: certificateManagerRegions is empty');
   if (config.webAclArn !== undefined && loadBalancer === undefined && !config.edge)
     refuse(['webAclArn'], 'has nothing to stand in front of');
   if (config.webAclArn?.includes(':global/') === (loadBalancer !== undefined))

@@ -21,7 +21,7 @@ export interface DeployRequest {
 export interface HostRules {
   /**
    * Absolute files or folders; a deployment writes nowhere else. What is no file of this host stands there by its address:
-   * `ssh://user@host:port/folder`, `http://localhost:2019`, `unix:/run/caddy/admin.sock`, `acm://eu-central-1`.
+   * `ssh://user@host:port/folder`, `http://localhost:2019`, `unix:/run/caddy/admin.sock`, `acm://eu-central-1`, `acm://role-arn@eu-central-1`.
    */
   readonly allowedPaths: readonly string[];
   /** Exact argument lists; anything else does not run. */

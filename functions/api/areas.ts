@@ -80,6 +80,7 @@ export function areas(connected: Connected): readonly Area[] {
           tell,
           wake,
           acmRegions: settings.CERTIFICATE_MANAGER_REGIONS.split(',').filter((region) => region !== ''),
+          acmRoles: settings.CERTIFICATE_MANAGER_ROLES.split(' ').filter((role) => role !== ''),
           newId,
         }),
     },

@@ -17,6 +17,8 @@ export const settings = z
     CONNECTOR_DOOR: z.string().optional(),
     /** Regions of AWS in which the connector may import certificates, separated by commas. */
     CERTIFICATE_MANAGER_REGIONS: z.string().default(''),
+    /** ARNs of roles that it may assume for that, separated by spaces: their names may have commas. */
+    CERTIFICATE_MANAGER_ROLES: z.string().default(''),
     /** Seconds between an agent's looks for work, and between its heartbeats. */
     AGENT_POLL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
     AGENT_HEARTBEAT_SECONDS: z.coerce.number().int().min(1).max(3600).default(60),

@@ -15,6 +15,8 @@ export interface TargetPorts {
   readonly wake: Wake;
   /** Of AWS, in which the connector may import certificates; none: it deploys nothing. */
   readonly acmRegions: readonly string[];
+  /** ARNs of roles that it may assume for that. */
+  readonly acmRoles: readonly string[];
   readonly newId: (prefix: string) => string;
 }
 
@@ -33,14 +35,14 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     serve(createTarget, async ({ body, caller }) => {
       await assertConfig(body.type, body.config);
       const { name, type, agent, config } = body;
-      assertConnector(agent, type, config, ports.acmRegions);
+      assertConnector(agent, type, config, ports);
       const target = { id: ports.newId('tgt'), name, type, agentId: agent, config, ...watchOf(body) };
       return show(await ports.store.create(target, caller?.id ?? ''));
     }),
     serve(replaceTarget, async ({ params, body, caller, expected }) => {
       const { type, agentId } = await existing(params.id);
       await assertConfig(type, body.config);
-      assertConnector(agentId, type, body.config, ports.acmRegions);
+      assertConnector(agentId, type, body.config, ports);
       const to = { name: body.name, config: body.config, enabled: body.enabled, ...watchOf(body) };
       await ports.wake('jobProcessor', 'notificationProcess');
       const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
@@ -86,7 +88,12 @@ async function assertConfig(type: string, config: object): Promise<void> {
 }
 
 /** The connector reaches what the deployment's settings let it. */
-function assertConnector(agent: string, type: string, config: Readonly<Record<string, unknown>>, regions: readonly string[]): void {
+function assertConnector(
+  agent: string,
+  type: string,
+  config: Readonly<Record<string, unknown>>,
+  { acmRegions: regions, acmRoles: roles }: Pick<TargetPorts, 'acmRegions' | 'acmRoles'>,
+): void {
   if (agent !== connectorAgentId) return;
   if (regions.length === 0)
     throw new CaError('malformed', 'the body: agent: the connector deploys nothing here: the setting certificateManagerRegions is empty');
@@ -94,6 +101,12 @@ function assertConnector(agent: string, type: string, config: Readonly<Record<st
     throw new CaError('malformed', `the body: agent: the connector deploys to ${connectorTargetTypes.join(', ')} alone`);
   if (!regions.includes(String(config['region'])))
     throw new CaError('malformed', `the body: config: region: the connector may import in ${regions.join(', ')}`);
+  const { role_arn: role } = config;
+  if (typeof role === 'string' && !roles.includes(role))
+    throw new CaError(
+      'malformed',
+      `the body: config: role_arn: the connector may assume ${roles.length === 0 ? 'no role: the setting certificateManagerRoles is empty' : roles.join(', ')}`,
+    );
 }
 
 function show(target: TargetRecord): TargetBody {

@@ -59,6 +59,7 @@ export function functionRole(scope: Construct, id: string, props: FunctionRolePr
     allow(['acm-pca:IssueCertificate', 'acm-pca:GetCertificate', 'acm-pca:RevokeCertificate'], props.config.privateCaArns);
   if (spec.name === connectorName && props.config.certificateManagerRegions.length > 0) {
     allowImports(role, props.config.certificateManagerRegions);
+    if (props.config.certificateManagerRoles.length > 0) allow(['sts:AssumeRole'], props.config.certificateManagerRoles);
     const conditions = { StringLike: { 'kms:EncryptionContext:certctl': ['connector:key:*'] } };
     role.addToPolicy(new iam.PolicyStatement({ actions: ['kms:Encrypt'], resources: [keys.envelope.keyArn], conditions }));
   }

@@ -205,6 +205,7 @@ export class ServicesStack extends Stack {
       ...(spec.name === 'api' && {
         SCHEMA_HEAD: bundles.migrations.head,
         CERTIFICATE_MANAGER_REGIONS: config.certificateManagerRegions.join(','),
+        CERTIFICATE_MANAGER_ROLES: config.certificateManagerRoles.join(' '),
         AGENT_POLL_SECONDS: String(config.agents.pollSeconds),
         AGENT_HEARTBEAT_SECONDS: String(config.agents.heartbeatSeconds),
       }),

@@ -12,6 +12,14 @@ export class Refusal extends Error {
   }
 }
 
+/** Who signed a request, by what the request says of it. */
+export interface Signer {
+  readonly accessKeyId: string;
+  readonly sessionToken: string | undefined;
+  /** Which the signature is for. */
+  readonly region: string;
+}
+
 export interface AwsJsonService {
   /** For AWS_ENDPOINT_URL_…. */
   readonly url: string;
@@ -22,7 +30,7 @@ export interface AwsJsonService {
 
 /** A service that speaks AWS's JSON over HTTP on this machine; requests that are not signed are refused. @param admit awaited before each operation */
 export async function startAwsJson(
-  operations: Readonly<Record<string, (input: Record<string, unknown>) => object | Promise<object>>>,
+  operations: Readonly<Record<string, (input: Record<string, unknown>, signer: Signer) => object | Promise<object>>>,
   admit: (operation: string) => Promise<void> = async () => undefined,
 ): Promise<AwsJsonService> {
   const requests: Record<string, number> = {};
@@ -33,12 +41,11 @@ export async function startAwsJson(
       const operation = String(request.headers['x-amz-target']).split('.')[1] ?? '';
       requests[operation] = (requests[operation] ?? 0) + 1;
       const answer = async (): Promise<object> => {
-        if (request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') !== true)
-          throw new Refusal('MissingAuthenticationTokenException', 'not signed', 403);
+        const signer = signerOf(request.headers);
         await admit(operation);
         const act = operations[operation];
         if (act === undefined) throw new Refusal('UnknownOperationException', operation);
-        return act(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>);
+        return act(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>, signer);
       };
       answer().then(
         (body) => send(response, 200, body),
@@ -59,6 +66,14 @@ export async function startAwsJson(
         server.closeAllConnections();
       }),
   };
+}
+
+/** @throws {Refusal} when nobody did */
+export function signerOf(headers: http.IncomingHttpHeaders): Signer {
+  const [, accessKeyId, region] = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/\d{8}\/([^/]+)\//.exec(headers.authorization ?? '') ?? [];
+  if (accessKeyId === undefined || region === undefined) throw new Refusal('MissingAuthenticationTokenException', 'not signed', 403);
+  const token = headers['x-amz-security-token'];
+  return { accessKeyId, region, sessionToken: typeof token === 'string' ? token : undefined };
 }
 
 function send(response: http.ServerResponse, status: number, body: object): void {

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, randomUUID, X509Certificate } from 'node:crypto';
-import { Refusal, startAwsJson, type AwsJsonService } from './aws-json.ts';
+import { Refusal, startAwsJson, type AwsJsonService, type Signer } from './aws-json.ts';
+import { ownAccount } from './security-tokens.ts';
 
 /** A certificate that was imported. */
 export interface Imported {
@@ -28,6 +29,8 @@ export interface AcmBehaviour {
   importsLeft?: number | undefined;
   /** Awaited before each operation. */
   before?: ((operation: string) => Promise<void>) | undefined;
+  /** Whose request it is; without it everybody's are {@link ownAccount}'s. */
+  accountOf?: ((signer: Signer) => string) | undefined;
   /** Every request is refused so. */
   refusal?: Refusal | undefined;
 }
@@ -37,23 +40,25 @@ const mostTags = 50;
 /**
  * Five operations of AWS Certificate Manager as its documents describe them, strict: an import whose key is another's, whose chain has the leaf or does not lead on
  * from it, which has tags and an ARN or another kind of key than that ARN, or which is one too many, is
- * refused.
+ * refused. An account has what it imported, and sees nothing else.
  */
 export async function startCertificateManager(behaviour: AcmBehaviour = {}, region = 'eu-central-1'): Promise<CertificateManagerService> {
   const certificates = new Map<string, Imported>();
-  const found = (input: Record<string, unknown>): Imported => {
+  const accountOf = (signer: Signer): string => behaviour.accountOf?.(signer) ?? ownAccount;
+  const isOf = (one: Imported, signer: Signer): boolean => one.arn.split(':')[4] === accountOf(signer);
+  const found = (input: Record<string, unknown>, signer: Signer): Imported => {
     const one = certificates.get(String(input['CertificateArn']));
-    if (one === undefined) throw new Refusal('ResourceNotFoundException', 'Could not find certificate');
+    if (one === undefined || !isOf(one, signer)) throw new Refusal('ResourceNotFoundException', 'Could not find certificate');
     return one;
   };
   const operations = {
-    ImportCertificate: async (input: Record<string, unknown>) => {
+    ImportCertificate: async (input: Record<string, unknown>, signer: Signer) => {
       const material = readImport(input);
       const { CertificateArn: arn, Tags: tags } = input as { CertificateArn?: string; Tags?: { Key: string; Value: string }[] };
       if (arn !== undefined && tags !== undefined) throw new Refusal('ValidationException', 'Tags cannot be given for a reimport');
       if ((tags ?? []).length > mostTags) throw new Refusal('TooManyTagsException', 'too many tags');
       if ((tags ?? []).some(({ Key }) => Key.startsWith('aws:'))) throw new Refusal('InvalidTagException', 'reserved');
-      const into = arn === undefined ? undefined : found(input);
+      const into = arn === undefined ? undefined : found(input, signer);
       if (into !== undefined && kindOf(into) !== kindOf(material))
         throw new Refusal('ValidationException', 'The key type and size cannot be changed');
       if (behaviour.importsLeft !== undefined && behaviour.importsLeft-- <= 0)
@@ -61,7 +66,7 @@ export async function startCertificateManager(behaviour: AcmBehaviour = {}, regi
       const imported: Imported =
         into === undefined
           ? {
-              arn: `arn:aws:acm:${region}:000000000000:certificate/${randomUUID()}`,
+              arn: `arn:aws:acm:${region}:${accountOf(signer)}:certificate/${randomUUID()}`,
               ...material,
               tags: new Map((tags ?? []).map(({ Key, Value }) => [Key, Value])),
               inUseBy: [],
@@ -72,19 +77,19 @@ export async function startCertificateManager(behaviour: AcmBehaviour = {}, regi
       await behaviour.beforeImportAnswer?.(imported);
       return { CertificateArn: imported.arn };
     },
-    GetCertificate: (input: Record<string, unknown>) => {
-      const { leaf, chain } = found(input);
+    GetCertificate: (input: Record<string, unknown>, signer: Signer) => {
+      const { leaf, chain } = found(input, signer);
       return { Certificate: leaf, ...(chain !== '' && { CertificateChain: chain }) };
     },
-    DescribeCertificate: (input: Record<string, unknown>) => {
-      const one = found(input);
+    DescribeCertificate: (input: Record<string, unknown>, signer: Signer) => {
+      const one = found(input, signer);
       return { Certificate: { CertificateArn: one.arn, ...namesOf(one), Type: 'IMPORTED', Status: 'ISSUED', InUseBy: one.inUseBy } };
     },
-    ListCertificates: (input: Record<string, unknown>) => {
+    ListCertificates: (input: Record<string, unknown>, signer: Signer) => {
       const kinds = (input['Includes'] as { keyTypes?: string[] } | undefined)?.keyTypes ?? ['RSA_1024', 'RSA_2048'];
       const start = Number(input['NextToken'] ?? 0);
       const end = start + Number(input['MaxItems'] ?? 1000);
-      const all = [...certificates.values()].filter((one) => kinds.includes(kindOf(one)));
+      const all = [...certificates.values()].filter((one) => kinds.includes(kindOf(one)) && isOf(one, signer));
       return {
         CertificateSummaryList: all.slice(start, end).map((one) => ({
           CertificateArn: one.arn,
@@ -96,8 +101,8 @@ export async function startCertificateManager(behaviour: AcmBehaviour = {}, regi
         ...(end < all.length && { NextToken: String(end) }),
       };
     },
-    ListTagsForCertificate: (input: Record<string, unknown>) => ({
-      Tags: [...found(input).tags].map(([Key, Value]) => ({ Key, Value })),
+    ListTagsForCertificate: (input: Record<string, unknown>, signer: Signer) => ({
+      Tags: [...found(input, signer).tags].map(([Key, Value]) => ({ Key, Value })),
     }),
   };
   const service = await startAwsJson(operations, async (operation) => {

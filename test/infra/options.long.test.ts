@@ -38,6 +38,7 @@ describe('a configuration that cannot work is refused before synthesis, by the n
     ],
     [{ loadBalancer, iamCallers: true }, /certctl\.iamCallers: needs the HTTP API/],
     [{ loadBalancer, existingDatabase: { ...existingDatabase, vpc: undefined } }, /certctl\.loadBalancer: needs the network/],
+    [{ certificateManagerRoles: ['arn:aws:iam::111122223333:role/certctl'] }, /certctl\.certificateManagerRoles: import nowhere/],
     [{ webAclArn: webAcl('regional') }, /certctl\.webAclArn: must have the scope CLOUDFRONT/],
     [{ loadBalancer, webAclArn: webAcl('global') }, /certctl\.webAclArn: must have the scope REGIONAL/],
     [{ edge: false, webAclArn: webAcl('global') }, /certctl\.webAclArn: has nothing to stand in front of/],

@@ -55,6 +55,18 @@ test('given regions, the connector may import what carries the tag of a target, 
     expect(all).toContainEqual(expect.stringMatching(pattern(`connector acm:${action} `, resource, condition)) as unknown);
 }, 60_000);
 
+test('given roles, the connector may assume exactly those, and nobody else any', async () => {
+  const assumed = async (config: object): Promise<readonly string[]> =>
+    privileges(await templatesOf(readConfig(config)))
+      .filter((one) => one.action.startsWith('sts:'))
+      .map((one) => [one.function, one.action, one.resource].join(' '));
+  const roles = ['arn:aws:iam::111122223333:role/certctl', 'arn:aws:iam::444455556666:role/tls/certctl'];
+  expect(await assumed({ certificateManagerRegions: ['eu-central-1'] })).toEqual([]);
+  expect((await assumed({ certificateManagerRegions: ['eu-central-1'], certificateManagerRoles: roles })).toSorted()).toEqual(
+    roles.map((role) => `connector sts:AssumeRole ${role}`),
+  );
+}, 60_000);
+
 function pattern(begin: string, resource: string, condition: string): RegExp {
   const plain = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const place = resource === '*' ? '\\*' : `\\S*acm:eu-central-1:\\S*${plain(resource)}`;

@@ -1,10 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { region } from '../other-settings.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { region, role } from '../other-settings.ts';
 import { Refusal } from '../fakes/aws-json.ts';
 import { startCertificateManager, type AcmBehaviour, type CertificateManagerService } from '../fakes/certificate-manager.ts';
+import { startSecurityTokens, type SecurityTokens } from '../fakes/security-tokens.ts';
 import { api, rowsOf, runLoop, until, type Platform } from '../platform.ts';
 import { issued } from '../targets/issued.ts';
 import { startServing } from '../targets/serving.ts';
@@ -24,17 +25,22 @@ import {
 
 const behaviour: AcmBehaviour = {};
 let acm: CertificateManagerService;
+let sts: SecurityTokens;
 let platform: Platform;
 beforeAll(async () => {
+  sts = await startSecurityTokens({ [role]: { externalId: 'ours' } });
   acm = await startCertificateManager(behaviour, region);
-  platform = await platformWithAcm(acm);
+  platform = await platformWithAcm(acm, sts);
+});
+beforeEach(() => {
+  behaviour.accountOf = sts.accountOf;
 });
 afterEach(() => {
   for (const key of Object.keys(behaviour) as (keyof AcmBehaviour)[]) behaviour[key] = undefined;
 });
 afterAll(async () => {
   await platform.stop();
-  await acm.stop();
+  await Promise.all([acm.stop(), sts.stop()]);
 });
 
 const shown = async (path: string): Promise<Record<string, unknown>> => (await api(platform, 'GET', `/api/v1/${path}`)).json();
@@ -111,6 +117,25 @@ test('given its renewal, ACM gets a new key and certificate under the same ARN',
   expect([at.leaf === leaf, at.key === key, at.imports]).toEqual([false, false, 2]);
   expect(fingerprintOf(at.leaf)).toBe(await current(certificate));
   expect(await sealsOf(platform, certificate)).toMatchObject([{ sealed: false }, { sealed: false }]);
+});
+
+test('given a target of another account, the connector imports there as its role, and says whose deployment it is', async () => {
+  const config = { role_arn: role, external_id: 'ours' };
+  const { target, at } = await deployedByConnector(platform, acm, 'elsewhere', config);
+  expect(at.arn).toContain(':111122223333:certificate/');
+  expect(sts.sessions.filter(({ name }) => name === `certctl-${target}`)).toMatchObject([{ role, region }]);
+});
+
+test('given a role that trusts another external id, the deployment says that it may not be assumed', async () => {
+  const target = await acmTarget(platform, 'mistrusted', { role_arn: role, external_id: 'theirs' });
+  const { id } = await order(platform, 'mistrusted', [target], { policy: await impatient('mistrusted') });
+  const detail = `not allowed to assume ${role} (AccessDenied)`;
+  expect(await ended(platform, id, 1)).toMatchObject({
+    status: 'failed',
+    failure_class: 'connector',
+    detail: expect.stringContaining(detail) as string,
+  });
+  expect(ofTarget(acm, target)).toEqual([]);
 });
 
 test('given a deployment that is asked for once more, no import is spent, although the key is gone', async () => {
@@ -297,6 +322,11 @@ test.each([
     'a region that the settings do not name',
     { type: 'aws_acm', config: { region: 'us-east-1', verify: 'off' } },
     'the connector may import in eu-central-1',
+  ],
+  [
+    'a role that the settings do not name',
+    { type: 'aws_acm', config: { region, role_arn: `${role}-2`, verify: 'off' } },
+    `the connector may assume ${role}`,
   ],
   ['a server', { type: 'nginx', config: { pem_path: '/etc/a.pem', verify: 'off' } }, 'the connector deploys to aws_acm alone'],
 ])('given %s, the connector gets no target', async (_, body, why) => {

@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
 import type { CertificateManagerService, Imported } from '../fakes/certificate-manager.ts';
+import type { SecurityTokens } from '../fakes/security-tokens.ts';
 import { otherSettings, region } from '../other-settings.ts';
 import { api, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { order } from './agent-jobs.ts';
 
-/** A platform whose connector may import certificates into a stand-in of ACM. */
-export function platformWithAcm(acm: CertificateManagerService): Promise<Platform> {
-  return startPlatform({ args: otherSettings, env: { AWS_ENDPOINT_URL_ACM: acm.url } });
+/** A platform whose connector may import certificates into a stand-in of ACM. @param sts which gives the sessions of roles */
+export function platformWithAcm(acm: CertificateManagerService, sts?: Pick<SecurityTokens, 'url'>): Promise<Platform> {
+  return startPlatform({ args: otherSettings, env: { AWS_ENDPOINT_URL_ACM: acm.url, ...(sts && { AWS_ENDPOINT_URL_STS: sts.url }) } });
 }
 
 /** A target that the connector deploys to. */

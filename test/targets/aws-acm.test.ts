@@ -32,6 +32,7 @@ beforeAll(async () => {
   moto = spawn(program, ['-H', '127.0.0.1', '-p', String(port)], { cwd: home.path, stdio: ['ignore', 'ignore', 'pipe'] });
   await until(() => reachable(port), 'moto listens', moto);
   for (const [name, value] of Object.entries({
+    AWS_ENDPOINT_URL_STS: `http://127.0.0.1:${port}`,
     AWS_ENDPOINT_URL_ACM: `http://127.0.0.1:${port}`,
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
@@ -46,13 +47,20 @@ afterAll(async () => {
 
 let targets = 0;
 const newTarget = (): string => `tgt-${++targets}`;
-const rules = (more: Partial<HostRules> = {}): HostRules => ({ ...home.rules, allowedPaths: [`acm://${region}`], ...more });
+const rules = (more: Partial<HostRules> = {}): HostRules => ({
+  ...home.rules,
+  allowedPaths: [`acm://${region}`, `acm://${role}@${region}`],
+  ...more,
+});
 
 function put(target: string, material: Issued, reference?: string, config: object = {}): Promise<DeployOutcome> {
   const { leafPem, chainPem, privateKeyPem } = material;
   const request = { certificateId: 'mc-1', versionId: 'cert-1', targetId: target, targetType: 'aws_acm', reference };
   return deploy({ ...request, leafPem, chainPem, privateKeyPem, config: { region, verify: 'off', ...config } }, rules());
 }
+
+/** Another account, and whose sessions are its. */
+const role = 'arn:aws:iam::111122223333:role/certctl';
 
 const fingerprint = (pem: string | undefined): string => new X509Certificate(pem ?? '').fingerprint256.replaceAll(':', '').toLowerCase();
 const stored = async (arn: string | undefined): Promise<string> =>
@@ -99,4 +107,18 @@ test('a look says what is stored there', async () => {
   const { reference } = await put(target, material);
   const seen = await inspectTarget('aws_acm', { region, verify: 'off' }, rules(), undefined, reference);
   expect(seen).toMatchObject({ ready: true, observation: { source: 'stored', fingerprint: material.fingerprint } });
+});
+
+test('a role of another account has the certificate there, and this account sees nothing of it', async () => {
+  const [target, first, second] = [newTarget(), issued(), issued()];
+  const before = await count();
+  const config = { role_arn: role, external_id: 'ours' };
+  const { reference, ...outcome } = await put(target, first, undefined, config);
+  expect([outcome, reference]).toMatchObject([{ ok: true }, expect.stringContaining(`arn:aws:acm:${region}:111122223333:certificate/`)]);
+  expect(await count()).toBe(before);
+  await expect(stored(reference)).rejects.toThrow(/111122223333/);
+  // Without the reference it is found by its tag, there too.
+  expect(await put(target, second, undefined, config)).toMatchObject({ ok: true, idempotent: false, reference });
+  const seen = await inspectTarget('aws_acm', { region, verify: 'off', ...config }, rules(), undefined, reference);
+  expect(seen).toMatchObject({ ready: true, observation: { source: 'stored', fingerprint: second.fingerprint } });
 });

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-acm';
 import { TargetFailure, safeDetail } from '../failure.ts';
 import { targetTag, type CertificateManager } from './certificate-manager.ts';
+import type { Session } from './session.ts';
 
 // Each candidate is a call of its own, of which the service takes ten a second.
 const mostCandidates = 40;
@@ -18,11 +19,13 @@ const pageSize = 1000;
 // Without it the service lists RSA_2048 and RSA_1024 alone.
 const everyKind = Object.values(KeyAlgorithm);
 
-/** By the SDK's own chain of credentials: environment, profile, instance, function. */
-export function acmClient(region: string): CertificateManager {
-  const client = new ACMClient({ region, maxAttempts: 3 });
+/** By the SDK's own chain of credentials (environment, profile, instance, function), or as the role that they may assume. */
+export async function acmClient({ region, role }: Session): Promise<CertificateManager> {
+  // Loaded for who assumes a role, and for nobody else.
+  const credentials = role === undefined ? undefined : (await import('./assumed-role.ts')).assumedRole(region, role);
+  const client = new ACMClient({ region, maxAttempts: 3, ...(credentials && { credentials }) });
   // An import whose answer is lost must not be made again unseen: that would be a second certificate. The tag of the first leads to it.
-  const importing = new ACMClient({ region, maxAttempts: 1 });
+  const importing = new ACMClient({ region, maxAttempts: 1, credentials: client.config.credentials });
   return {
     async find(arn) {
       try {

@@ -5,8 +5,9 @@ import { TargetFailure } from '../failure.ts';
 import { firstFingerprint, type Material } from '../material.ts';
 import type { HostRules } from '../target.ts';
 import { awsAcmConfig } from './config.ts';
-import { certificateManager } from './by-region.ts';
 import { certificateTag, targetTag, type CertificateManager, type StoredCertificate } from './certificate-manager.ts';
+import { certificateManager } from './open-clients.ts';
+import { sessionOf } from './session.ts';
 
 type Config = z.infer<typeof awsAcmConfig>;
 
@@ -25,12 +26,17 @@ type AcmRecord = z.infer<typeof recordSchema>;
 /** AWS Certificate Manager: an import replaces certificate, chain and key in one call, or nothing. */
 export const awsAcm: Target<Config> = {
   config: awsAcmConfig,
-  demands: ({ region }) => ({ paths: [], commands: [], addresses: [`acm://${region}`] }),
+  demands: ({ region, role_arn: role }) => ({
+    paths: [],
+    commands: [],
+    // A region alone allows no role: the host's own identity may be trusted by more of them than this host means.
+    addresses: [role === undefined ? `acm://${region}` : `acm://${role}@${region}`],
+  }),
   verify: (config) => config.verify,
   begin: async (config, material, rules, about) => {
     const leaf = new X509Certificate(material.leafPem);
     assertTaken(leaf.publicKey);
-    const manager = await certificateManager(config.region);
+    const manager = await certificateManager(sessionOf(config, about.targetId));
     const names = namesOf(leaf);
     const place = await findPlace(manager, config, about, names);
     const { arn, stored } = place ?? { arn: undefined, stored: undefined };
@@ -45,9 +51,12 @@ export const awsAcm: Target<Config> = {
     };
     return change(manager, config, record, rules, material);
   },
-  resume: async (config, record, rules) => change(await certificateManager(config.region), config, recordSchema.parse(record), rules),
+  resume: async (config, written, rules) => {
+    const record = recordSchema.parse(written);
+    return change(await certificateManager(sessionOf(config, record.targetId)), config, record, rules);
+  },
   probe: async (config, _rules, reference) => {
-    const manager = await certificateManager(config.region);
+    const manager = await certificateManager(sessionOf(config));
     await manager.reach();
     const { certificate_arn: named } = config;
     if (named !== undefined && (await manager.find(named)) === undefined) throw noSuchCertificate();
@@ -55,7 +64,7 @@ export const awsAcm: Target<Config> = {
   },
   stored: async (config, _rules, reference) => {
     const arn = config.certificate_arn ?? reference;
-    const stored = arn === undefined ? undefined : await (await certificateManager(config.region)).find(arn);
+    const stored = arn === undefined ? undefined : await (await certificateManager(sessionOf(config))).find(arn);
     return stored && firstFingerprint(stored.leafPem);
   },
 };

@@ -8,6 +8,9 @@ const tags = z
   .refine((given) => Object.keys(given).length <= 40, 'are more than 40')
   .refine((given) => !Object.keys(given).some((key) => reserved.test(key)), 'one begins with aws: or certctl:');
 
+// Segments of a role's path have no @ here, so that no role lies below another's address in a host's allow list.
+const roleArn = /^arn:aws(-[a-z]+)*:iam::\d{12}:role\/([A-Za-z0-9_+=,.-]{1,128}\/){0,8}[A-Za-z0-9_+=,.@-]{1,64}$/;
+
 /** A certificate of AWS Certificate Manager. */
 export const awsAcmConfig = z
   .strictObject({
@@ -16,6 +19,13 @@ export const awsAcmConfig = z
     certificate_arn: z
       .string()
       .regex(/^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:\d{12}:certificate\/[A-Za-z0-9-]{1,64}$/, 'the ARN of a certificate')
+      .optional(),
+    /** Whom to act as, in this account or another; without it as whoever runs this. */
+    role_arn: z.string().regex(roleArn, 'the ARN of a role').optional(),
+    /** What the role's trust demands of who assumes it. No secret: AWS shows it to whoever may read the role. */
+    external_id: z
+      .string()
+      .regex(/^[A-Za-z0-9_+=,.@:/-]{2,1224}$/, 'an external id')
       .optional(),
     /** CloudFront takes certificates from one region alone. */
     for_cloudfront: z.boolean().default(false),
@@ -33,4 +43,16 @@ export const awsAcmConfig = z
   .refine(({ region, certificate_arn }) => certificate_arn === undefined || certificate_arn.split(':')[3] === region, {
     path: ['certificate_arn'],
     message: 'is of another region',
+  })
+  .refine(({ role_arn, external_id }) => external_id === undefined || role_arn !== undefined, {
+    path: ['external_id'],
+    message: 'is for a role_arn, which there is none of',
+  })
+  .refine(({ role_arn, certificate_arn: arn }) => role_arn === undefined || arn === undefined || accountOf(arn) === accountOf(role_arn), {
+    path: ['certificate_arn'],
+    message: 'is of another account than role_arn',
   });
+
+function accountOf(arn: string): string | undefined {
+  return arn.split(':')[4];
+}
