@@ -46,6 +46,7 @@ test('given a keystore that ends too early, or claims what it has not, what come
   many.writeUInt32BE(0xffffffff, 8);
   for (const [bytes, found, fault] of [
     [file.subarray(0, file.length - 40), [one], 'damaged'],
+    [file.subarray(0, file.length - 1), [one, two], 'damaged'],
     [entries, [one, two], 'damaged'],
     [many, [], 'unknown'],
     [madeJks(Array.from({ length: 501 }, () => ({ certificates: [one] }))), Array.from({ length: 500 }, () => one), 'unknown'],

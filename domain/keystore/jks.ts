@@ -4,6 +4,7 @@ import { KeystoreError, maxCertificates, type Keystore } from './keystore.ts';
 
 const magics: readonly number[] = [0xfeedfeed, 0xcececece];
 const maxEntries = 10_000;
+const digestSize = 20;
 const Entry = { key: 1, certificate: 2, secretKey: 3 } as const;
 
 /** Whether a file begins as a Java keystore does: `JKS`, or `JCEKS`, which differ by how keys are protected in them. */
@@ -12,7 +13,9 @@ export function isJks(bytes: Buffer): boolean {
 }
 
 /**
- * The certificates of a Java keystore, versions 1 and 2, which lie in it in the clear: no password is needed. Keys are passed over. The digest at the end, of the store's password and all before it, is not looked at: each certificate is judged by itself.
+ * The certificates of a Java keystore, versions 1 and 2, which lie in it in the clear: no password is needed. Keys are passed over. The digest at the end, of the
+ * store's password and all before it, must be there, or Java reads none of it; it is not compared: what fits none of the passwords at hand may have one of its own as
+ * well as a fault, and each certificate is judged by itself.
  *
  * @param bytes of the whole file; `isJks` says that it is one
  */
@@ -45,6 +48,7 @@ export function readJks(bytes: Buffer): Keystore {
       } else if (tag === Entry.secretKey) skipJavaObject(reader);
       else throw damaged('an entry of no kind');
     }
+    reader.skip(digestSize);
   } catch (error) {
     if (!(error instanceof KeystoreError)) throw error;
     return { certificates, keyPresent, problem: error };
