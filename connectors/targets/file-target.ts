@@ -25,6 +25,8 @@ export interface FileTarget<C> {
   readonly config: z.ZodType<C>;
   readonly paths: (config: C) => readonly string[];
   readonly files: (config: C, material: Material, rules: HostRules) => Promise<readonly WantedFile[]>;
+  /** What else it runs, each as the host must have named it: a program alone, whatever its arguments. */
+  readonly programs?: (config: C) => readonly Command[];
   /** Judges the files in their place; or, with `{name}` among its words, those beside it: the path of the file that `staged` gives. */
   readonly check: (config: C) => Command | undefined;
   readonly reload: (config: C) => Command | undefined;
@@ -57,7 +59,9 @@ export function fileTarget<C>(target: FileTarget<C>): Target<C> {
     config: target.config,
     demands: (config) => ({
       paths: target.paths(config),
-      commands: [target.check(config), target.reload(config)].filter((command) => command !== undefined),
+      commands: [...(target.programs?.(config) ?? []), target.check(config), target.reload(config)].filter(
+        (command) => command !== undefined,
+      ),
     }),
     verify: target.verify,
     begin: async (config, material, rules) => {

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -63,6 +64,37 @@ describe('a Java keystore', () => {
     expect(listed.toLowerCase()).toContain('server');
     expect(await deployed(daemon, material, off)).toMatchObject({ ok: true, idempotent: true });
   });
+
+  test.each(['PKCS12', 'JKS'])(
+    '%s: a Java that reads no PBES2, where the host has it, gets the key in another form',
+    async (keystore_type) => {
+      const { daemon, keystore } = await started();
+      const old = join(daemon.home, 'old-keytool');
+      writeFileSync(
+        old,
+        '#!/bin/sh\ncase "$*" in *-srcstoretype\\ PKCS12*) echo PBE parameter parsing error; exit 1;; esac\nexec keytool "$@"\n',
+        { mode: 0o755 },
+      );
+      const config = { keystore_type, keytool_path: old, verify: 'off' };
+      const material = issued('rsa');
+      expect(await deployed(daemon, material, config)).toMatchObject({
+        ok: false,
+        failureClass: 'validate',
+        detail: expect.stringContaining(`this host does not allow the command ["${old}"]`) as string,
+      });
+      (daemon.rules.allowedCommands as (readonly string[])[]).push([old]);
+      expect(await deployed(daemon, material, config)).toMatchObject({ ok: true, idempotent: false });
+      expect(await deployed(daemon, material, config)).toMatchObject({ ok: true, idempotent: true });
+      // The entry is whole: its key signs, and its chain is there.
+      const request = join(daemon.home, 'request.pem');
+      await keytool('-certreq', '-alias', 'Server', '-keystore', keystore, '-file', request);
+      expect(await succeed('openssl', ['req', '-verify', '-noout', '-pubkey', '-in', request])).toContain(
+        createPublicKey(material.leafPem).export({ type: 'spki', format: 'pem' }).toString().trim(),
+      );
+      const listed = await keytool('-list', '-rfc', '-alias', 'Server', '-keystore', keystore);
+      expect(listed.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+    },
+  );
 
   test('JKS: a key with a password of its own', async () => {
     const { daemon, keystore } = await started();

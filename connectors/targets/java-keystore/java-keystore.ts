@@ -12,6 +12,7 @@ import { fileTarget } from '../file-target.ts';
 import { firstFingerprint, type Material } from '../material.ts';
 import type { HostRules } from '../target.ts';
 import { withWorkFolder } from '../work-folder.ts';
+import { jksOf } from './jks.ts';
 import { pfxOf } from './pkcs12.ts';
 
 /** One entry of a Java keystore; the others stay as they are. */
@@ -29,6 +30,8 @@ export const javaKeystoreConfig = z
       .default('server'),
     /** Whether a keystore that is not there is made. */
     create_keystore: z.boolean().default(false),
+    /** Where the host has its keytool elsewhere than in the usual folders. */
+    keytool_path: path.optional(),
     key_file_mode: keyMode.optional(),
     key_owner: account.optional(),
     key_group: account.optional(),
@@ -53,11 +56,14 @@ export const javaKeystore = fileTarget({
       owner: await fileOwner(config.key_owner, config.key_group),
     },
   ],
+  programs: ({ keytool_path: keytool }) => (keytool === undefined ? [] : [[keytool]]),
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
   verify: (config) => config.verify,
   stored: async (config, rules) => entryFingerprint(config.keystore_path, config, await passwordsOf(config, rules)),
 });
+
+type Ended = Awaited<ReturnType<typeof runCommand>>;
 
 const jksMagic = Buffer.from('feedfeed', 'hex');
 
@@ -101,41 +107,46 @@ async function importEntry(
   { leafPem, chainPem, keyPem, fingerprint }: Material,
   passwords: Passwords,
 ): Promise<Buffer> {
-  const source = join(folder, 'source.p12');
   const copy = join(folder, 'keystore');
   const password = randomBytes(24).toString('hex');
-  // Java lower-cases the names of PKCS12 entries.
+  // Java lower-cases the names of entries.
   const alias = config.alias.toLowerCase();
-  await writeNewFile(source, pfxOf(leafPem, chainPem, keyPem, alias, password), { mode: 0o600 });
-  if (existing !== undefined) await writeNewFile(copy, existing, { mode: 0o600 });
-  const result = await keytool(
-    [
-      '-importkeystore',
-      '-noprompt',
+  const take = async (type: 'PKCS12' | 'JKS', content: Buffer): Promise<Ended> => {
+    const source = join(folder, `source.${type}`);
+    await writeNewFile(source, content, { mode: 0o600 });
+    const from = [
       '-srckeystore',
       source,
       '-srcstoretype',
-      'PKCS12',
+      type,
       '-srcstorepass:env',
       'SOURCE',
       '-srcalias',
       alias,
-    ].concat(
-      ['-srckeypass:env', 'SOURCE', '-destkeystore', copy, '-deststoretype', config.keystore_type, '-deststorepass:env', 'STORE'],
-      ['-destkeypass:env', 'KEY', '-destalias', config.alias],
-    ),
-    { ...passwords, source: password },
-  );
-  if (result.status !== 0) throw keytoolFailure(result.output, passwords);
+      '-srckeypass:env',
+      'SOURCE',
+    ];
+    const to = ['-destkeystore', copy, '-deststoretype', config.keystore_type, '-deststorepass:env', 'STORE', '-destkeypass:env', 'KEY'];
+    return keytool(config, ['-importkeystore', '-noprompt', ...from, ...to, '-destalias', config.alias], {
+      ...passwords,
+      source: password,
+    });
+  };
+  if (existing !== undefined) await writeNewFile(copy, existing, { mode: 0o600 });
+  const first = await take('PKCS12', pfxOf(leafPem, chainPem, keyPem, alias, password));
+  // Java 8 before 8u301 reads no PBES2; what else is wrong is wrong with this one too, and the first says it better.
+  if (first.status !== 0 && (await take('JKS', jksOf(leafPem, chainPem, keyPem, alias, password))).status !== 0)
+    throw keytoolFailure(first.output, passwords);
   if ((await entryFingerprint(copy, config, passwords)) !== fingerprint)
     throw new TargetFailure('validate', 'keytool made a keystore without the certificate');
   return readFile(copy);
 }
 
 /** The fingerprint of the entry's leaf; `undefined` when there is no such entry. */
-async function entryFingerprint(keystore: string, { alias }: Config, passwords: Passwords): Promise<string | undefined> {
+async function entryFingerprint(keystore: string, config: Config, passwords: Passwords): Promise<string | undefined> {
   const { status, output, stdout } = await keytool(
-    ['-list', '-rfc', '-keystore', keystore, '-storepass:env', 'STORE', '-alias', alias],
+    config,
+    ['-list', '-rfc', '-keystore', keystore, '-storepass:env', 'STORE', '-alias', config.alias],
     passwords,
   );
   if (status === 0) return firstFingerprint(stdout.toString('utf8'));
@@ -144,8 +155,12 @@ async function entryFingerprint(keystore: string, { alias }: Config, passwords: 
 }
 
 // Passwords come by the environment: an argument can be read by every account of the host.
-function keytool(args: readonly string[], { store, key, source }: Passwords & { readonly source?: string }): ReturnType<typeof runCommand> {
-  return runCommand(['keytool', '-J-XX:-UsePerfData', '-J-XX:TieredStopAtLevel=1', '-J-Xmx64m', ...args], {
+function keytool(
+  { keytool_path: program = 'keytool' }: Config,
+  args: readonly string[],
+  { store, key, source }: Passwords & { readonly source?: string },
+): Promise<Ended> {
+  return runCommand([program, '-J-XX:-UsePerfData', '-J-XX:TieredStopAtLevel=1', '-J-Xmx64m', ...args], {
     environment: { STORE: store, KEY: key, ...(source !== undefined && { SOURCE: source }) },
     maxStdoutBytes: 262_144,
   });
