@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentKeyAlgorithms } from '#domain/agent/key-algorithm.ts';
+import { discoveredId } from './discoveries.ts';
 import { list } from './list.ts';
 import { ownerId, teamId } from './people.ts';
 import { nothing, route } from './route.ts';
@@ -129,11 +130,17 @@ export const createCertificate = route({
         .max(100)
         .optional()
         .describe('With targets: `www.example.com`, `192.0.2.1`, or with a type: `email:a@example.com`, `uri:spiffe://…`'),
-      key_algorithm: z.enum(agentKeyAlgorithms).default('ECDSA-P256').describe('With targets: the kind of key'),
+      key_algorithm: z
+        .enum(agentKeyAlgorithms)
+        .optional()
+        .describe('With targets: the kind of key; ECDSA-P256, or the like of the discovered certificate'),
+      discovered: discoveredId
+        .optional()
+        .describe('Id of a discovered certificate whose place it takes, which is claimed; without names its names are those'),
     })
     .refine(({ csr, targets }) => (csr === undefined) !== (targets === undefined), { message: 'either csr or targets', path: ['csr'] })
-    .refine(({ names, targets }) => (names === undefined) === (targets === undefined), {
-      message: 'belongs to targets, and targets to it',
+    .refine(({ names, targets, discovered }) => (targets === undefined ? names === undefined : (names ?? discovered) !== undefined), {
+      message: 'belongs to targets, and targets to it, or to discovered',
       path: ['names'],
     }),
   answer: z.strictObject({

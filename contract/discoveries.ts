@@ -5,12 +5,12 @@ import { list } from './list.ts';
 import { nothing, route } from './route.ts';
 import { timestamp } from './timestamp.ts';
 
-const id = z.string().regex(/^dc-[0-9a-z-]{1,60}$/, 'the id of a discovered certificate');
+export const discoveredId = z.string().regex(/^dc-[0-9a-z-]{1,60}$/, 'the id of a discovered certificate');
 const certificateId = z.string().regex(/^mc-[0-9a-z-]{1,60}$/, 'the id of a managed certificate');
-const params = z.strictObject({ id });
+const params = z.strictObject({ id: discoveredId });
 
 export const discoveredCertificate = z.strictObject({
-  id,
+  id: discoveredId,
   status: z.enum(discoveryStatuses),
   certificate: z.string().nullable().describe('Whose version it is: by its fingerprint, or because somebody said so'),
   reason: z.string().nullable(),
@@ -87,7 +87,7 @@ export const claimDiscovered = route({
   command: 'discovered-certificates claim',
   method: 'POST',
   path: '/api/v1/discovered-certificates/{id}/claim',
-  summary: 'Says that a managed certificate stands for one that was found',
+  summary: 'Says that a managed certificate stands for one that was found; an order may say so itself, by discovered',
   permission: 'discovery.claim',
   params,
   query: nothing,

@@ -2,6 +2,7 @@ import { connectorAgentId } from '#domain/agent/connector.ts';
 import { CaError } from '#domain/error.ts';
 import type { AgentKeyAlgorithm } from '#domain/agent/key-algorithm.ts';
 import type { Database } from './database.ts';
+import { claimWithin } from './discovered-certificates.ts';
 import { creationRefusal, type NewCertificate } from './managed-certificates.ts';
 import { holdToPolicies } from './policies.ts';
 
@@ -97,7 +98,9 @@ export function agentCertificates(database: Database): AgentCertificates {
             change.environment,
             JSON.stringify(change.tags),
           ]);
-          if (made.length > 0) await holdToPolicies(session, certificate.id);
+          if (made.length === 0) return made;
+          await holdToPolicies(session, certificate.id);
+          if (certificate.discovered !== undefined) await claimWithin(session, certificate.discovered, certificate.id, actor);
           return made;
         })
         .catch((error: unknown) => {

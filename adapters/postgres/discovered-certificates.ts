@@ -1,6 +1,7 @@
 import type { DiscoveryStatus, PlaceFormat } from '#domain/discovery/discovered.ts';
+import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
-import type { Database } from './database.ts';
+import type { Database, Session } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
 
 export interface DiscoveredRow {
@@ -116,6 +117,16 @@ const reopen = decision(
   `d.status <> 'unmanaged'`,
 );
 const summary = { name: 'discovered-summary', text: 'SELECT status, count(*)::int AS n FROM discovered_certificates GROUP BY status' };
+
+/**
+ * The claim of a certificate that is made in the same transaction.
+ *
+ * @throws {CaError} `conflict` when somebody else decided about it meanwhile
+ */
+export async function claimWithin(session: Session, id: string, certificateId: string, actor: string): Promise<void> {
+  const rows = await session.query(claim, [id, actor, certificateId]);
+  if (rows.length === 0) throw new CaError('conflict', 'the discovered certificate is not unmanaged any more');
+}
 
 /** Certificates that agents found, as their operators see them and decide about them. */
 export function discoveredCertificates(database: Database): DiscoveredCertificates {

@@ -2,6 +2,7 @@ import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
+import { claimWithin } from './discovered-certificates.ts';
 import { issuersOf } from './issuer-chain.ts';
 import { slice, within, type Condition, type Keyset } from './keyset.ts';
 import { holdToPolicies } from './policies.ts';
@@ -107,6 +108,8 @@ export interface NewCertificate {
   readonly change: CertificateChange;
   readonly commonName: string | undefined;
   readonly sans: readonly { readonly type: string; readonly value: string }[];
+  /** Id of the discovered certificate that it claims. */
+  readonly discovered: string | undefined;
 }
 
 export interface ManagedCertificates {
@@ -278,6 +281,7 @@ export function managedCertificates(database: Database): ManagedCertificates {
             JSON.stringify(change.tags),
           ]);
           await holdToPolicies(session, certificate.id);
+          if (certificate.discovered !== undefined) await claimWithin(session, certificate.discovered, certificate.id, actor);
         });
       } catch (error) {
         throw creationRefusal(error);

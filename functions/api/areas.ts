@@ -52,6 +52,7 @@ export function areas(connected: Connected): readonly Area[] {
         (await import('./certificates.ts')).certificateOperations({
           store: certificates,
           ofAgents: agentCertificates(database),
+          found: discoveredCertificates(database),
           tell,
           bulk: bulkCertificates(database),
           hintAt: hint,

@@ -10,9 +10,12 @@ import {
   type CertificateBody,
 } from '#contract/certificates.ts';
 import type { AgentCertificates } from '#adapters/postgres/agent-certificates.ts';
+import type { DiscoveredCertificates, DiscoveredRow } from '#adapters/postgres/discovered-certificates.ts';
 import type { BulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
 import type { CertificateChange, ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
-import { reaches, type Reach } from '#domain/access/grant.ts';
+import { reaches, reachOf, type Caller, type Reach } from '#domain/access/grant.ts';
+import { sharesName, type DiscoveredFacts } from '#domain/discovery/discovered.ts';
+import { keyAlgorithmOfFound, namesOfFound } from '#domain/discovery/order-of-found.ts';
 import { CaError } from '#domain/error.ts';
 import { assertIssuable, assertNamesAllowed, requestedNames } from '#domain/lifecycle/issue-managed.ts';
 import { orderedName } from '#domain/lifecycle/ordered-name.ts';
@@ -27,6 +30,7 @@ import { stale } from './stale.ts';
 export interface CertificatePorts {
   readonly store: ManagedCertificates;
   readonly ofAgents: AgentCertificates;
+  readonly found: Pick<DiscoveredCertificates, 'find'>;
   /** Tells agents that there may be work. */
   readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly profile: (id: string) => Promise<Profile | undefined>;
@@ -66,11 +70,13 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
         throw new CaError('unauthorized', 'the permission cert.issue does not reach this profile, nor this issuer');
       const profile = await ports.profile(body.profile);
       if (!profile?.enabled) throw new CaError('malformed', 'the body: profile: no such profile, or it is disabled');
-      if (body.targets !== undefined) return ofAgents(ports, show, profile, body, caller?.id ?? '');
+      const found = body.discovered === undefined ? undefined : await claimable(ports, body.discovered, caller);
+      if (body.targets !== undefined) return ofAgents(ports, show, profile, body, found, caller?.id ?? '');
       const csr = parseCsr(fromPem('CERTIFICATE REQUEST', body.csr ?? ''));
       // Refused here and now rather than by the job a moment later.
       assertIssuable(csr, profile);
       const names = requestedNames(csr).flatMap((name) => (name.type === 'other' ? [] : [{ type: name.type, value: name.value }]));
+      assertSharesName(found, names);
       const job = ports.newId('job');
       await ports.wake('jobProcessor', 'jobTimeout');
       const created = await ports.store.create(
@@ -82,6 +88,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
           change: changeOf(body),
           commonName: csr.commonNames[0] ?? names[0]?.value,
           sans: names,
+          discovered: found?.id,
           csr: csr.der,
           keepCsr: body.keep_csr,
           jobId: job,
@@ -153,15 +160,41 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
   ];
 }
 
+type Found = Pick<DiscoveredRow, 'id' | 'sans'> & Pick<DiscoveredFacts, 'commonName' | 'keyAlgorithm' | 'keySize'>;
+
+/** A certificate that was found, and that nobody has decided about. @throws {CaError} `unauthorized`, `malformed`, `conflict` */
+async function claimable(ports: CertificatePorts, id: string, caller: Caller | undefined): Promise<Found> {
+  // Where the route asks for one permission, this takes another as well: as far as for the claim by itself.
+  if (caller === undefined || reachOf(caller, 'discovery.claim') !== 'all')
+    throw new CaError('unauthorized', 'the permission discovery.claim is needed for a discovered certificate');
+  const row = await ports.found.find(id);
+  if (row === undefined) throw new CaError('malformed', 'the body: discovered: no such discovered certificate');
+  if (row.status !== 'unmanaged') throw new CaError('conflict', `the discovered certificate is ${row.status}`);
+  if (row.is_ca) throw new CaError('conflict', 'the discovered certificate is that of a CA');
+  const { sans, key_algorithm: keyAlgorithm } = row;
+  return { id, sans, commonName: row.common_name ?? undefined, keyAlgorithm, keySize: row.key_size ?? undefined };
+}
+
+/** @throws {CaError} `conflict` */
+function assertSharesName(found: Found | undefined, sans: DiscoveredFacts['sans']): void {
+  if (found !== undefined && !sharesName(found, { commonName: undefined, sans }))
+    throw new CaError(
+      'conflict',
+      'the discovered certificate has none of these names; claim it by itself, with force, where they belong together',
+    );
+}
+
 /** A certificate whose keys the agents of its targets make. */
 async function ofAgents(
   ports: CertificatePorts,
   show: (record: ManagedRecord) => CertificateBody,
   profile: Profile,
   body: z.output<typeof createCertificate.body>,
+  found: Found | undefined,
   actor: string,
 ): Promise<{ certificate: CertificateBody; job: string; jobs: string[] }> {
-  const sans = (body.names ?? []).map(orderedName);
+  const sans = body.names === undefined && found !== undefined ? namesOfFound(found) : (body.names ?? []).map(orderedName);
+  assertSharesName(found, sans);
   assertNamesAllowed(sans, profile);
   const id = ports.newId('mc');
   await ports.wake('jobProcessor', 'jobTimeout', 'notificationProcess');
@@ -174,7 +207,8 @@ async function ofAgents(
       change: changeOf(body),
       commonName: sans.find(({ type }) => type === 'dns')?.value,
       sans,
-      keyAlgorithm: body.key_algorithm,
+      discovered: found?.id,
+      keyAlgorithm: body.key_algorithm ?? (found === undefined ? 'ECDSA-P256' : keyAlgorithmOfFound(found)),
       targetIds: [...new Set(body.targets)],
     },
     actor,
