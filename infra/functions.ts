@@ -60,7 +60,7 @@ const rates = ['UpdateItem', 'GetItem'] as const;
 export const functionSpecs: readonly FunctionSpec[] = [
   {
     name: 'api',
-    routes: ['ANY /api/{proxy+}', 'GET /health', 'GET /ready'],
+    routes: ['ANY /api/{proxy+}', 'ANY /health', 'ANY /ready'],
     iamRoutes: ['ANY /iam/{proxy+}'],
     memoryMb: 512,
     timeoutSeconds: 29,

@@ -125,10 +125,13 @@ export function router(
   return async (request) => {
     const word = /^\/(?:api\/v1\/)?([^/]*)/.exec(request.path)?.[1] ?? '';
     const served = await Promise.all(loaded.filter(({ under }) => under.includes(word)).map(({ load }) => load()));
-    const candidates = served.flat().flatMap((candidate) => {
+    const matching = served.flat().flatMap((candidate) => {
       const match = candidate.pattern.exec(request.path);
       return match === null ? [] : [{ ...candidate, params: { ...match.groups } }];
     });
+    // A word that is a path of its own is no id: `…/agents/enrol` is not the agent `enrol` (OpenAPI 3.1, Paths Object).
+    const named = matching.filter(({ params }) => Object.keys(params).length === 0);
+    const candidates = named.length > 0 ? named : matching;
     if (candidates.length === 0) throw new CaError('notFound', 'no such resource');
     const found = candidates.find(({ route }) => route.method === request.method || (route.method === 'GET' && request.method === 'HEAD'));
     if (found === undefined) {

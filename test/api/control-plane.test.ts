@@ -138,6 +138,25 @@ test('a body that is no JSON, has a member twice, is too large or of another typ
   expect([method.status, method.headers['allow']]).toEqual([405, 'GET, POST']);
 });
 
+test.each([
+  ['PUT', '/api/v1/certificates/bulk-revoke', 'POST'],
+  ['GET', '/api/v1/agents/enrol', 'POST'],
+  ['OPTIONS', '/api/v1/agents/enrol', 'POST'],
+  ['POST', '/health', 'GET'],
+  ['DELETE', '/ready', 'GET'],
+])('%s %s is a method that the path does not have, and no id that is wrong', async (method, path, allow) => {
+  const answer = await request(platform, `${platform.url}${path}`, { method, headers: { authorization: `Bearer ${platform.token}` } });
+  expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+});
+
+test.each(['/health', '/ready', '/api/v1/profiles'])('HEAD %s is what GET is, without the body', async (path) => {
+  const answer = await request(platform, `${platform.url}${path}`, {
+    method: 'HEAD',
+    headers: { authorization: `Bearer ${platform.token}` },
+  });
+  expect([answer.status, answer.headers['content-type'], answer.text]).toEqual([200, 'application/json', '']);
+});
+
 test('the admin token is given once: whoever asks the migration function again gets none', async () => {
   const answer = await fetch(`${platform.instance.endpoint}/2015-03-31/functions/${await migrateName()}/invocations`, {
     method: 'POST',
