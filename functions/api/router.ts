@@ -136,7 +136,7 @@ export function router(
     const found = candidates.find(({ route }) => route.method === request.method || (route.method === 'GET' && request.method === 'HEAD'));
     if (found === undefined) {
       throw new CaError('methodNotAllowed', 'the resource does not have this method', {
-        allow: candidates.map(({ route }) => route.method),
+        allow: candidates.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])),
       });
     }
     const { route } = found;

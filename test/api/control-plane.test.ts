@@ -135,15 +135,15 @@ test('a body that is no JSON, has a member twice, is too large or of another typ
   expect((await send('{}', 'text/plain')).status).toBe(415);
   expect((await send(JSON.stringify({ id: 'a', name: 'x'.repeat(1_100_000) }))).status).toBe(413);
   const method = await api(platform, 'DELETE', '/api/v1/profiles');
-  expect([method.status, method.headers['allow']]).toEqual([405, 'GET, POST']);
+  expect([method.status, method.headers['allow']]).toEqual([405, 'GET, HEAD, POST']);
 });
 
 test.each([
   ['PUT', '/api/v1/certificates/bulk-revoke', 'POST'],
   ['GET', '/api/v1/agents/enrol', 'POST'],
   ['OPTIONS', '/api/v1/agents/enrol', 'POST'],
-  ['POST', '/health', 'GET'],
-  ['DELETE', '/ready', 'GET'],
+  ['POST', '/health', 'GET, HEAD'],
+  ['DELETE', '/ready', 'GET, HEAD'],
 ])('%s %s is a method that the path does not have, and no id that is wrong', async (method, path, allow) => {
   const answer = await request(platform, `${platform.url}${path}`, { method, headers: { authorization: `Bearer ${platform.token}` } });
   expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);

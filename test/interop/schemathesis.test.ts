@@ -19,6 +19,11 @@ const checks = [
   'response_schema_conformance',
   'negative_data_rejection',
   'ignored_auth',
+  'unsupported_method',
+  'allow_header_conformance',
+  'response_headers_conformance',
+  'use_after_free',
+  'ensure_resource_availability',
 ];
 
 test.skipIf(!has('schemathesis'))(
