@@ -36,7 +36,11 @@ export async function measurePki(socketFolder: string): Promise<readonly Measure
       note: `${prepared.milliseconds.toFixed(2)} ms with its query; goal 0.2 ms`,
     },
     { what: 'CRL of 1,000,000 entries', ...crl, note: 'built, linted, signed; goal 3 s of CPU, 500 MB' },
-    { what: 'issue and store, 16 callers', ...stored, note: 'two commits each, shared by who comes at the same time; client and database on the same cores; goal 1000/s' },
+    {
+      what: 'issue and store, 16 callers',
+      ...stored,
+      note: 'two commits each, shared by who comes at the same time; client and database on the same cores; goal 1000/s',
+    },
   ];
 }
 
