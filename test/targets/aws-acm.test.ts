@@ -18,7 +18,7 @@ import { root } from '../platform.ts';
 import { makeHome, reachable, until, type Home } from './daemon.ts';
 import { issued, type Issued } from './issued.ts';
 
-const program = join(root, '.build', 'moto', 'bin', 'moto_server');
+const program = join(root, '.build', 'targets', 'bin', 'moto_server');
 const region = 'eu-central-1';
 let moto: ChildProcess | undefined;
 let home: Home;

@@ -12,7 +12,7 @@ note_missing "${!package[@]}"
 # Somebody's Dovecot may speak IMAP alone.
 [ -e /usr/lib/dovecot/pop3-login ] || [[ " ${missing[*]} " == *' dovecot-pop3d '* ]] || missing+=(dovecot-pop3d)
 if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
-venv=.build/moto
+venv=.build/targets
 if ! cmp -s test/targets/requirements.txt "$venv/installed.txt" && python3 -c 'import ensurepip, venv' 2>/dev/null; then
   rm -rf "$venv"
   python3 -m venv "$venv"

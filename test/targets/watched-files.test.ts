@@ -1,16 +1,20 @@
-import { mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import * as z from 'zod';
 import { resumeInterrupted } from '#connectors/targets/resume.ts';
-import { deployed, holds, makeHome, serves, type Daemon } from './daemon.ts';
+import { freePort } from '#infra/local/free-port.ts';
+import { deployed, ended, holds, launch, makeHome, reachable, serves, until, type Daemon } from './daemon.ts';
 import { apart } from './interrupted.ts';
 import { issued, serverName } from './issued.ts';
 import { startWatching } from './watching-server.ts';
 
 // Neither server is a package of Debian: what is shown here is the files' format by a strict reading of the vendors' schemas, and that the
-// event which their watchers wait for comes last. Their own reading of it is not shown.
+// event which their watchers wait for comes last. Their own reading of it is shown by Envoy's wheel of PyPI, and where CERTCTL_TRAEFIK names its program
+// (docs/targets/traefik.md).
+const traefikProgram = process.env['CERTCTL_TRAEFIK'];
+const envoyProgram = join(import.meta.dirname, '../../.build/targets/bin/envoy');
 
 const pairSchema = z.strictObject({ certFile: z.string(), keyFile: z.string() });
 const traefikSchema = z.strictObject({
@@ -57,6 +61,38 @@ async function startTraefik(): Promise<Daemon> {
   );
 }
 
+/** Traefik itself, with the static configuration that its page asks for. */
+async function startTraefikItself(): Promise<Daemon> {
+  const home = makeHome();
+  mkdirSync(join(home.path, 'tls/dynamic'));
+  const port = await freePort();
+  const cert = join(home.path, 'tls/site.crt');
+  const key = join(home.path, 'tls/site.key');
+  const dynamic = join(home.path, 'tls/dynamic/site.yml');
+  const config = home.write(
+    'traefik.yml',
+    stringify({
+      entryPoints: { websecure: { address: `127.0.0.1:${port}`, http: { tls: {} } } },
+      providers: { file: { directory: join(home.path, 'tls/dynamic'), watch: true } },
+      global: { checkNewVersion: false, sendAnonymousUsage: false },
+    }),
+  );
+  const server = launch(traefikProgram ?? '', [`--configFile=${config}`]);
+  await until(() => reachable(port), 'Traefik listens', server);
+  const verify = { host: '127.0.0.1', port, server_name: serverName, within: 20 };
+  const stop = async (): Promise<void> => {
+    server.kill();
+    await ended(server);
+  };
+  return daemonOf(
+    'traefik',
+    home,
+    { cert_path: cert, key_path: key, dynamic_config_path: dynamic, default_certificate: true, verify },
+    { stop },
+    { keyFiles: [key], certFiles: [cert, dynamic] },
+  );
+}
+
 async function startEnvoy(): Promise<Daemon> {
   const home = makeHome();
   const sds = join(home.path, 'tls/sds.json');
@@ -68,6 +104,62 @@ async function startEnvoy(): Promise<Daemon> {
   const verify = { host: '127.0.0.1', port: server.port, server_name: serverName, within: 20 };
   return daemonOf('envoy', home, { sds_path: sds, secret_name: 'site', verify }, server, { keyFiles: [sds], certFiles: [] });
 }
+
+/** Envoy itself, which ends at once while the file is not there, so that a supervisor starts it again. */
+async function startEnvoyItself(): Promise<Daemon> {
+  const home = makeHome();
+  const port = await freePort();
+  const sds = join(home.path, 'tls/sds.json');
+  const config = home.write('envoy.yml', stringify(envoyConfiguration(port, sds)));
+  const supervisor = home.script(
+    'supervisor.sh',
+    `trap 'kill $child; wait $child; exit' TERM
+while :; do ${envoyProgram} -c ${config} --use-dynamic-base-id --concurrency 1 --log-level off & child=$!; wait $child; sleep 0.2 & wait; done`,
+  );
+  const server = launch(supervisor, []);
+  const verify = { host: '127.0.0.1', port, server_name: serverName, within: 20 };
+  return daemonOf(
+    'envoy',
+    home,
+    { sds_path: sds, secret_name: 'site', verify },
+    { stop: () => ended(server) },
+    { keyFiles: [sds], certFiles: [] },
+  );
+}
+
+const type = (name: string): { '@type': string } => ({ '@type': `type.googleapis.com/envoy.extensions.${name}` });
+
+/** A listener of TLS whose certificate comes as docs/targets/envoy.md says. */
+const envoyConfiguration = (port: number, sds: string): object => ({
+  node: { id: 'site', cluster: 'site' },
+  static_resources: {
+    listeners: [
+      {
+        name: 'site',
+        address: { socket_address: { address: '127.0.0.1', port_value: port } },
+        filter_chains: [
+          {
+            filters: [
+              {
+                name: 'echo',
+                typed_config: type('filters.network.echo.v3.Echo'),
+              },
+            ],
+            transport_socket: {
+              name: 'tls',
+              typed_config: {
+                ...type('transport_sockets.tls.v3.DownstreamTlsContext'),
+                common_tls_context: {
+                  tls_certificate_sds_secret_configs: [{ name: 'site', sds_config: { path_config_source: { path: sds } } }],
+                },
+              },
+            },
+          },
+        ],
+      },
+    ],
+  },
+});
 
 function daemonOf(
   targetType: string,
@@ -91,10 +183,14 @@ function daemonOf(
   };
 }
 
-describe.each([
+const servers: [string, () => Promise<Daemon>][] = [
   ['traefik', startTraefik],
   ['envoy', startEnvoy],
-])('a server that watches its files as %s does', (_name, start) => {
+];
+if (existsSync(envoyProgram)) servers.push(['Envoy itself', startEnvoyItself]);
+if (traefikProgram !== undefined) servers.push(['Traefik itself', startTraefikItself]);
+
+describe.each(servers)('a server that watches its files as %s does', (_name, start) => {
   const first = issued();
   let running: Daemon | undefined;
   afterEach(async () => {
