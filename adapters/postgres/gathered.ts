@@ -1,8 +1,9 @@
 import { CaError } from '#domain/error.ts';
 
 /**
- * Makes one statement of what callers of this process ask for at the same time: who comes while `running` statements are under way waits for the next, which takes
- * all that wait. A caller alone waits for nobody. Each gets its answer after the commit that holds its rows; most of a small statement's cost is its start.
+ * Makes one statement of what callers of this process ask for at the same time: those of one turn of the event loop share it, and who comes while `running` statements
+ * are under way waits for the next, which takes all that wait. A caller alone waits for nobody. Each gets its answer after the commit that holds its rows; most of a
+ * small statement's cost is its start.
  *
  * `run` must be one commit, and must answer in the order of the asks. When it refuses several for something other than `unavailable`, each is tried alone, so that
  * one caller's bad row is that caller's.
@@ -30,18 +31,26 @@ export function gathered<Ask, Answer>(
       else for (const { reject } of batch) reject(error);
     }
   };
+  let isNear = false;
   const next = (): void => {
+    isNear = false;
     while (free > 0 && queue.length > 0) {
       free -= 1;
       void settle(queue.splice(0, most)).finally(() => {
         free += 1;
-        next();
+        soon();
       });
     }
+  };
+  // Behind what this turn still does: those whose last statement was one ask for the next together.
+  const soon = (): void => {
+    if (isNear || free === 0) return;
+    isNear = true;
+    setImmediate(next);
   };
   return (ask) =>
     new Promise((resolve, reject) => {
       queue.push({ ask, resolve, reject });
-      next();
+      soon();
     });
 }

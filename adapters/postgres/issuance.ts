@@ -5,8 +5,8 @@ import { authoritySource, noLeaves } from './authority-source.ts';
 import type { Database } from './database.ts';
 import { gathered } from './gathered.ts';
 
-// The first of a burst goes alone; what comes meanwhile fills the statements after it.
-const together = { most: 32, running: 1 };
+// While one half of a burst is in the database, the other is signed.
+const together = { most: 8, running: 2 };
 
 const begin = {
   name: 'acme-finalize-begin',
