@@ -25,8 +25,9 @@ export type Reach = 'all' | { readonly profiles: readonly string[]; readonly iss
 
 /** How far a caller's permission reaches; undefined when the caller does not have it at all. */
 export function reachOf(caller: Caller, permission: Permission): Reach | undefined {
-  const having = caller.grants.filter(({ role }) => holdingsOf(role).has(permission));
-  if (having.some(({ type }) => type === 'global')) return 'all';
+  const holds = ({ role }: Grant): boolean => holdingsOf(role).has(permission);
+  if (caller.grants.some((grant) => grant.type === 'global' && holds(grant))) return 'all';
+  const having = caller.grants.filter(holds);
   if (having.length === 0) return undefined;
   const ids = (type: Scope['type']): string[] => having.flatMap((grant) => (grant.type === type && grant.id !== null ? [grant.id] : []));
   return { profiles: ids('profile'), issuers: ids('issuer') };

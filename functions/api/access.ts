@@ -119,11 +119,13 @@ function identityOf(caller: Caller | undefined): z.input<typeof whoAmI.answer> {
     permissions: permissions.flatMap((permission) => {
       const reach = reachOf(caller, permission);
       if (reach === undefined) return [];
-      const parts = reach === 'all' ? { profiles: [], issuers: [] } : { profiles: [...reach.profiles], issuers: [...reach.issuers] };
-      return [{ permission, global: reach === 'all', ...parts }];
+      const { profiles, issuers } = reach === 'all' ? everywhere : reach;
+      return { permission, global: reach === 'all', profiles: [...profiles], issuers: [...issuers] };
     }),
   };
 }
+
+const everywhere = { profiles: [], issuers: [] };
 
 function dateOf(text: string | null): Date | undefined {
   return text === null ? undefined : new Date(text);

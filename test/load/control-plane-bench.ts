@@ -6,6 +6,7 @@ import { chainReader } from '#adapters/postgres/audit-rows.ts';
 import type { Database } from '#adapters/postgres/database.ts';
 import { genesis } from '#domain/audit/chain.ts';
 import { walk } from '#domain/audit/walk.ts';
+import { memoryLimits } from '#infra/local/copies.ts';
 import { makeCsr } from '../lifecycle/csr.ts';
 import { startPlatform, type Platform } from '../platform.ts';
 import { fillControlPlane } from './control-plane-rows.ts';
@@ -218,8 +219,8 @@ async function chain(client: pg.Client, second: pg.Client): Promise<void> {
 }
 
 async function exported(platform: Platform): Promise<void> {
-  // Fresh, so that the memory is what the export takes.
-  const lambda = await startLambda(platform, 'api');
+  // Fresh, and with the heap of a copy of `npm start`, so that the memory is what the export takes: an instance of Lambda lets garbage lie that it has room for.
+  const lambda = await startLambda(platform, 'api', memoryLimits);
   const { call } = caller(platform, lambda);
   await call('GET', '/api/v1/auth/me');
   const before = lambda.peak();

@@ -26,8 +26,11 @@ const heapOf = (memoryMb: number): readonly string[] => [
   `--max-old-space-size=${Math.floor((memoryMb * 9) / 10)}`,
 ];
 
-/** @param name of the function in the tree, such as `api` */
-export async function startLambda(platform: Platform, name: string): Promise<Lambda> {
+/**
+ * @param name of the function in the tree, such as `api`
+ * @param heap flags of V8; left out: those of an instance with the function's memory
+ */
+export async function startLambda(platform: Platform, name: string, heap?: readonly string[]): Promise<Lambda> {
   const folder = mkdtempSync(join(tmpdir(), 'certctl-lambda-'));
   const program = join(folder, 'function.mjs');
   // Plain JavaScript: what strips types would be counted as the function's memory.
@@ -42,7 +45,7 @@ export async function startLambda(platform: Platform, name: string): Promise<Lam
   const spec = functions.find((fn) => fn.environment['CERTCTL_FUNCTION'] === name);
   if (spec === undefined) throw new Error(`there is no function ${name}`);
   const { memoryMb = 512 } = functionSpecs.find((one) => one.name === name) ?? {};
-  const child = fork(program, { execArgv: [...heapOf(memoryMb), '--disable-warning=ExperimentalWarning'] });
+  const child = fork(program, { execArgv: [...(heap ?? heapOf(memoryMb)), '--disable-warning=ExperimentalWarning'] });
   const told = (message: ToLone): Promise<FromLone> =>
     new Promise((resolve, reject) => {
       const ended = (): void => reject(new Error('the function’s process ended'));
