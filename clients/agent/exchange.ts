@@ -32,13 +32,18 @@ const idleMs = 50_000;
 // How a connection ends that the other side had closed already.
 const closed = new Set(['ECONNRESET', 'EPIPE']);
 
-/** @param options `ca`: PEM, null for the system's authorities; `idleMs`: when an idle connection is dropped, before the other side does it */
+/**
+ * @param options `ca`: PEM, null for the system's authorities; `idleMs`: when an idle connection is dropped, before the other side does it; `environment`: whose
+ * HTTPS_PROXY and NO_PROXY say through which proxy to go (CONNECT: it sees names and lengths, nothing else), this process's if left out
+ */
 export function openConnections(options: {
   readonly ca: string | null;
   readonly maxSockets: number;
   readonly idleMs?: number;
+  readonly environment?: NodeJS.ProcessEnv;
 }): Connections {
-  const trust = { minVersion: 'TLSv1.2' as const, ...(options.ca !== null && { ca: options.ca }) };
+  const proxyEnv = options.environment ?? process.env;
+  const trust = { minVersion: 'TLSv1.2' as const, proxyEnv, ...(options.ca !== null && { ca: options.ca }) };
   // What the other side says of itself (`Keep-Alive: timeout=…`) counts where it is shorter.
   const rest = { timeout: options.idleMs ?? idleMs, agentKeepAliveTimeoutBuffer: 5000 };
   const kept = new https.Agent({ ...trust, ...rest, keepAlive: true, maxSockets: options.maxSockets });

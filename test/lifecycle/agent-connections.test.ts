@@ -1,4 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, expect, test } from 'vitest';
@@ -60,6 +62,59 @@ test('given a connection that idles, the agent closes it before the front would'
   await until('the agent has closed it', () => Promise.resolve(closed() === 1 || undefined));
   // Application Load Balancers close after 60 s, and the front of this platform after 75.
   expect(openConnections({ ca, maxSockets: 4 }).kept.options.timeout).toBeLessThan(60_000);
+});
+
+/** A proxy that tunnels, or says no. */
+async function proxy(refusal?: string): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = [];
+  const server = http.createServer((_, response) => response.writeHead(405).end());
+  server.on('connect', ({ url = '', headers }, client: net.Socket) => {
+    asked.push(`${url} ${headers['proxy-authorization'] ?? '-'}`);
+    if (refusal !== undefined) return void client.end(`HTTP/1.1 ${refusal}\r\n\r\n`);
+    const { hostname, port } = new URL(`https://${url}`);
+    const upstream = net.connect(Number(port), hostname, () => client.write('HTTP/1.1 200 Connection established\r\n\r\n'));
+    upstream.pipe(client).pipe(upstream);
+    client.on('error', () => upstream.destroy());
+    upstream.on('error', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { url: `http://agent:secret@127.0.0.1:${(server.address() as net.AddressInfo).port}`, asked };
+}
+
+const through = async (url: string, environment: NodeJS.ProcessEnv): Promise<number> => {
+  const connections = openConnections({ ca, maxSockets: 4, environment });
+  onTestFinished(() => connections.close());
+  const say = (): Said => ({ method: 'GET', url: new URL(url), headers: {}, body: Buffer.alloc(0) });
+  await exchange(connections, 5000, say);
+  return (await exchange(connections, 5000, say)).status;
+};
+
+test('given HTTPS_PROXY, the platform is reached through a tunnel of it, one for many requests, and is proven by the pinned authority still', async () => {
+  const { url, came } = await front(() => 'answer');
+  const { url: way, asked } = await proxy();
+  expect(await through(url, { HTTPS_PROXY: way })).toBe(200);
+  expect([asked, order(came)]).toEqual([[`${new URL(url).host} Basic ${btoa('agent:secret')}`], ['1.1', '1.2']]);
+  const connections = openConnections({ ca: null, maxSockets: 4, environment: { HTTPS_PROXY: way } });
+  onTestFinished(() => connections.close());
+  const unknown = exchange(connections, 5000, () => ({ method: 'GET', url: new URL(url), headers: {}, body: Buffer.alloc(0) }));
+  await expect(unknown).rejects.toMatchObject({ code: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/) as string });
+});
+
+test('given NO_PROXY with the name of the platform, or no variable, it is reached directly', async () => {
+  const { url } = await front(() => 'answer');
+  const { url: way, asked } = await proxy();
+  expect(await through(url, { HTTPS_PROXY: way, NO_PROXY: new URL(url).hostname })).toBe(200);
+  expect(await through(url, {})).toBe(200);
+  expect(asked).toEqual([]);
+});
+
+test('given a proxy that refuses, the error says so, without its password', async () => {
+  const { url } = await front(() => 'answer');
+  const { url: way } = await proxy('407 Proxy Authentication Required');
+  const error = await through(url, { HTTPS_PROXY: way }).catch((cause: unknown) => cause as Error);
+  expect(String(error)).toMatch(/407/);
+  expect(String(error)).not.toContain('secret');
 });
 
 test('given a claim of work that is sent twice, the second and the next say what the agent is at: what the first was given comes again', async () => {
