@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { startTlsProtocols } from './starttls.ts';
 
 /** Where the server shows its certificate, and how it is spoken to before TLS. */
 export const endpointSchema = z.strictObject({
@@ -11,7 +12,7 @@ export const endpointSchema = z.strictObject({
     .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/)
     .max(253)
     .optional(),
-  starttls: z.enum(['smtp', 'imap', 'pop3']).optional(),
+  starttls: z.enum(startTlsProtocols).optional(),
   /** Whether the deployed chain must be served too. */
   check_chain: z.boolean().default(true),
   /** Seconds within which the new certificate must be seen. */

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { issued, serverName, type Issued } from '../../test/targets/issued.ts';
 import { endpointSchema, type Endpoint } from './endpoint.ts';
 import { servedCertificate } from './served-certificate.ts';
+import { startTlsProtocols } from './starttls.ts';
 import { verifyServed } from './verification.ts';
 
 const servers: net.Server[] = [];
@@ -39,12 +40,12 @@ function speaking(greeting: string, answers: readonly (readonly [RegExp, string]
   return net.createServer((socket) => {
     let next = 0;
     socket.on('error', () => undefined);
-    socket.write(greeting);
+    if (greeting !== '') socket.write(greeting);
     const onData = (chunk: Buffer): void => {
       const [asked, answer] = answers[next++] ?? [/^$/, ''];
       if (!asked.test(chunk.toString('latin1'))) return void socket.destroy();
-      socket.write(answer);
-      if (next < answers.length || !/^(220|a OK|\+OK)/.test(answer)) return;
+      socket.write(answer, 'latin1');
+      if (next < answers.length || !/^(220|a OK|\+OK|S$|0)/.test(answer)) return;
       socket.off('data', onData);
       new tls.TLSSocket(socket, { isServer: true, secureContext: context }).on('error', () => undefined);
     };
@@ -76,6 +77,7 @@ test('a leaf without its chain is not verified, unless nobody asks for the chain
   expect(await verifyServed(endpoint(port, { check_chain: false, within: 20 }), expected)).toMatchObject({ verified: true });
 });
 
+const ber = (hex: string): string => Buffer.from(hex.replaceAll(' ', ''), 'hex').toString('latin1');
 const dialogues = {
   smtp: [
     '220-hello\r\n220 there\r\n',
@@ -86,9 +88,11 @@ const dialogues = {
   ],
   imap: ['* OK hello\r\n', [[/^a STARTTLS\r\n/, 'a OK go\r\n']]],
   pop3: ['+OK hello\r\n', [[/^STLS\r\n/, '+OK go\r\n']]],
+  ldap: ['', [[/1\.3\.6\.1\.4\.1\.1466\.20037$/, ber('300c 020101 7807 0a0100 0400 0400')]]],
+  postgres: ['', [[/^\0\0\0\x08\x04\xd2\x16\/$/, 'S']]],
 } as const;
 
-test.each(['smtp', 'imap', 'pop3'] as const)('%s is spoken up to where TLS begins', async (starttls) => {
+test.each(startTlsProtocols)('%s is spoken up to where TLS begins', async (starttls) => {
   const material = issued();
   const [greeting, answers] = dialogues[starttls];
   const port = await listening(speaking(greeting, answers, material));
@@ -107,12 +111,35 @@ test.each([
   ['smtp', '554 no\r\n', []],
   ['imap', '* OK hello\r\n', [[/STARTTLS/, 'a BAD no\r\n']]],
   ['pop3', '+OK hello\r\n', [[/STLS/, '-ERR no\r\n']]],
+  ['ldap', '', [[/20037/, ber('300c 020101 7807 0a0102 0400 0400')]]],
+  ['ldap', '', [[/20037/, ber('300c 020101 6107 0a0100 0400 0400')]]],
+  ['postgres', '', [[/^/, 'N']]],
+  ['postgres', '', [[/^/, 'Smore']]],
 ] as const)('a refusal over %s is told as one', async (starttls, greeting, answers) => {
   const port = await listening(speaking(greeting, answers, issued()));
   await expect(servedCertificate(endpoint(port, { starttls }))).rejects.toMatchObject({
     failureClass: 'verify',
     message: expect.stringContaining('refuses') as string,
   });
+});
+
+test('an answer of LDAP may come in pieces, with lengths as Active Directory writes them', async () => {
+  const material = issued();
+  const context = tls.createSecureContext({ cert: material.leafPem + material.chainPem, key: material.privateKeyPem });
+  const pieces = ['3084', '0000001002', '0101788400000007', '0a010004000400'];
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined).setNoDelay();
+    socket.once('data', () => {
+      const next = (): void => {
+        const piece = pieces.shift();
+        if (piece !== undefined) socket.write(piece, 'hex', () => setImmediate(next));
+        else new tls.TLSSocket(socket, { isServer: true, secureContext: context }).on('error', () => undefined);
+      };
+      next();
+    });
+  });
+  const port = await listening(server);
+  expect((await servedCertificate(endpoint(port, { starttls: 'ldap' }))).fingerprint).toBe(material.fingerprint);
 });
 
 test('whatever a server says before or instead of TLS ends in one mapped failure', async () => {
@@ -123,17 +150,13 @@ test('whatever a server says before or instead of TLS ends in one mapped failure
   });
   const port = await listening(server);
   await fc.assert(
-    fc.asyncProperty(
-      fc.uint8Array({ maxLength: 20_000 }),
-      fc.constantFrom(undefined, 'smtp' as const, 'imap' as const, 'pop3' as const),
-      async (noise, starttls) => {
-        bytes = Buffer.from(noise);
-        await expect(servedCertificate(endpoint(port, { starttls }))).rejects.toMatchObject({
-          name: 'TargetFailure',
-          failureClass: 'verify',
-        });
-      },
-    ),
+    fc.asyncProperty(fc.uint8Array({ maxLength: 20_000 }), fc.constantFrom(undefined, ...startTlsProtocols), async (noise, starttls) => {
+      bytes = Buffer.from(noise);
+      await expect(servedCertificate(endpoint(port, { starttls }))).rejects.toMatchObject({
+        name: 'TargetFailure',
+        failureClass: 'verify',
+      });
+    }),
     { numRuns: 60 },
   );
 });
