@@ -1,5 +1,6 @@
 import https from 'node:https';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { proxyOf } from './proxy.ts';
 
 /** Connections to the platform, each proven by the authority that is pinned. */
 export interface Connections {
@@ -35,6 +36,7 @@ const closed = new Set(['ECONNRESET', 'EPIPE']);
 /**
  * @param options `ca`: PEM, null for the system's authorities; `idleMs`: when an idle connection is dropped, before the other side does it; `environment`: whose
  * HTTPS_PROXY and NO_PROXY say through which proxy to go (CONNECT: it sees names and lengths, nothing else), this process's if left out
+ * @throws {UsageError} for a proxy that cannot be used
  */
 export function openConnections(options: {
   readonly ca: string | null;
@@ -42,7 +44,7 @@ export function openConnections(options: {
   readonly idleMs?: number;
   readonly environment?: NodeJS.ProcessEnv;
 }): Connections {
-  const proxyEnv = options.environment ?? process.env;
+  const proxyEnv = proxyOf(options.environment ?? process.env);
   const trust = { minVersion: 'TLSv1.2' as const, proxyEnv, ...(options.ca !== null && { ca: options.ca }) };
   // What the other side says of itself (`Keep-Alive: timeout=…`) counts where it is shorter.
   const rest = { timeout: options.idleMs ?? idleMs, agentKeepAliveTimeoutBuffer: 5000 };
