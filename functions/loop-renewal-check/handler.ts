@@ -11,7 +11,7 @@ import { loopEnvironment, loopHandler } from '../shared/loop.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 
 const settings = z
-  .object({ ...loopEnvironment, ...environment.queue, AGENT_RENEWALS_PER_SECOND: z.coerce.number().int().min(1).max(1000) })
+  .object({ ...loopEnvironment, ...environment.queue, AGENT_RENEWALS_PER_SECOND: z.coerce.number().int().min(1).max(1000).default(10) })
   .parse(process.env);
 const page = 500;
 const over: SharePage = { ids: [], hints: [], examined: 0 };
