@@ -1,6 +1,7 @@
 import { CaError } from '#domain/error.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
+import { catchUp, withdrawn } from './deployments.ts';
 import type { Condition } from './keyset.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 import { republishing, revokedNotices, revokingFrom } from './revoking.ts';
@@ -35,8 +36,11 @@ export interface BulkCertificates {
     reason: number,
     actor: string,
   ): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[]; readonly notificationIds: readonly string[] }>;
-  /** Sets free who is held. @returns who was, and jobs to hint at */
-  release(ids: readonly string[], actor: string): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[] }>;
+  /** Sets free who is held, and deploys what waited for that. @returns who was, jobs to hint at, and agents that have work */
+  release(
+    ids: readonly string[],
+    actor: string,
+  ): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[]; readonly agentIds: readonly string[] }>;
   /** @returns who has a new job, and the jobs */
   renew(ids: readonly string[], actor: string): Promise<{ readonly ids: readonly string[]; readonly jobIds: readonly string[] }>;
   /** Without a team each keeps its own. @returns who was given away */
@@ -64,6 +68,7 @@ const revoke = {
           FROM t WHERE ((subject_id = t.id AND type IN ('issuance', 'renewal'))
               OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = t.id)))
             AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)),
+    w AS (${withdrawn('t')}),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
     ${revokingFrom('v', '$2::int', '$3::text')},
@@ -165,7 +170,8 @@ export function bulkCertificates(database: Database): BulkCertificates {
       database.transaction(async (session) => {
         const [row] = await session.query<{ ids: string[]; jobs: string[] }>(release, [ids, actor]);
         await session.query(followHeld, [row?.ids ?? []]);
-        return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [] };
+        const agentIds = await catchUp(session, { certificates: row?.ids ?? [] }, actor);
+        return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [], agentIds };
       }),
     async renew(ids, actor) {
       const [row] = await database.query<{ ids: string[]; jobs: string[] }>(renew, [ids, actor]);

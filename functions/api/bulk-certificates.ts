@@ -22,6 +22,8 @@ export interface BulkPorts {
   readonly certificate: (id: string, reach: Reach) => Promise<CertificateBody>;
   /** Asks the agents of a certificate for new keys. @returns false when none has a target of it */
   readonly renewByAgents: (id: string, actor: string) => Promise<boolean>;
+  /** Tells agents that there may be work. */
+  readonly tell: (agentIds: readonly string[]) => Promise<void>;
   readonly wake: Wake;
   readonly hint: (message: { readonly jobId: string } | { readonly notificationId: string }) => Promise<void>;
 }
@@ -85,10 +87,11 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
     serve(releaseCertificate, async ({ params, caller, reach }) => {
       const { state } = await one(params.id, reach);
       if (state !== 'held') throw new CaError('conflict', `only what is held can be released: the certificate is ${state}`);
-      await ports.wake('jobProcessor', 'renewalCheck', 'notificationProcess');
+      await ports.wake('jobProcessor', 'jobTimeout', 'renewalCheck', 'notificationProcess');
       const released = await ports.store.release([params.id], caller?.id ?? '');
       if (released.ids.length === 0) throw new CaError('conflict', 'the certificate changed meanwhile');
       await Promise.all(released.jobIds.map((jobId) => ports.hint({ jobId })));
+      await ports.tell(released.agentIds);
       return ports.certificate(params.id, reach);
     }),
     serve(bulkRevokeCertificates, ({ body: { reason, ...criteria }, caller, reach }) =>

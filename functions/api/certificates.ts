@@ -141,6 +141,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
         if (made !== undefined) await ports.tell(made.agentIds);
         return made !== undefined;
       },
+      tell: ports.tell,
       wake: ports.wake,
       hint: ports.hintAt,
     }),
