@@ -3,7 +3,8 @@ import type { DriftPolicy, InspectionOutcome } from '#domain/agent/inspection.ts
 import type { FailureClass } from '#domain/agent/work.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
-import { isDuplicate, type Database } from './database.ts';
+import { isDuplicate, type Database, type Session, type Statement } from './database.ts';
+import { catchUp } from './deployments.ts';
 import { slice, type Keyset } from './keyset.ts';
 
 /** What is done about drift, and how often it is looked for. */
@@ -61,7 +62,12 @@ export interface TargetStore {
     } & TargetWatch,
     actor: string,
   ): Promise<TargetRecord>;
-  /** Undefined when it has another version than expected, or is retired. @throws {CaError} `conflict` for a name that the agent has */
+  /**
+   * Switched off, its deployments are cancelled; switched on, what was issued meanwhile is deployed.
+   *
+   * @returns undefined when it has another version than expected, or is retired
+   * @throws {CaError} `conflict` for a name that the agent has
+   */
   replace(
     id: string,
     expected: number | undefined,
@@ -98,6 +104,12 @@ const makeConnector = {
            VALUES ('${connectorAgentId}', '${connectorAgentId}', '', '', '', $1, $2)
            ON CONFLICT (id) DO UPDATE SET retired_at = NULL, retired_reason = NULL, status = 'online' WHERE agents.retired_at IS NOT NULL RETURNING id)
   INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category) SELECT $2, 'APIKey', 'enrolAgent', 'agent', id, 'auth' FROM a`,
+};
+const lock = { name: 'target-lock', text: 'SELECT enabled FROM targets WHERE id = $1 FOR NO KEY UPDATE' };
+const switchOff = {
+  name: 'target-switch-off',
+  text: `UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL, last_error = 'its target was switched off'
+         FROM deployments d WHERE d.target_id = $1 AND jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`,
 };
 const replace = {
   name: 'target-replace',
@@ -159,9 +171,9 @@ interface Row {
 }
 
 export function targetStore(database: Database): TargetStore {
-  const one = async (statement: { name: string; text: string }, values: readonly unknown[]): Promise<TargetRecord | undefined> => {
+  const one = async (statement: Statement, values: readonly unknown[], session: Session = database): Promise<TargetRecord | undefined> => {
     try {
-      const [row] = await database.query<Row>(statement, values);
+      const [row] = await session.query<Row>(statement, values);
       return row && recordOf(row);
     } catch (error) {
       if (isDuplicate(error)) throw new CaError('conflict', 'a target of this agent has this name', { cause: error });
@@ -189,7 +201,15 @@ export function targetStore(database: Database): TargetStore {
       return made;
     },
     replace: (id, expected, { name, config, enabled, onDrift, inspectEverySeconds }, actor) =>
-      one(replace, [id, expected ?? null, name, JSON.stringify(config), enabled, actor, onDrift, inspectEverySeconds]),
+      database.transaction(async (session) => {
+        const [before] = await session.query<{ enabled: boolean }>(lock, [id]);
+        const given = [id, expected ?? null, name, JSON.stringify(config), enabled, actor, onDrift, inspectEverySeconds];
+        const replaced = await one(replace, given, session);
+        if (replaced === undefined || before?.enabled === enabled) return replaced;
+        if (enabled) await catchUp(session, { target: id }, actor);
+        else await session.query(switchOff, [id]);
+        return replaced;
+      }),
     retire: (id, reason, actor) => one(retire, [id, reason, actor]),
   };
 }

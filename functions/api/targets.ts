@@ -44,10 +44,12 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
       await assertConfig(type, body.config);
       assertConnector(agentId, type, body.config, ports);
       const to = { name: body.name, config: body.config, enabled: body.enabled, ...watchOf(body) };
-      await ports.wake('jobProcessor', 'notificationProcess');
+      await ports.wake('jobProcessor', 'notificationProcess', 'jobTimeout');
       const replaced = await ports.store.replace(params.id, expected, to, caller?.id ?? '');
-      if (replaced?.inspectAt !== undefined) await ports.tell([replaced.agentId]);
-      if (replaced !== undefined) return show(replaced);
+      if (replaced !== undefined) {
+        await ports.tell([replaced.agentId]);
+        return show(replaced);
+      }
       const now = await existing(params.id);
       if (now.retiredAt !== undefined) throw new CaError('conflict', 'the target is retired');
       return stale('target', now);

@@ -18,6 +18,11 @@ const deploymentsOf = async (id: string): Promise<unknown> =>
   ((await api(platform, 'GET', `/api/v1/deployments?certificate=${id}`)).json()['items'] as { status: string; reason: string }[]).map(
     ({ status, reason }) => `${reason} ${status}`,
   );
+const change = async (id: string, more: object): Promise<void> => {
+  const { name, config, version } = (await api(platform, 'GET', `/api/v1/targets/${id}`)).json();
+  const changed = await api(platform, 'PUT', `/api/v1/targets/${id}`, { name, config, ...more }, { 'if-match': `"v${String(version)}"` });
+  expect([changed.status, changed.text]).toEqual([200, expect.stringContaining(id)]);
+};
 
 /** A certificate whose deployment waits for its agent. */
 async function waiting(name: string): Promise<{ agent: SignedAgent; id: string; at: string }> {
@@ -28,6 +33,15 @@ async function waiting(name: string): Promise<{ agent: SignedAgent; id: string; 
   await agent.send('POST', `jobs/${job!.job_id}/csr`, { lease_token: job!.lease_token, csr: makeCsr([`${name}.example.com`]).csr });
   await until('it is issued', async () => ((await deploymentsOf(id)) as string[])[0]);
   return { agent, id, at };
+}
+
+/** The certificate's next version, whose deployment waits. */
+async function renewed(agent: SignedAgent, id: string, name: string): Promise<void> {
+  const before = (await get(id))['serial'];
+  expect((await post(`certificates/${id}/renew`)).status).toBe(202);
+  const [job] = await workSoon(agent);
+  await agent.send('POST', `jobs/${job!.job_id}/csr`, { lease_token: job!.lease_token, csr: makeCsr([`${name}.example.com`]).csr });
+  await until('it is renewed', async () => ((await get(id))['serial'] === before ? undefined : true));
 }
 
 const finish = async (agent: SignedAgent, item: Item): Promise<void> => {
@@ -64,4 +78,28 @@ test('given a certificate that is held while its deployment waits, it is put in 
   const [item] = await workSoon(agent);
   await finish(agent, item!);
   expect(await get(id)).toMatchObject({ state: 'active', deployment: 'verified' });
+});
+
+test('given a target that is switched off, nothing goes there; switched on, it gets what was issued meanwhile', async () => {
+  const { agent, id, at } = await waiting('off');
+  await change(at, { enabled: false });
+  expect(await deploymentsOf(id)).toEqual(['issued cancelled']);
+  expect(await work(agent)).toEqual([]);
+  await change(at, { enabled: true });
+  const [first] = await workSoon(agent);
+  await finish(agent, first!);
+  expect((await get(id))['deployment']).toBe('verified');
+  await change(at, { enabled: false });
+  await renewed(agent, id, 'off');
+  expect(await work(agent)).toEqual([]);
+  expect((await get(id))['deployment']).toBe('pending');
+  await change(at, { enabled: true });
+  const [second] = (await workSoon(agent)).filter(({ type }) => type === 'deployment');
+  expect(second!.version_id).not.toBe(first!.version_id);
+  await finish(agent, second!);
+  expect((await get(id))['deployment']).toBe('verified');
+  // What is in place is not put there again.
+  await change(at, { enabled: false });
+  await change(at, { enabled: true });
+  expect((await work(agent)).filter(({ type }) => type === 'deployment')).toEqual([]);
 });
