@@ -4,6 +4,7 @@ import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { leaveShares } from './left-shares.ts';
 
 export type AgentStatus = 'online' | 'offline' | 'degraded';
 
@@ -206,6 +207,7 @@ export function agentStore(database: Database): AgentStore {
         const left = await dependentsOf(session, id);
         if (!force && left.activeTargets + left.activeCertificates + left.pendingJobs > 0) return 'dependents';
         await session.query(retire, [id, reason, actor]);
+        await leaveShares(session, id);
         return 'retired';
       });
     },

@@ -46,12 +46,15 @@ const completeManaged = {
     m AS (SELECT c.id, c.name, c.profile_id, c.state, h.agent_id, (SELECT s.current_id FROM certificate_holders s WHERE s.id = h.subject_id) AS held_id
           FROM managed_certificates c JOIN h ON ${certificateOf('h')} = c.id FOR UPDATE OF c),
     v AS (${version(false, 'm', 'm.id')} RETURNING id),
+    -- of the other agents that still have a target of it
+    o AS (SELECT min(s.not_after) AS not_after FROM h, m, certificate_holders s WHERE s.certificate_id = m.id AND s.id <> h.subject_id
+            AND EXISTS (SELECT FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = m.id AND t.agent_id = s.agent_id AND t.retired_at IS NULL)),
     u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, updated_at = now(),
-            not_after = least($12, (SELECT min(s.not_after) FROM certificate_holders s, h WHERE s.certificate_id = m.id AND s.id <> h.subject_id)),
+            not_after = least($12, o.not_after),
             state = CASE WHEN m.state = 'pending' THEN 'active' ELSE m.state END,
             renew_at = CASE WHEN m.agent_id IS NULL AND m.state IN ('pending', 'active') AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN $16::timestamptz END,
             alert_at = CASE WHEN m.state IN ('pending', 'active') THEN $17::timestamptz END
-          FROM m, v WHERE managed_certificates.id = m.id),
+          FROM m, v, o WHERE managed_certificates.id = m.id),
     p AS (UPDATE certificate_holders SET current_id = v.id, not_after = $12, last_error = NULL,
             renew_at = CASE WHEN m.state IN ('pending', 'active')
                              AND (SELECT auto_renew FROM managed_certificates o JOIN renewal_policies r ON r.id = o.policy_id WHERE o.id = m.id) THEN $16::timestamptz END

@@ -6,6 +6,7 @@ import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session, type Statement } from './database.ts';
 import { catchUp } from './deployments.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { leaveShares } from './left-shares.ts';
 
 /** What is done about drift, and how often it is looked for. */
 export interface TargetWatch {
@@ -210,7 +211,12 @@ export function targetStore(database: Database): TargetStore {
         else await session.query(switchOff, [id]);
         return replaced;
       }),
-    retire: (id, reason, actor) => one(retire, [id, reason, actor]),
+    retire: (id, reason, actor) =>
+      database.transaction(async (session) => {
+        const retired = await one(retire, [id, reason, actor], session);
+        if (retired !== undefined) await leaveShares(session, retired.agentId);
+        return retired;
+      }),
   };
 }
 

@@ -1,14 +1,18 @@
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { api, startPlatform, until, type Answer, type Platform } from '../platform.ts';
-import { callsTo, report, served, work, workSoon, type Item } from './agent-jobs.ts';
+import { callsTo, certified, report, served, work, workSoon, type Item } from './agent-jobs.ts';
 import { makeCsr } from './csr.ts';
 import { enrolledAgent, type SignedAgent } from './signed-agent.ts';
 
 let platform: Platform;
+let database: pg.Client;
 beforeAll(async () => {
   platform = await startPlatform();
+  database = await platform.database();
 });
 afterAll(async () => {
+  await database.end();
   await platform.stop();
 });
 
@@ -102,4 +106,36 @@ test('given a target that is switched off, nothing goes there; switched on, it g
   await change(at, { enabled: false });
   await change(at, { enabled: true });
   expect((await work(agent)).filter(({ type }) => type === 'deployment')).toEqual([]);
+});
+
+const shares = async (name: string): Promise<{ id: string; agents: SignedAgent[]; targets: string[] }> => {
+  const agents = [await enrolledAgent(platform, `${name}-1`), await enrolledAgent(platform, `${name}-2`)];
+  const targets = [await target(agents[0]!, `${name}-1`), await target(agents[1]!, `${name}-2`)];
+  const { id } = await ordered(name, targets);
+  for (const agent of agents) for (const item of await certified(agent, name)) await finish(agent, item);
+  return { id, agents, targets };
+};
+const daysLeft = async (id: string): Promise<number> =>
+  Math.round((Date.parse((await get(id))['not_after'] as string) - Date.now()) / 86_400_000);
+/** As if an agent's version had been issued so long ago that it ends in so many days. */
+const ends = (id: string, agent: SignedAgent, days: number): Promise<unknown> =>
+  database.query(
+    `WITH h AS (UPDATE certificate_holders SET not_after = now() + make_interval(days => $3) WHERE certificate_id = $1 AND agent_id = $2)
+     UPDATE managed_certificates SET not_after = now() + make_interval(days => $3) WHERE id = $1`,
+    [id, agent.id, days],
+  );
+
+test.each([
+  ['agent', (agent: SignedAgent) => post(`agents/${agent.id}/retire`, { force: true, reason: 'gone' })],
+  ['target', (_: SignedAgent, at: string) => api(platform, 'DELETE', `/api/v1/targets/${at}?reason=gone`)],
+] as const)('given a certificate on two agents, the end of the version of a retired %s is not the certificate’s', async (what, retire) => {
+  const { id, agents, targets } = await shares(`left-${what}`);
+  const before = await daysLeft(id);
+  await ends(id, agents[0]!, 5);
+  expect(await daysLeft(id)).toBe(5);
+  expect((await retire(agents[0]!, targets[0]!)).status).toBe(200);
+  expect(await daysLeft(id)).toBe(before);
+  await renewed(agents[1]!, id, `left-${what}`);
+  expect(await daysLeft(id)).toBe(before);
+  expect(await get(id)).toMatchObject({ health: 'good', last_error: null });
 });
