@@ -53,7 +53,10 @@ const completeManaged = {
             not_after = least($12, o.not_after),
             state = CASE WHEN m.state = 'pending' THEN 'active' ELSE m.state END,
             renew_at = CASE WHEN m.agent_id IS NULL AND m.state IN ('pending', 'active') AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN $16::timestamptz END,
-            alert_at = CASE WHEN m.state IN ('pending', 'active') THEN $17::timestamptz END
+            alert_at = CASE WHEN m.state IN ('pending', 'active') THEN CASE WHEN o.not_after < $12
+              THEN least(alert_at, (SELECT min(o.not_after - make_interval(days => days)) FROM renewal_policies r, unnest(r.alert_thresholds_days) days
+                                    WHERE r.id = policy_id AND o.not_after - make_interval(days => days) > now()))
+              ELSE $17::timestamptz END END
           FROM m, v, o WHERE managed_certificates.id = m.id),
     p AS (UPDATE certificate_holders SET current_id = v.id, not_after = $12, last_error = NULL,
             renew_at = CASE WHEN m.state IN ('pending', 'active')

@@ -139,3 +139,16 @@ test.each([
   expect(await daysLeft(id)).toBe(before);
   expect(await get(id)).toMatchObject({ health: 'good', last_error: null });
 });
+
+test('given a certificate on two agents of which one stays away, the other’s renewal silences no alert of what it serves', async () => {
+  const { id, agents } = await shares('away');
+  await ends(id, agents[0]!, 20);
+  await database.query(`UPDATE managed_certificates SET alert_at = not_after - interval '14 days' WHERE id = $1`, [id]);
+  await renewed(agents[1]!, id, 'away');
+  expect(await daysLeft(id)).toBe(20);
+  const { rows } = await database.query(
+    `SELECT alert_at = not_after - interval '14 days' AS kept FROM managed_certificates WHERE id = $1`,
+    [id],
+  );
+  expect(rows).toEqual([{ kept: true }]);
+});
