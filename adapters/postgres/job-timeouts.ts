@@ -38,7 +38,10 @@ const unanswered = {
     o AS (SELECT jobs.id, CASE jobs.status WHEN 'awaiting_csr' THEN 'csr_timeout' ELSE 'approval_timeout' END AS reason FROM jobs JOIN c USING (id)),
     u AS (UPDATE jobs SET status = 'failed', last_error = o.reason, completed_at = now(), state_entered_at = now()
           FROM o WHERE jobs.id = o.id RETURNING jobs.id, subject_id, type, o.reason),
-    m AS (UPDATE managed_certificates SET last_error = u.reason, updated_at = now() FROM u WHERE managed_certificates.id = u.subject_id),
+    -- who did not hand in a CSR is asked again; who did not answer is not
+    m AS (UPDATE managed_certificates SET last_error = u.reason, updated_at = now(),
+            renew_at = CASE WHEN u.reason = 'csr_timeout' AND state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' ELSE renew_at END
+          FROM u WHERE managed_certificates.id = u.subject_id),
     p AS (UPDATE certificate_holders SET last_error = u.reason, renew_at = ${laterOfHolder} FROM u WHERE certificate_holders.id = u.subject_id),
     n AS (${notifyFrom('u', 'job.failed', { subject: 'u.id', dedupe: 'u.id', data: `jsonb_build_object('job', u.id, 'certificate', u.subject_id, 'type', u.type, 'reason', u.reason)` })}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)

@@ -129,6 +129,8 @@ test('given a job that waited a day for a CSR, it fails for good; its successor 
   );
   await runToEnd(platform, 'jobTimeout');
   expect(await jobOf(first)).toMatchObject({ status: 'failed', retryable: false, last_error: 'csr_timeout' });
+  // It is not given up: it becomes due again.
+  expect(Date.parse((await get(id)).renew_at!)).toBeGreaterThan(Date.now() + 5 * 3_600_000);
   const second = await renew();
   expect(second).not.toBe(first);
   await waits(second);
