@@ -34,7 +34,7 @@ export function agentOperations(ports: AgentPorts): readonly Served[] {
     serve(getAgent, async ({ params }) => show(await existing(params.id), await ports.states.heard([params.id]))),
     serve(retireAgent, async ({ params, body, caller }) => {
       if (body.force && body.reason.trim() === '') throw new CaError('malformed', 'the body: reason: is wanted with force');
-      await ports.wake('notificationProcess');
+      await ports.wake('notificationProcess', 'renewalCheck');
       const end = await ports.store.retire(params.id, body.reason, body.force, caller?.id ?? '');
       if (end === 'dependents') {
         const left = await ports.store.dependents(params.id);

@@ -23,6 +23,7 @@ export function jobOperations(ports: JobPorts): readonly Served[] {
     serveList(listJobs, ({ query: { status, type, subject }, page }) => ports.store.list(page, { status, type, subject }), show),
     serve(getJob, async ({ params }) => show(await existing(params.id))),
     serve(cancelJob, async ({ params, caller }) => {
+      await ports.wake('renewalCheck');
       const cancelled = await ports.store.cancel(params.id, caller?.id ?? '');
       const record = await existing(params.id);
       if (!cancelled) throw new CaError('conflict', `a ${record.type} job that is ${record.status} cannot be cancelled`);

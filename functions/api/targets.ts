@@ -56,7 +56,7 @@ export function targetOperations(ports: TargetPorts): readonly Served[] {
     }),
     serve(retireTarget, async ({ params, query, caller }) => {
       // Keys that were sealed for it alone are destroyed.
-      await ports.wake('jobTimeout');
+      await ports.wake('jobTimeout', 'renewalCheck');
       const retired = await ports.store.retire(params.id, query.reason, caller?.id ?? '');
       if (retired === undefined) throw new CaError('notFound', 'no such target');
       return show(retired);

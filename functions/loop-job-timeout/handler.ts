@@ -23,7 +23,8 @@ export const handler = loopHandler('jobTimeout', settings, ({ database, wake }) 
   const queue = jobQueue(settings.JOB_QUEUE_URL);
   const limits = { csrSeconds: settings.AWAITING_CSR_SECONDS, approvalSeconds: settings.AWAITING_APPROVAL_SECONDS };
   return async () => {
-    await wake('jobProcessor', 'notificationProcess');
+    // What is given up here becomes due again there.
+    await wake('jobProcessor', 'renewalCheck', 'notificationProcess');
     const returned = await store.returnAbandoned(page);
     const unanswered = await store.failUnanswered(limits, page);
     const silent = await store.failSilent(page);
