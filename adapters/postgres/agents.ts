@@ -4,6 +4,7 @@ import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { leaveShares } from './left-shares.ts';
 
 export type AgentStatus = 'online' | 'offline' | 'degraded';
 
@@ -199,7 +200,6 @@ export function agentStore(database: Database): AgentStore {
     },
     dependents: (id) => dependentsOf(database, id),
     async retire(id, reason, force, actor) {
-      const { leaveShares } = await import('./left-shares.ts');
       return database.transaction(async (session) => {
         const [row] = await session.query<{ retired_at: Date | null }>(lock, [id]);
         if (row === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { CaError } from '#domain/error.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
-import { withdrawn } from './deployments.ts';
+import { catchUp, withdrawn } from './deployments.ts';
 import type { Condition } from './keyset.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 import { republishing, revokedNotices, revokingFrom } from './revoking.ts';
@@ -166,15 +166,13 @@ export function bulkCertificates(database: Database): BulkCertificates {
       const [row] = await database.query<{ ids: string[]; jobs: string[]; notifications: string[] }>(revoke, [ids, reason, actor]);
       return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [], notificationIds: row?.notifications ?? [] };
     },
-    async release(ids, actor) {
-      const { catchUp } = await import('./late-deployments.ts');
-      return database.transaction(async (session) => {
+    release: (ids, actor) =>
+      database.transaction(async (session) => {
         const [row] = await session.query<{ ids: string[]; jobs: string[] }>(release, [ids, actor]);
         await session.query(followHeld, [row?.ids ?? []]);
         const agentIds = await catchUp(session, { certificates: row?.ids ?? [] }, actor);
         return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [], agentIds };
-      });
-    },
+      }),
     async renew(ids, actor) {
       const [row] = await database.query<{ ids: string[]; jobs: string[] }>(renew, [ids, actor]);
       return { ids: row?.ids ?? [], jobIds: row?.jobs ?? [] };

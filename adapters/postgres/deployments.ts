@@ -100,6 +100,18 @@ const requested = {
   text: makeDeployments('($4::text IS NULL OR t.id = $4) AND ($5::text[] IS NULL OR t.agent_id = ANY($5))'),
 };
 const repair = { name: 'deployment-repair', text: makeDeployments('t.id = $4') };
+// Whoever gives the agent a new version holds this row, and deploys that itself.
+const behind = {
+  name: 'deployments-behind',
+  text: `SELECT c.certificate_id FROM certificate_targets c JOIN targets t ON t.id = c.target_id AND t.enabled AND t.retired_at IS NULL
+         JOIN certificate_holders h ON h.certificate_id = c.certificate_id AND h.agent_id = t.agent_id
+         WHERE (c.certificate_id = ANY ($1::text[]) OR c.target_id = $2) AND c.deployed_id IS DISTINCT FROM h.current_id
+         ORDER BY h.id FOR NO KEY UPDATE OF h`,
+};
+const ofBehind = {
+  name: 'deployment-behind',
+  text: makeDeployments('c.deployed_id IS DISTINCT FROM h.current_id AND ($4::text IS NULL OR t.id = $4)'),
+};
 const ofHolder = { name: 'deployment-of-holder', text: makeDeployments('h.id = $4') };
 
 interface Row {
@@ -157,6 +169,25 @@ export function deployments(database: Database): Deployments {
 /** Deploys what an agent has just been given, in the transaction that gave it. */
 export async function deployToHolder(session: Session, certificateId: string, holderId: string, renewed: boolean): Promise<void> {
   await session.query(ofHolder, [certificateId, renewed ? 'renewed' : 'issued', 'system:worker', holderId]);
+}
+
+/**
+ * Deploys what was issued while nobody was to put it in place: of these certificates, or at this target.
+ *
+ * @returns the agents that have work
+ */
+export async function catchUp(
+  session: Session,
+  { certificates = [], target = null }: { readonly certificates?: readonly string[]; readonly target?: string | null },
+  actor: string,
+): Promise<readonly string[]> {
+  const late = await session.query<{ certificate_id: string }>(behind, [certificates, target]);
+  const agentIds: string[] = [];
+  for (const id of new Set(late.map(({ certificate_id }) => certificate_id))) {
+    const made = await session.query<{ agent_id: string }>(ofBehind, [id, 'requested', actor, target]);
+    agentIds.push(...made.map(({ agent_id }) => agent_id));
+  }
+  return agentIds;
 }
 
 /** Deploys again to a target that has lost what was deployed there, in the transaction that found out. False when the agent has nothing to deploy. */

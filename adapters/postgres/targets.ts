@@ -4,7 +4,9 @@ import type { FailureClass } from '#domain/agent/work.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session, type Statement } from './database.ts';
+import { catchUp } from './deployments.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { leaveShares } from './left-shares.ts';
 
 /** What is done about drift, and how often it is looked for. */
 export interface TargetWatch {
@@ -105,6 +107,11 @@ const makeConnector = {
   INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category) SELECT $2, 'APIKey', 'enrolAgent', 'agent', id, 'auth' FROM a`,
 };
 const lock = { name: 'target-lock', text: 'SELECT enabled FROM targets WHERE id = $1 FOR NO KEY UPDATE' };
+const switchOff = {
+  name: 'target-switch-off',
+  text: `UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL, last_error = 'its target was switched off'
+         FROM deployments d WHERE d.target_id = $1 AND jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`,
+};
 const replace = {
   name: 'target-replace',
   text: `WITH t AS (UPDATE targets SET name = $3, config = $4, reference = CASE WHEN config ->> 'region' IS NOT DISTINCT FROM $4::jsonb ->> 'region' THEN reference END, enabled = $5, version = version + 1, updated_at = now(), on_drift = $7, inspect_every_seconds = $8,
@@ -194,24 +201,22 @@ export function targetStore(database: Database): TargetStore {
       if (made === undefined) throw new CaError('malformed', 'the body: agent: no such agent, or it is retired');
       return made;
     },
-    async replace(id, expected, { name, config, enabled, onDrift, inspectEverySeconds }, actor) {
-      const { followSwitch } = await import('./late-deployments.ts');
-      return database.transaction(async (session) => {
+    replace: (id, expected, { name, config, enabled, onDrift, inspectEverySeconds }, actor) =>
+      database.transaction(async (session) => {
         const [before] = await session.query<{ enabled: boolean }>(lock, [id]);
         const given = [id, expected ?? null, name, JSON.stringify(config), enabled, actor, onDrift, inspectEverySeconds];
         const replaced = await one(replace, given, session);
-        if (replaced !== undefined && before?.enabled !== enabled) await followSwitch(session, id, enabled, actor);
+        if (replaced === undefined || before?.enabled === enabled) return replaced;
+        if (enabled) await catchUp(session, { target: id }, actor);
+        else await session.query(switchOff, [id]);
         return replaced;
-      });
-    },
-    async retire(id, reason, actor) {
-      const { leaveShares } = await import('./left-shares.ts');
-      return database.transaction(async (session) => {
+      }),
+    retire: (id, reason, actor) =>
+      database.transaction(async (session) => {
         const retired = await one(retire, [id, reason, actor], session);
         if (retired !== undefined) await leaveShares(session, retired.agentId);
         return retired;
-      });
-    },
+      }),
   };
 }
 
