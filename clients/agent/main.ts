@@ -10,6 +10,7 @@ import { jsonLog } from './log.ts';
 import { connectPlatform } from './platform.ts';
 import { run } from './run.ts';
 import { defaultConfigFile, readSettings, type AgentSettings } from './settings.ts';
+import { takeFolder } from './sole.ts';
 
 const help = `certctl-agent ${agentVersion}: makes keys on this host, has them certified, and puts certificates where its servers read them.
 
@@ -83,10 +84,12 @@ async function identityOf(settings: AgentSettings): Promise<Identity> {
 
 async function life(settings: AgentSettings, identity: Identity): Promise<number> {
   const log = jsonLog(settings.log_level);
+  const giveFree = await takeFolder(settings.state_dir);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   log.info('agent', { version: agentVersion, id: identity.agent_id, name: identity.name, server: identity.server });
   log.info('ended', { why: await run(settings, identity, log, stop.signal) });
+  await giveFree();
   return 0;
 }
 

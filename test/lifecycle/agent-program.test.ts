@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -27,15 +27,22 @@ afterAll(() => {
 });
 
 /** The program away from the repository, as an installed one is. */
-function start(): { child: ChildProcess; log: () => string; ended: Promise<number | null> } {
+function start(errors: 'inherit' | 'pipe' = 'inherit'): {
+  child: ChildProcess;
+  log: () => string;
+  said: () => string;
+  ended: Promise<number | null>;
+} {
   const child = spawn(process.execPath, [...agentFlags, file, 'run', '--state-dir', state], {
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', errors],
   });
   started.push(child);
   let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-  return { child, log: () => text, ended: new Promise((resolve) => child.once('exit', resolve)) };
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+  return { child, log: () => text, said: () => said, ended: new Promise((resolve) => child.once('close', resolve)) };
 }
 
 test('given one file and nothing beside it, the agent runs in at most 80 MB, says once that the platform is away, and ends at once when told', async () => {
@@ -49,6 +56,21 @@ test('given one file and nothing beside it, the agent runs in at most 80 MB, say
   expect(log().match(/poll failed/g)).toHaveLength(1);
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
+});
+
+test('given an agent that runs, a second one on its folder ends and says why; one that was killed is no obstacle', async () => {
+  const first = start();
+  await until('it runs', () => (first.log().includes('poll failed') ? true : undefined));
+  const second = start('pipe');
+  expect(await second.ended).toBe(2);
+  expect(second.said()).toContain(`as process ${first.child.pid}`);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const third = start();
+  await until('it runs', () => (third.log().includes('poll failed') ? true : undefined));
+  third.child.kill('SIGTERM');
+  expect(await third.ended).toBe(0);
+  expect(existsSync(join(state, 'running'))).toBe(false);
 });
 
 test('given settings that are wrong, the program says what, and exits with 2', () => {
