@@ -1,4 +1,15 @@
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { tenCases, type Subject } from '../../test/targets/cases.ts';
@@ -70,6 +81,24 @@ describe('a host that cannot write', () => {
     expect(outcome?.backupPaths.length).toBeGreaterThan(0);
     expect(readFileSync(daemon.keyFiles[0] ?? '', 'utf8')).toBe('somebody else');
     expect(await deployed(daemon, issued())).toMatchObject({ ok: false, failureClass: 'rollback_failed' });
+  });
+
+  test.each([
+    [
+      'copied the backup over the file',
+      ({ daemon, backup }: { daemon: Daemon; backup: string }) => copyFileSync(backup, daemon.keyFiles[0] ?? ''),
+    ],
+    ['removed the journal', ({ daemon }: { daemon: Daemon }) => rmSync(join(daemon.rules.stateDir, 'journal/target-1.journal'))],
+  ])('given a person who %s after rolling back had failed, the next deployment goes on', async (_, settle) => {
+    const { daemon } = await started();
+    await apart(daemon, issued(), { death: { step: 'commit', index: 1 } });
+    writeFileSync(daemon.keyFiles[0] ?? '', 'somebody else');
+    const [outcome] = await resumeInterrupted(daemon.rules);
+    const backup = outcome?.backupPaths.find((path) => path.includes('.site.key.')) ?? '';
+    settle({ daemon, backup });
+    const next = issued();
+    expect(await deployed(daemon, next)).toMatchObject({ ok: true });
+    expect(await serves(daemon)).toBe(next.fingerprint);
   });
 });
 
