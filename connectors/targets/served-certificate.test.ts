@@ -1,7 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import fc from 'fast-check';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { issued, serverName, type Issued } from '../../test/targets/issued.ts';
 import { endpointSchema, type Endpoint } from './endpoint.ts';
 import { servedCertificate } from './served-certificate.ts';
@@ -140,6 +140,23 @@ test('an answer of LDAP may come in pieces, with lengths as Active Directory wri
   });
   const port = await listening(server);
   expect((await servedCertificate(endpoint(port, { starttls: 'ldap' }))).fingerprint).toBe(material.fingerprint);
+});
+
+test('a server that greets strangers late, as postscreen does after six seconds, is waited for', async () => {
+  const material = issued();
+  const quick = speaking('220-there is more\r\n', dialogues.smtp[1], material);
+  const met = new Promise<net.Socket>((resolve) => quick.on('connection', resolve));
+  const port = await listening(quick);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const served = servedCertificate(endpoint(port, { starttls: 'smtp' }));
+    const socket = await met;
+    vi.advanceTimersByTime(6000);
+    socket.write('220 there\r\n');
+    expect((await served).fingerprint).toBe(material.fingerprint);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('whatever a server says before or instead of TLS ends in one mapped failure', async () => {

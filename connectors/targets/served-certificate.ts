@@ -15,7 +15,8 @@ export interface Served {
   readonly chain: readonly string[];
 }
 
-const attemptMs = 5000;
+// Some servers let strangers wait before they greet (postscreen: six seconds).
+const attemptMs = 10_000;
 
 // A server with an RSA and an ECDSA pair shows the one that the client's algorithms ask for.
 const signatureAlgorithms: Readonly<Record<string, string>> = {
