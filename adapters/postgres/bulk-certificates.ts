@@ -1,7 +1,7 @@
 import { CaError } from '#domain/error.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
-import { catchUp, withdrawn } from './deployments.ts';
+import { catchUp, withdrawnOf } from './deployments.ts';
 import type { Condition } from './keyset.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 import { republishing, revokedNotices, revokingFrom } from './revoking.ts';
@@ -68,7 +68,7 @@ const revoke = {
           FROM t WHERE ((subject_id = t.id AND type IN ('issuance', 'renewal'))
               OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = t.id)))
             AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)),
-    w AS (${withdrawn('t')}),
+    w AS (${withdrawnOf('t')}),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
     ${revokingFrom('v', '$2::int', '$3::text')},

@@ -77,12 +77,20 @@ export function makeDeployments(which: string): string {
   SELECT j.subject_id AS deployment, j.id AS job, j.agent_id FROM j`;
 }
 
-/** Ends the deployments that have not ended of the certificates of `of`: nobody is to put them in place any more. */
+/** Ends, of the deployments `d` of a FROM clause, those that have not ended. */
 export const withdrawn = (
-  of: string,
+  from: string,
+  why: string,
 ): string => `UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL,
-      lease_expires_at = NULL, last_error = 'its certificate is not to be deployed any more'
-    FROM deployments d JOIN ${of} ON d.certificate_id = ${of}.id WHERE jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`;
+      lease_expires_at = NULL, last_error = '${why}'
+    FROM ${from} WHERE jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`;
+
+/** Ends the deployments of the certificates of a CTE: nobody is to put them in place any more. */
+export const withdrawnOf = (certificates: string): string =>
+  withdrawn(
+    `deployments d JOIN ${certificates} ON d.certificate_id = ${certificates}.id`,
+    'its certificate is not to be deployed any more',
+  );
 
 const columns = `d.id, d.certificate_id, d.version_id, d.target_id, d.agent_id, d.reason, j.id AS job_id, j.status, j.attempts, d.failure_class, d.detail, d.idempotent,
   d.rolled_back, d.verified_at, encode(d.observed, 'hex') AS observed, d.duration_ms, d.backup_paths, d.created_at`;

@@ -2,7 +2,7 @@ import type { Reach } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
-import { withdrawn } from './deployments.ts';
+import { withdrawnOf } from './deployments.ts';
 import { claimWithin } from './discovered-certificates.ts';
 import { issuersOf } from './issuer-chain.ts';
 import { slice, within, type Condition, type Keyset } from './keyset.ts';
@@ -211,7 +211,7 @@ const archive = {
     j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
           -- of the certificate itself, or of the share of an agent in it
           FROM m WHERE (subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT id FROM certificate_holders WHERE certificate_id = m.id))) AND type IN ('issuance', 'renewal', 'csr') AND ${active}),
-    w AS (${withdrawn('m')}),
+    w AS (${withdrawnOf('m')}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $2, 'APIKey', 'archiveCertificate', 'managed_certificate', id, 'cert_lifecycle' FROM m)
   SELECT count(*)::int FROM m`,

@@ -4,7 +4,7 @@ import type { FailureClass } from '#domain/agent/work.ts';
 import { CaError } from '#domain/error.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session, type Statement } from './database.ts';
-import { catchUp } from './deployments.ts';
+import { catchUp, withdrawn } from './deployments.ts';
 import { slice, type Keyset } from './keyset.ts';
 import { leaveShares } from './left-shares.ts';
 
@@ -109,8 +109,7 @@ const makeConnector = {
 const lock = { name: 'target-lock', text: 'SELECT enabled FROM targets WHERE id = $1 FOR NO KEY UPDATE' };
 const switchOff = {
   name: 'target-switch-off',
-  text: `UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL, last_error = 'its target was switched off'
-         FROM deployments d WHERE d.target_id = $1 AND jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`,
+  text: withdrawn('(SELECT id FROM deployments WHERE target_id = $1) d', 'its target was switched off'),
 };
 const replace = {
   name: 'target-replace',
