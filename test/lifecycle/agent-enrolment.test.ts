@@ -24,7 +24,8 @@ test('given a token for one use, one host becomes an agent with it and no second
     id,
     'hex',
   ]);
-  expect(JSON.stringify(rows)).not.toContain(token.split('_')[2]);
+  // Cut by length: the secret itself may begin with an underscore.
+  expect(JSON.stringify(rows)).not.toContain(token.slice('et_00000000_'.length));
   const listed = (await api(platform, 'GET', '/api/v1/agent-enrolment-tokens')).text;
   expect(listed).toContain(token.slice(0, 11));
   expect(listed).not.toContain(token);
