@@ -50,6 +50,11 @@ export const target = z.strictObject({
     .nullable()
     .describe('What the target itself calls its certificate, e.g. an ARN; null: nothing was deployed yet, or it gives no names'),
   enabled: z.boolean(),
+  counters: z
+    .record(z.string(), z.number().int())
+    .describe(
+      'Attempts to deploy there, by how they ended: `succeeded`, of them `idempotent`; `failed`, and each class of failure; `rolled_back`. What never happened is left out',
+    ),
   on_drift: z.enum(driftPolicies),
   inspect_every_seconds: z.number().int(),
   next_inspection_at: z

@@ -20,9 +20,10 @@ const lock = {
 const settled = `lease_token = NULL, lease_expires_at = NULL, state_entered_at = now(), payload = payload || jsonb_build_object('reported', $2::text)`;
 const note = {
   name: 'agent-report-note',
-  text: `UPDATE deployments SET failure_class = $2, detail = $3, idempotent = $4, rolled_back = $5, observed = decode($6, 'hex'), duration_ms = $7, backup_paths = $8,
+  text: `WITH d AS (UPDATE deployments SET failure_class = $2, detail = $3, idempotent = $4, rolled_back = $5, observed = decode($6, 'hex'), duration_ms = $7, backup_paths = $8,
       verified_at = CASE WHEN $9 THEN now() END
-    FROM jobs j WHERE j.id = $1 AND deployments.id = j.subject_id`,
+    FROM jobs j WHERE j.id = $1 AND deployments.id = j.subject_id RETURNING target_id)
+  UPDATE targets SET counters = counters || (SELECT jsonb_object_agg(k, coalesce((counters ->> k)::int, 0) + 1) FROM unnest($10::text[]) k) FROM d WHERE targets.id = d.target_id`,
 };
 // Also of a deployment that failed: what was made there is not to be made a second time.
 const refer = {
@@ -153,6 +154,11 @@ export function reportDeployment(
       report.durationMs,
       report.backupPaths,
       ok && report.observed !== undefined,
+      [
+        ...(ok ? ['succeeded'] : ['failed', failureClass ?? 'connector']),
+        ...(ok && report.idempotent ? ['idempotent'] : []),
+        ...(report.rolledBack ? ['rolled_back'] : []),
+      ],
     ]);
     if (report.reference !== undefined) await session.query(refer, [jobId, report.reference]);
     if (ok) {

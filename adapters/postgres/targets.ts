@@ -39,6 +39,8 @@ export interface TargetRecord extends TargetWatch {
   /** What the target itself calls its certificate. */
   readonly reference: string | undefined;
   readonly enabled: boolean;
+  /** Attempts to deploy there, by how they ended; what is not in it did not happen. */
+  readonly counters: Readonly<Record<string, number>>;
   readonly inspectAt: Date | undefined;
   readonly inspection: TargetInspection;
   readonly version: number;
@@ -79,7 +81,7 @@ export interface TargetStore {
   retire(id: string, reason: string, actor: string): Promise<TargetRecord | undefined>;
 }
 
-const columns = `id, name, type, agent_id, config, reference, enabled, on_drift, inspect_every_seconds, inspect_at, inspection, inspected_at, encode(expected, 'hex') AS expected,
+const columns = `id, name, type, agent_id, config, reference, enabled, counters, on_drift, inspect_every_seconds, inspect_at, inspection, inspected_at, encode(expected, 'hex') AS expected,
   encode(observed, 'hex') AS observed, observed_source, observed_serial, observed_not_after, drifted_since, ready, failure_class, inspection_detail, version, retired_at,
   retired_reason, created_by, created_at, updated_at`;
 export const targetList: Keyset = {
@@ -148,6 +150,7 @@ interface Row {
   config: Record<string, unknown>;
   reference: string | null;
   enabled: boolean;
+  counters: Record<string, number>;
   on_drift: DriftPolicy;
   inspect_every_seconds: number;
   inspect_at: Date | null;
@@ -228,6 +231,7 @@ function recordOf(row: Row): TargetRecord {
     config: row.config,
     reference: row.reference ?? undefined,
     enabled: row.enabled,
+    counters: row.counters,
     onDrift: row.on_drift,
     inspectEverySeconds: row.inspect_every_seconds,
     inspectAt: row.inspect_at ?? undefined,

@@ -121,6 +121,7 @@ function show(target: TargetRecord): TargetBody {
     config: { ...target.config },
     reference: target.reference ?? null,
     enabled: target.enabled,
+    counters: { ...target.counters },
     on_drift: target.onDrift,
     inspect_every_seconds: target.inspectEverySeconds,
     next_inspection_at: target.inspectAt?.toISOString() ?? null,

@@ -127,6 +127,15 @@ test('given a deployment that failed, it comes again later, and after the last a
   await report(agent, last!, { observed_fingerprint: await served(agent, last!) });
   expect(await get(id)).toMatchObject({ deployment: 'verified', last_error: null });
   expect((await api(platform, 'GET', `/api/v1/agents/${agent.id}`)).json()).toMatchObject({ status: 'online', status_reason: null });
+  // Each attempt is counted once, however often it is reported.
+  const counters = async (): Promise<unknown> => (await api(platform, 'GET', `/api/v1/targets/${last!.target_id}`)).json()['counters'];
+  const before = { failed: 3, reload: 3, rolled_back: 3, succeeded: 1 };
+  expect(await counters()).toEqual(before);
+  await report(agent, last!, { observed_fingerprint: await served(agent, last!) });
+  await api(platform, 'POST', `/api/v1/certificates/${id}/deploy`, {});
+  const [same] = await workSoon(agent);
+  await report(agent, same!, { observed_fingerprint: await served(agent, same!), idempotent: true });
+  expect(await counters()).toEqual({ ...before, succeeded: 2, idempotent: 1 });
 });
 
 test('given a server that serves something else than was deployed, the deployment is not completed whatever the agent thinks', async () => {
