@@ -6,13 +6,24 @@ import { TargetFailure, reasonOf } from './failure.ts';
 import type { HostRules } from './target.ts';
 
 /** Refuses what the host does not allow. @throws {TargetFailure} `validate` */
-export async function assertAllowed({ paths, commands, addresses = [] }: Demands, rules: HostRules): Promise<void> {
+export async function assertAllowed({ paths, commands, addresses = [], followLinks = false }: Demands, rules: HostRules): Promise<void> {
   if (new Set(paths).size < paths.length) throw new TargetFailure('validate', 'two files have the same path');
   for (const command of commands) assertCommandAllowed(command, rules);
   for (const address of addresses)
     if (!rules.allowedPaths.some((root) => isBelow(address, root)))
       throw new TargetFailure('validate', `this host does not allow deployments to ${address}`);
-  for (const path of paths) await assertPathAllowed(path, rules);
+  const written = followLinks ? await Promise.all(paths.map(linkedFile)) : paths;
+  if (new Set(written).size < written.length) throw new TargetFailure('validate', 'two files are one');
+  for (const path of written) await assertPathAllowed(path, rules);
+}
+
+/** The file that a path leads to: the path itself where it is no link. @throws {TargetFailure} `validate` for a link that leads nowhere */
+export async function linkedFile(path: string): Promise<string> {
+  const existing = await lstat(path).catch(() => undefined);
+  if (existing?.isSymbolicLink() !== true) return path;
+  return realpath(path).catch((cause: unknown) => {
+    throw new TargetFailure('validate', `the link ${path} cannot be followed: ${reasonOf(cause)}`, { cause });
+  });
 }
 
 /**

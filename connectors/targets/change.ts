@@ -43,6 +43,8 @@ export interface Change {
 export interface Demands {
   readonly paths: readonly string[];
   readonly commands: readonly Command[];
+  /** A path that is a link stands for the file that it leads to. */
+  readonly followLinks?: boolean;
   /** What is no file of this host, by its address. */
   readonly addresses?: readonly string[];
 }

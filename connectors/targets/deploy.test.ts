@@ -5,6 +5,8 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -168,6 +170,43 @@ describe('what the host does not allow', () => {
     symlinkSync('/etc/hostname', join(daemon.home, 'tls/link.crt'));
     const outcome = await deployed(daemon, issued(), { cert_path: join(daemon.home, 'tls/link.crt') });
     expect(outcome).toMatchObject({ ok: false, failureClass: 'validate', detail: expect.stringContaining('link') as string });
+  });
+
+  test('a file that is a link is replaced where it leads when the target says so, and the link stays', async () => {
+    const { daemon } = await started();
+    const [key = '', cert = ''] = [...daemon.keyFiles, ...daemon.certFiles];
+    mkdirSync(join(daemon.home, 'tls/archive'));
+    for (const [file, name] of [
+      [key, 'site1.key'],
+      [cert, 'site1.crt'],
+    ] as const) {
+      renameSync(file, join(daemon.home, 'tls/archive', name));
+      symlinkSync(join('archive', name), file);
+    }
+    const second = issued();
+    const follow = { follow_symlinks: true };
+    expect(await deployed(daemon, second, follow)).toMatchObject({ ok: true, verification: { verified: true } });
+    expect(await serves(daemon)).toBe(second.fingerprint);
+    expect(readlinkSync(cert)).toBe('archive/site1.crt');
+    expect(readdirSync(join(daemon.home, 'tls')).sort()).toEqual(['archive', 'site.crt', 'site.key']);
+    // Taken back there, too.
+    const verify = { ...(daemon.config['verify'] as object), port: 1, within: 1 };
+    expect(await deployed(daemon, issued(), { ...follow, verify })).toMatchObject({ ok: false, failureClass: 'verify', rolledBack: true });
+    expect(await deployed(daemon, second, follow)).toMatchObject({ ok: true });
+    // After a crash between the two files, as well.
+    await apart(daemon, issued(), { death: { step: 'commit', index: 1 }, overrides: follow });
+    expect(await resumeInterrupted(daemon.rules)).toMatchObject([{ rolledBack: true }]);
+    expect(await deployed(daemon, second, follow)).toMatchObject({ ok: true, idempotent: true });
+  });
+
+  test.each([
+    ['out of the allowed folders', '/etc/hostname', /does not allow/],
+    ['nowhere', '/nowhere/at/all', /cannot be followed/],
+  ])('a link that leads %s is refused, also when the target lets links be followed', async (_, to, detail) => {
+    const { daemon } = await started();
+    symlinkSync(to, join(daemon.home, 'tls/link.crt'));
+    const outcome = await deployed(daemon, issued(), { cert_path: join(daemon.home, 'tls/link.crt'), follow_symlinks: true });
+    expect(outcome).toMatchObject({ ok: false, failureClass: 'validate', detail: expect.stringMatching(detail) as string, steps: [] });
   });
 
   test('a folder that anybody may write is not used', async () => {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { linkedFile } from './allowance.ts';
 import type { Change, Target } from './change.ts';
 import { runCommand, type Command } from './command.ts';
 import type { Verify } from './endpoint.ts';
@@ -27,7 +28,9 @@ export interface FileTarget<C> {
   readonly files: (config: C, material: Material, rules: HostRules) => Promise<readonly WantedFile[]>;
   /** What else it runs, each as the host must have named it: a program alone, whatever its arguments. */
   readonly programs?: (config: C) => readonly Command[];
-  /** Judges the files in their place; or, with `{name}` among its words, those beside it: the path of the file that `staged` gives. */
+  /** Whether its paths may be links. */
+  readonly followLinks?: (config: C) => boolean;
+  /** Judges the files in their place. */
   readonly check: (config: C) => Command | undefined;
   readonly reload: (config: C) => Command | undefined;
   readonly verify: (config: C) => Verify;
@@ -59,13 +62,16 @@ export function fileTarget<C>(target: FileTarget<C>): Target<C> {
     config: target.config,
     demands: (config) => ({
       paths: target.paths(config),
+      followLinks: target.followLinks?.(config) === true,
       commands: [...(target.programs?.(config) ?? []), target.check(config), target.reload(config)].filter(
         (command) => command !== undefined,
       ),
     }),
     verify: target.verify,
     begin: async (config, material, rules) => {
-      const files = await target.files(config, material, rules);
+      const wanted = await target.files(config, material, rules);
+      const follow = target.followLinks?.(config) === true;
+      const files = await Promise.all(wanted.map(async (file) => (follow ? { ...file, path: await linkedFile(file.path) } : file)));
       return change(
         config,
         await planFiles(files),

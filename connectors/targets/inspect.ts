@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Observation } from '#domain/agent/inspection.ts';
-import { assertAllowed } from './allowance.ts';
+import { assertAllowed, linkedFile } from './allowance.ts';
 import { parseConfig } from './config.ts';
 import { TargetFailure, failureOf, reasonOf, safeDetail } from './failure.ts';
 import { targetOf } from './registry.ts';
@@ -44,7 +44,7 @@ async function obstacle(targetType: string, config: unknown, rules: HostRules, r
     const parsed = parseConfig(target.config, config);
     const demands = target.demands(parsed);
     await assertAllowed(demands, rules);
-    for (const path of demands.paths) await assertWritable(dirname(path));
+    for (const path of demands.paths) await assertWritable(dirname(demands.followLinks === true ? await linkedFile(path) : path));
     await target.probe?.(parsed, rules, reference);
     return undefined;
   } catch (error) {

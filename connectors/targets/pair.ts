@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { account, keyMode, mode, path } from './config.ts';
 import { fileOwner } from './file-owner.ts';
 import type { WantedFile } from './file-set.ts';
@@ -17,10 +17,12 @@ export const pairFields = {
   cert_group: account.optional(),
   key_owner: account.optional(),
   key_group: account.optional(),
+  /** Whether the paths may be links; then the files that they lead to are replaced, and the links stay. */
+  follow_symlinks: z.boolean().default(false),
 };
 
 type PairPaths = Pick<Pair, 'cert_path' | 'key_path' | 'pem_path'>;
-export type Pair = z.infer<z.ZodObject<typeof pairFields>>;
+export type Pair = Omit<z.infer<z.ZodObject<typeof pairFields>>, 'follow_symlinks'>;
 
 /** Whether a configuration names one of the two layouts and nothing of the other. */
 export function namesOneLayout({ cert_path, key_path, pem_path }: PairPaths): boolean {

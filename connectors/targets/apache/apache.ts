@@ -27,5 +27,6 @@ export const apache = fileTarget({
   },
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });

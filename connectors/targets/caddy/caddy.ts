@@ -23,6 +23,7 @@ const caddyFile = fileTarget({
   files: (config, material) => pairFiles(config, material),
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });
 

@@ -21,5 +21,6 @@ export const dovecot = fileTarget({
   files: (config, material) => pairFiles(config, material),
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });

@@ -13,6 +13,7 @@ export const haproxyConfig = z.strictObject({
   key_file_mode: keyMode.optional(),
   key_owner: account.optional(),
   key_group: account.optional(),
+  follow_symlinks: z.boolean().default(false),
   check_command: command.default(['haproxy', '-c', '-f', '/etc/haproxy/haproxy.cfg']),
   reload_command: command.default(['systemctl', 'reload', 'haproxy']),
   verify: verifySchema,
@@ -25,5 +26,6 @@ export const haproxy = fileTarget({
   files: (config, material) => pairFiles(config, material),
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });

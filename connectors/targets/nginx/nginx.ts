@@ -23,5 +23,6 @@ export const nginx = fileTarget({
   files: async (config, material) => [...(await pairFiles(config, material)), ...chainFiles(config, material)],
   check: (config) => config.check_command,
   reload: (config) => config.reload_command,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });

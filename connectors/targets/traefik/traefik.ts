@@ -33,6 +33,7 @@ export const traefik = fileTarget({
   },
   check: () => undefined,
   reload: () => undefined,
+  followLinks: (config) => config.follow_symlinks,
   verify: (config) => config.verify,
 });
 
