@@ -9,7 +9,8 @@ import { inspectTarget } from '../inspect.ts';
 import { configObjection } from '../judge-config.ts';
 import type { DeployOutcome } from '../target.ts';
 
-const region = 'eu-central-1';
+// Of this file alone: clients stay open by region, and another file's service has ended.
+const region = 'eu-west-3';
 const other = '111122223333';
 const role_arn = `arn:aws:iam::${other}:role/platform/certctl`;
 const external_id = 'of-certctl:1';
