@@ -28,7 +28,7 @@ const facts = {
     .nullable()
     .default(null)
     .describe('An address of the host; null: the one that the platform sees'),
-  capabilities: z.array(text(64)).max(64).describe('Target types that it can drive, and what else it can do: `inspection`'),
+  capabilities: z.array(text(64)).max(64).describe('Target types that it can drive, and what else it can do: `inspection`, `quorum`'),
   clock: z.iso.datetime().describe(`The host's clock, RFC 3339.`),
 };
 
@@ -104,6 +104,10 @@ export const workItem = z.discriminatedUnion('type', [
     target_type: z.string(),
     config: z.record(z.string(), z.unknown()),
     reference: z.string().optional(),
+    expected: z
+      .array(sha256)
+      .optional()
+      .describe('SHA-256 of the certificates that may be there, for an agent with the capability `quorum` and a target that counts one'),
     key_type: z.enum(inspectedKeyTypes).nullable().describe('Of the certificate that ought to be there; null: whichever the server shows'),
   }),
 ]);

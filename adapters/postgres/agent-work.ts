@@ -22,14 +22,18 @@ const claim = {
             state_entered_at = CASE type WHEN 'csr' THEN state_entered_at ELSE now() END
           FROM c WHERE jobs.id = c.id RETURNING jobs.id, jobs.type, jobs.subject_id, jobs.lease_expires_at, jobs.attempts, jobs.run_at)
   SELECT u.id, u.type, u.lease_expires_at, u.attempts, coalesce(m.id, d.certificate_id) AS certificate_id, m.common_name, m.sans, coalesce(m.key_algorithm, e.key_algorithm) AS key_algorithm,
-    p.must_staple, d.id AS deployment_id, d.version_id, t.id AS target_id, t.type AS target_type, t.config, t.reference
+    p.must_staple, d.id AS deployment_id, d.version_id, t.id AS target_id, t.type AS target_type, t.config, t.reference, e.expected
   FROM u
     LEFT JOIN certificate_holders h ON u.type = 'csr' AND h.id = u.subject_id
     LEFT JOIN managed_certificates m ON m.id = h.certificate_id
     LEFT JOIN profiles p ON p.id = m.profile_id
     LEFT JOIN deployments d ON u.type = 'deployment' AND d.id = u.subject_id
     LEFT JOIN targets t ON t.id = coalesce(d.target_id, CASE u.type WHEN 'inspection' THEN u.subject_id END)
-    LEFT JOIN LATERAL (SELECT o.key_algorithm FROM certificate_targets c JOIN managed_certificates o ON o.id = c.certificate_id AND o.state = 'active'
+    LEFT JOIN LATERAL (SELECT o.key_algorithm,
+        CASE WHEN t.config #> '{verify,quorum}' IS NOT NULL AND (SELECT 'quorum' = ANY (capabilities) FROM agents WHERE id = $1) THEN
+          ARRAY(SELECT encode(fingerprint, 'hex') FROM certificates WHERE id IN (c.deployed_id, s.current_id)) END AS expected
+      FROM certificate_targets c JOIN managed_certificates o ON o.id = c.certificate_id AND o.state = 'active'
+        LEFT JOIN certificate_holders s ON s.certificate_id = o.id AND s.agent_id = $1
       WHERE u.type = 'inspection' AND c.target_id = t.id AND c.deployed_id IS NOT NULL ORDER BY c.deployed_at DESC LIMIT 1) e ON true
   ORDER BY u.run_at, u.id`,
 };
@@ -100,6 +104,7 @@ interface ClaimedRow {
   target_type: string;
   config: Record<string, unknown>;
   reference: string | null;
+  expected: string[] | null;
 }
 
 interface CsrRow extends ProfileRow {
@@ -188,7 +193,8 @@ function itemOf(row: ClaimedRow, leaseToken: string): WorkItem {
     };
   }
   const target = { targetId: row.target_id, targetType: row.target_type, config: row.config, reference: row.reference ?? undefined };
-  if (row.type === 'inspection') return { ...common, ...target, type: 'inspection', keyType: keyTypeOf(row.key_algorithm) };
+  if (row.type === 'inspection')
+    return { ...common, ...target, type: 'inspection', keyType: keyTypeOf(row.key_algorithm), expected: row.expected ?? undefined };
   return {
     ...common,
     ...target,

@@ -15,7 +15,7 @@ export function hostFacts(address: string | null): z.input<typeof heartbeat.body
     architecture: arch(),
     version,
     ip_address: address,
-    capabilities: [...targetTypes(), 'inspection'],
+    capabilities: [...targetTypes(), 'inspection', 'quorum'],
     clock: new Date().toISOString(),
   };
 }

@@ -30,14 +30,15 @@ export function perform(ports: PerformPorts, item: WorkItemBody, signal: AbortSi
   return item.type === 'csr' ? certify(ports, item) : put(ports, item, signal);
 }
 
-async function look({ rules }: PerformPorts, { lease_token, target_type, config, key_type, reference }: Look): Promise<JobReport> {
-  const { ready, failureClass, detail, observation } = await inspectTarget(
-    target_type,
-    config,
-    rules,
-    key_type ?? undefined,
-    reference ?? undefined,
-  );
+async function look(
+  { rules }: PerformPorts,
+  { lease_token, target_type, config, key_type, reference, expected }: Look,
+): Promise<JobReport> {
+  const { ready, failureClass, detail, observation } = await inspectTarget(target_type, config, rules, {
+    keyType: key_type ?? undefined,
+    reference,
+    expected,
+  });
   return {
     lease_token,
     ok: ready,

@@ -15,6 +15,11 @@ export const endpointSchema = z.strictObject({
   starttls: z.enum(startTlsProtocols).optional(),
   /** Whether the deployed chain must be served too. */
   check_chain: z.boolean().default(true),
+  /** Of a pool behind one name: of so many fresh connections so many must show the new certificate. */
+  quorum: z
+    .strictObject({ matching: z.int().min(1).max(20), of: z.int().min(2).max(20) })
+    .refine(({ matching, of }) => matching <= of, 'of so many connections no more can match')
+    .optional(),
   /** Seconds within which the new certificate must be seen. */
   within: z.int().min(1).max(300).default(20),
 });

@@ -5,9 +5,19 @@ import type { Observation } from '#domain/agent/inspection.ts';
 import { assertAllowed, linkedFile } from './allowance.ts';
 import { parseConfig } from './config.ts';
 import { TargetFailure, failureOf, reasonOf, safeDetail } from './failure.ts';
+import { look, prevailing, silence } from './look.ts';
 import { targetOf } from './registry.ts';
-import { servedCertificate } from './served-certificate.ts';
 import type { FailureClass, HostRules } from './target.ts';
+
+/** What is known of the certificate that ought to be at a target. */
+export interface Known {
+  /** `rsa`, `ec` or `ed25519`: of the certificate to look for, where a server has several. */
+  readonly keyType?: string | undefined;
+  /** What the target calls its certificate. */
+  readonly reference?: string | undefined;
+  /** SHA-256 in hex of those that may be there; matters where a pool serves several. */
+  readonly expected?: readonly string[] | undefined;
+}
 
 /** What was found at a target. */
 export interface Inspection {
@@ -21,19 +31,10 @@ export interface Inspection {
 
 /**
  * Tries what a deployment would need, configuration, paths, commands, connection, looks at what the target has now, and changes nothing. Never throws.
- *
- * @param keyType `rsa`, `ec` or `ed25519`: of the certificate to look for, where a server has several
- * @param reference what the target calls its certificate
  */
-export async function inspectTarget(
-  targetType: string,
-  config: unknown,
-  rules: HostRules,
-  keyType?: string,
-  reference?: string,
-): Promise<Inspection> {
-  const failure = await obstacle(targetType, config, rules, reference);
-  const { observation, detail } = await observeTarget(targetType, config, rules, keyType, reference);
+export async function inspectTarget(targetType: string, config: unknown, rules: HostRules, known: Known = {}): Promise<Inspection> {
+  const failure = await obstacle(targetType, config, rules, known.reference);
+  const { observation, detail } = await observeTarget(targetType, config, rules, known);
   if (failure === undefined) return { ready: true, observation, ...(detail !== undefined && { detail }) };
   return { ready: false, failureClass: failure.failureClass, detail: safeDetail(failure.message), observation };
 }
@@ -58,26 +59,22 @@ async function assertWritable(folder: string): Promise<void> {
   });
 }
 
-/**
- * Which certificate a target has: as served over TLS where the configuration names an endpoint, else as stored. Never throws.
- *
- * @param keyType as of {@link inspectTarget}
- * @param reference as of {@link inspectTarget}
- */
+/** Which certificate a target has: as served over TLS where the configuration names an endpoint, else as stored. Never throws. */
 export async function observeTarget(
   targetType: string,
   config: unknown,
   rules: HostRules,
-  keyType?: string,
-  reference?: string,
+  { keyType, reference, expected = [] }: Known = {},
 ): Promise<{ readonly observation: Observation; readonly detail?: string }> {
   try {
     const target = targetOf(targetType);
     const parsed = parseConfig(target.config, config);
     const verify = target.verify(parsed);
     if (verify !== 'off') {
-      const { fingerprint, leaf } = await servedCertificate(verify, keyType);
-      return { observation: { source: 'served', fingerprint, ...factsOf(leaf) } };
+      const looked = await look(verify, keyType);
+      const served = prevailing(verify, looked, expected);
+      if (served === undefined) throw silence(looked);
+      return { observation: { source: 'served', fingerprint: served.fingerprint, ...factsOf(served.leaf) } };
     }
     await assertAllowed(target.demands(parsed), rules);
     const fingerprint = await target.stored?.(parsed, rules, reference);

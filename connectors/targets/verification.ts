@@ -1,7 +1,6 @@
 import type { Endpoint, Verify } from './endpoint.ts';
-import { TargetFailure } from './failure.ts';
+import { isServed, look, prevailing, type Seen } from './look.ts';
 import type { Material } from './material.ts';
-import { servedCertificate, type Served } from './served-certificate.ts';
 import type { Verification } from './target.ts';
 
 /** The part of the material that is needed to know it again; no secret, so that a journal may hold it. */
@@ -22,14 +21,9 @@ export async function verifyServed(
   let actual: string | undefined;
   let seen = 0;
   for (let pause = firstPauseMs; ; pause = seen > 0 ? firstPauseMs : Math.min(pause * 2, longestPauseMs)) {
-    let reason: string | undefined;
-    try {
-      const served = await servedCertificate(endpoint, expected.keyType);
-      actual = served.fingerprint;
-      reason = objection(endpoint, expected, served);
-    } catch (error) {
-      reason = error instanceof TargetFailure ? error.message : 'no TLS handshake';
-    }
+    const looked = await look(endpoint, expected.keyType);
+    actual = prevailing(endpoint, looked, [expected.fingerprint])?.fingerprint ?? actual;
+    const reason = objection(endpoint, expected, looked);
     seen = reason === undefined ? seen + 1 : 0;
     if (seen === 2) return verificationOf(expected, actual, true);
     if (performance.now() + pause > deadline)
@@ -41,14 +35,26 @@ export async function verifyServed(
 /** Whether a server shows the expected certificate at the first look; `off` when nobody looks. */
 export async function alreadyServed(verify: Verify, expected: ExpectedCertificate): Promise<Verification | 'off' | undefined> {
   if (verify === 'off') return 'off';
-  const served = await servedCertificate(verify, expected.keyType).catch(() => undefined);
-  if (served === undefined || objection(verify, expected, served) !== undefined) return undefined;
-  return verificationOf(expected, served.fingerprint, true);
+  const looked = await look(verify, expected.keyType);
+  return objection(verify, expected, looked) === undefined ? verificationOf(expected, expected.fingerprint, true) : undefined;
 }
 
-function objection(endpoint: Endpoint, expected: ExpectedCertificate, served: Served): string | undefined {
-  if (served.fingerprint !== expected.fingerprint) return 'the server serves another certificate';
-  const whole = expected.chainFingerprints.every((issuer) => served.chain.includes(issuer));
+/** For people: what a look shows against the certificate being in place; undefined: nothing. */
+function objection(endpoint: Endpoint, expected: ExpectedCertificate, looked: readonly Seen[]): string | undefined {
+  const { matching = 1 } = endpoint.quorum ?? {};
+  const objections = looked.flatMap((seen) => objectionTo(endpoint, expected, seen) ?? []);
+  const right = looked.length - objections.length;
+  if (right >= matching) return undefined;
+  const [first] = objections;
+  return endpoint.quorum === undefined
+    ? first
+    : `${right} of ${looked.length} connections show the new certificate, ${matching} must; ${first}`;
+}
+
+function objectionTo(endpoint: Endpoint, expected: ExpectedCertificate, seen: Seen): string | undefined {
+  if (!isServed(seen)) return seen.message;
+  if (seen.fingerprint !== expected.fingerprint) return 'the server serves another certificate';
+  const whole = expected.chainFingerprints.every((issuer) => seen.chain.includes(issuer));
   return endpoint.check_chain && !whole ? 'the server does not send the chain' : undefined;
 }
 

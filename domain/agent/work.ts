@@ -50,6 +50,8 @@ export type WorkItem = {
       readonly reference: string | undefined;
       /** Of what was deployed there, for servers with several certificates. */
       readonly keyType: InspectedKeyType | undefined;
+      /** SHA-256 in hex of what may be there, for an agent that counts the certificates of a pool. */
+      readonly expected: readonly string[] | undefined;
     }
 );
 

@@ -226,7 +226,10 @@ function show(item: WorkItem): WorkItemBody {
     // An agent that knows no references reads no answer that has one.
     ...(item.reference !== undefined && { reference: item.reference }),
   };
-  if (item.type === 'inspection') return { ...common, ...target, type: 'inspection', key_type: item.keyType ?? null };
+  if (item.type === 'inspection') {
+    const expected = item.expected === undefined ? {} : { expected: [...item.expected] };
+    return { ...common, ...target, ...expected, type: 'inspection', key_type: item.keyType ?? null };
+  }
   return {
     ...common,
     ...target,

@@ -8,8 +8,8 @@ import { parseConfig } from '#connectors/targets/config.ts';
 import type { Endpoint, Verify } from '#connectors/targets/endpoint.ts';
 import { failureOf, safeDetail, TargetFailure } from '#connectors/targets/failure.ts';
 import { firstFingerprint, readMaterial, type Material } from '#connectors/targets/material.ts';
-import { servedCertificate } from '#connectors/targets/served-certificate.ts';
 import type { HostRules } from '#connectors/targets/target.ts';
+import { look as lookAt, prevailing } from '#connectors/targets/look.ts';
 import { verifyServed, type ExpectedCertificate } from '#connectors/targets/verification.ts';
 import { makeCsr } from '#domain/agent/make-csr.ts';
 import { makeLeafKey } from '#domain/agent/make-key.ts';
@@ -136,7 +136,7 @@ export async function inspectCloud(ports: CloudPorts, { target, keyType }: Call<
     await awsAcm.probe?.(config, rules, reference);
     if (config.verify !== 'off') {
       const endpoint = await publicEndpoint(ports, config.verify);
-      const seen = await servedCertificate(endpoint, keyType ?? undefined).catch(() => undefined);
+      const seen = prevailing(endpoint, await lookAt(endpoint, keyType ?? undefined), []);
       if (seen !== undefined) return { ...ready, observation: { source: 'served', fingerprint: seen.fingerprint, ...none } };
     }
     const fingerprint = await awsAcm.stored?.(config, rules, reference);

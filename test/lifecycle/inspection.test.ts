@@ -91,6 +91,22 @@ test('given a deployment that was seen in place, the target says so, and its age
   expect(await work(agent)).toEqual([]);
 });
 
+test('given a pool whose certificates are counted, its agent is told which may be there, unless it cannot count', async () => {
+  const verify = { host: '127.0.0.1', port: 443, quorum: { matching: 1, of: 4 } };
+  const config = { cert_path: '/etc/pool.crt', key_path: '/etc/pool.key', verify };
+  const { agent, target, fingerprint } = await deployed('pool', { config });
+  await ask(target);
+  const counting = inspected(await workSoon(agent));
+  expect(counting).toMatchObject({ expected: [fingerprint] });
+  await report(agent, counting, seen(fingerprint));
+  await agent.send('POST', 'heartbeat', { ...hostFacts(), capabilities: ['nginx', 'inspection'] });
+  await ask(target);
+  expect(inspected(await workSoon(agent))).not.toHaveProperty('expected');
+  const alone = await deployed('no-pool');
+  await ask(alone.target);
+  expect(inspected(await workSoon(alone.agent))).not.toHaveProperty('expected');
+});
+
 test('given a target that has a name of its own for what it got, the next look and the next deployment are told it', async () => {
   const { agent, target, certificate } = await deployed('named');
   const reference = 'arn:aws:acm:eu-central-1:000000000000:certificate/1';

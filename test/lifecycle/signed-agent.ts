@@ -16,7 +16,7 @@ export const hostFacts = (): Record<string, unknown> => ({
   os: 'linux',
   architecture: 'x64',
   version: '1.2.3',
-  capabilities: ['nginx', 'inspection'],
+  capabilities: ['nginx', 'inspection', 'quorum'],
   clock: new Date().toISOString(),
 });
 

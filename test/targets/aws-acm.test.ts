@@ -105,7 +105,7 @@ test('a reference that was deleted is made anew; one that the configuration name
 test('a look says what is stored there', async () => {
   const [target, material] = [newTarget(), issued()];
   const { reference } = await put(target, material);
-  const seen = await inspectTarget('aws_acm', { region, verify: 'off' }, rules(), undefined, reference);
+  const seen = await inspectTarget('aws_acm', { region, verify: 'off' }, rules(), { reference });
   expect(seen).toMatchObject({ ready: true, observation: { source: 'stored', fingerprint: material.fingerprint } });
 });
 
@@ -119,6 +119,6 @@ test('a role of another account has the certificate there, and this account sees
   await expect(stored(reference)).rejects.toThrow(/111122223333/);
   // Without the reference it is found by its tag, there too.
   expect(await put(target, second, undefined, config)).toMatchObject({ ok: true, idempotent: false, reference });
-  const seen = await inspectTarget('aws_acm', { region, verify: 'off', ...config }, rules(), undefined, reference);
+  const seen = await inspectTarget('aws_acm', { region, verify: 'off', ...config }, rules(), { reference });
   expect(seen).toMatchObject({ ready: true, observation: { source: 'stored', fingerprint: second.fingerprint } });
 });

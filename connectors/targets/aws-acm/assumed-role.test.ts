@@ -92,7 +92,12 @@ describe('a target of another account', () => {
     const [target, material] = [newTarget(), issued()];
     const { reference } = await put(target, material, { role_arn, external_id });
     const look = (config: object) =>
-      inspectTarget('aws_acm', { region, verify: 'off', ...config }, { ...home.rules, allowedPaths: [own, ofRole] }, 'ec', reference);
+      inspectTarget(
+        'aws_acm',
+        { region, verify: 'off', ...config },
+        { ...home.rules, allowedPaths: [own, ofRole] },
+        { keyType: 'ec', reference },
+      );
     expect(await look({ role_arn, external_id })).toMatchObject({
       ready: true,
       observation: { source: 'stored', fingerprint: material.fingerprint },

@@ -246,7 +246,7 @@ describe('a re-import that its endpoint does not show', () => {
 
 describe('a look at it', () => {
   const look = (reference?: string, config: object = {}) =>
-    inspectTarget('aws_acm', { region, verify: 'off', ...config }, rules(), 'ec', reference);
+    inspectTarget('aws_acm', { region, verify: 'off', ...config }, rules(), { keyType: 'ec', reference });
 
   test('says what is stored, that nothing is, and that nobody answers', async () => {
     const { first, at } = await placed();
