@@ -125,7 +125,7 @@ export interface ManagedCertificates {
       readonly jobId: string;
     },
     actor: string,
-  ): Promise<ManagedRecord>;
+  ): Promise<void>;
   /** A renewal job, or the active one; undefined when there is no such certificate, or its state forbids it. */
   renew(id: string, jobId: string, actor: string): Promise<string | undefined>;
   /** Undefined when it has another version than expected by now. @throws {CaError} `malformed`, `policyViolation` */
@@ -288,9 +288,6 @@ export function managedCertificates(database: Database): ManagedCertificates {
       } catch (error) {
         throw creationRefusal(error);
       }
-      const created = await found(certificate.id);
-      if (created === undefined) throw new Error('no row');
-      return created;
     },
     async replace(id, change, expected, actor) {
       const { policyId, ownerId, teamId, environment, tags } = change;

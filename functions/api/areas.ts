@@ -13,9 +13,7 @@ import { managedCertificates } from '#adapters/postgres/managed-certificates.ts'
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { profileAdministration } from '#adapters/postgres/profile-administration.ts';
 import { targetStore } from '#adapters/postgres/targets.ts';
-import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { chance } from '../shared/chance.ts';
-import { hinter } from '../shared/hint.ts';
 import { newId } from '../shared/new-id.ts';
 import { agentTeller } from '../shared/tell-agents.ts';
 import { administrationAreas } from './administration-areas.ts';
@@ -28,8 +26,7 @@ import type { Area } from './router.ts';
  * start.
  */
 export function areas(connected: Connected): readonly Area[] {
-  const { settings, database, limiter, states, wake, now } = connected;
-  const hint = hinter(jobQueue(settings.JOB_QUEUE_URL));
+  const { settings, database, limiter, states, wake, now, hint } = connected;
   const hintJob = (jobId: string): Promise<void> => hint({ jobId });
   const profiles = profileAdministration(database);
   const groups = agentGroups(database);
@@ -42,7 +39,7 @@ export function areas(connected: Connected): readonly Area[] {
     },
   });
   const certificates = managedCertificates(database);
-  const shared = { ...connected, hint, hintJob, profiles, tell };
+  const shared = { ...connected, hintJob, profiles, tell };
   return [
     ...administrationAreas(shared),
     ...authorityAreas(shared),

@@ -79,9 +79,10 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
       assertSharesName(found, names);
       const job = ports.newId('job');
       await ports.wake('jobProcessor', 'jobTimeout');
-      const created = await ports.store.create(
+      const id = ports.newId('mc');
+      await ports.store.create(
         {
-          id: ports.newId('mc'),
+          id,
           name: body.name,
           profileId: body.profile,
           issuerId: body.issuer,
@@ -96,7 +97,7 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
         caller?.id ?? '',
       );
       await ports.hint(job);
-      return { certificate: show(created), job, jobs: [job] };
+      return { certificate: show(await existing(id, 'all')), job, jobs: [job] };
     }),
     serve(renewCertificate, async ({ params, caller, reach }) => {
       const { keySource, state } = await existing(params.id, reach);

@@ -21,13 +21,13 @@ export interface Connected {
   readonly trail: AuditTrail;
   readonly states: AgentStates;
   readonly wake: Wake;
+  /** Sent after the commit, best effort, beside what the answer needs. */
+  readonly hint: (hint: Hint) => Promise<void>;
   readonly now: () => number;
 }
 
 /** What several areas need besides. */
 export interface Shared extends Connected {
-  /** Sent after the commit, best effort. */
-  readonly hint: (hint: Hint) => Promise<void>;
   readonly hintJob: (jobId: string) => Promise<void>;
   readonly profiles: ProfileAdministration;
   /** Tells agents of work that was committed for them. */

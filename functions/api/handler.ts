@@ -9,9 +9,11 @@ import { callerStore } from '#adapters/postgres/callers.ts';
 import { connectDatabase } from '#adapters/postgres/connection.ts';
 import { idempotent } from '#adapters/postgres/idempotency.ts';
 import { noticingAudit } from '#adapters/postgres/notice-audit.ts';
+import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { CaError } from '#domain/error.ts';
 import { addressOf } from '../shared/address-of.ts';
 import { chance } from '../shared/chance.ts';
+import { hinter, hintsBeside } from '../shared/hint.ts';
 import { httpFunction, logRefusal, type HttpRequest, type HttpResponse } from '../shared/http.ts';
 import { knownOnce } from '../shared/known-once.ts';
 import { connectLimiter } from '../shared/limiter.ts';
@@ -39,11 +41,12 @@ const { database, keys } = idempotent(connection);
 const trail = auditTrail(database);
 const limits = connectLimiter('api', process.env);
 const callerOf = authentication({ callers: callerStore(database), limiter: limits.limiter, now });
+const hints = hintsBeside(hinter(jobQueue(settings.JOB_QUEUE_URL)));
 const states = agentStates(dynamodb, settings.STATE_TABLE);
 const agentOf = agentAuthentication({ states, now });
 
 const route = router(
-  areas({ settings, database, dynamodb, gates: store, sealed, limiter: limits.limiter, trail, states, wake, now }),
+  areas({ settings, database, dynamodb, gates: store, sealed, limiter: limits.limiter, trail, states, wake, hint: hints.hint, now }),
   {
     caller: async (request) => {
       const caller = await callerOf(credentialOf(request), addressOf(request.sourceIp));
@@ -58,7 +61,9 @@ const route = router(
     },
   },
   {
-    changed: sealChanges,
+    changed: async () => {
+      await Promise.all([sealChanges(), hints.sent()]);
+    },
     cursors: knownOnce(async () =>
       cursors(
         await madeOnce(dynamodb, settings.STATE_TABLE, { pk: 'cursor-secret', attribute: 'secret', make: async () => chance.random(32) }),
