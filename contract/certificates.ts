@@ -182,6 +182,25 @@ export const replaceCertificate = route({
   versioned: true,
 });
 
+export const replaceCertificateTargets = route({
+  operation: 'replaceCertificateTargets',
+  command: 'certs set-targets',
+  method: 'PUT',
+  path: '/api/v1/certificates/{id}/targets',
+  summary:
+    'Makes these the targets of a certificate: what agents have goes to their new targets, new agents make keys; what lies at a target that is left out stays there and is not renewed',
+  scope: 'rows',
+  permission: 'cert.issue',
+  params: z.strictObject({ id }),
+  query: nothing,
+  body: z.strictObject({
+    targets: z.array(targetId).min(1).max(100).describe('Ids of all its targets, of those that it has already, too'),
+  }),
+  answer: certificate,
+  status: 200,
+  versioned: true,
+});
+
 export const reasons = [
   'unspecified',
   'keyCompromise',

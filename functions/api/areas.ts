@@ -3,6 +3,7 @@ import { agentGroups } from '#adapters/postgres/agent-groups.ts';
 import { agentWork } from '#adapters/postgres/agent-work.ts';
 import { agentStore } from '#adapters/postgres/agents.ts';
 import { bulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
+import { certificateTargets } from '#adapters/postgres/certificate-targets.ts';
 import { dueOfConnector } from '#adapters/postgres/connector-jobs.ts';
 import { deployments } from '#adapters/postgres/deployments.ts';
 import { discoveredCertificates } from '#adapters/postgres/discovered-certificates.ts';
@@ -49,6 +50,7 @@ export function areas(connected: Connected): readonly Area[] {
         (await import('./certificates.ts')).certificateOperations({
           store: certificates,
           ofAgents: agentCertificates(database),
+          targets: certificateTargets(database),
           found: discoveredCertificates(database),
           tell,
           bulk: bulkCertificates(database),

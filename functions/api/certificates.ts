@@ -7,9 +7,11 @@ import {
   listVersions,
   renewCertificate,
   replaceCertificate,
+  replaceCertificateTargets,
   type CertificateBody,
 } from '#contract/certificates.ts';
 import type { AgentCertificates } from '#adapters/postgres/agent-certificates.ts';
+import type { CertificateTargets } from '#adapters/postgres/certificate-targets.ts';
 import type { DiscoveredCertificates, DiscoveredRow } from '#adapters/postgres/discovered-certificates.ts';
 import type { BulkCertificates } from '#adapters/postgres/bulk-certificates.ts';
 import type { CertificateChange, ManagedCertificates, ManagedRecord } from '#adapters/postgres/managed-certificates.ts';
@@ -30,6 +32,7 @@ import { stale } from './stale.ts';
 export interface CertificatePorts {
   readonly store: ManagedCertificates;
   readonly ofAgents: AgentCertificates;
+  readonly targets: CertificateTargets;
   readonly found: Pick<DiscoveredCertificates, 'find'>;
   /** Tells agents that there may be work. */
   readonly tell: (agentIds: readonly string[]) => Promise<void>;
@@ -126,6 +129,15 @@ export function certificateOperations(ports: CertificatePorts): readonly Served[
       const now = await existing(params.id, reach);
       if (now.state === 'archived') throw new CaError('conflict', 'the certificate is archived');
       return stale('certificate', now);
+    }),
+    serve(replaceCertificateTargets, async ({ params, body, caller, reach, expected }) => {
+      await within(params.id, reach);
+      await ports.wake('jobProcessor', 'jobTimeout', 'notificationProcess');
+      const agents = await ports.targets.replace(params.id, [...new Set(body.targets)], expected, caller?.id ?? '');
+      const now = await existing(params.id, reach);
+      if (agents === undefined) return stale('certificate', now);
+      await ports.tell(agents);
+      return show(now);
     }),
     serve(archiveCertificate, async ({ params, caller, reach }) => {
       await within(params.id, reach);

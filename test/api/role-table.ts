@@ -116,6 +116,7 @@ export const roleTable: Readonly<Record<string, string>> = {
   'DELETE /api/v1/targets/{id}': 'aomc',
   'POST /api/v1/targets/{id}/test': 'aomc',
   'PUT /api/v1/certificates/{id}': 'aomc aomc',
+  'PUT /api/v1/certificates/{id}/targets': 'aomc aomc',
   'POST /api/v1/certificates/{id}/revoke': 'aomc aomc',
   'POST /api/v1/certificates/{id}/release': 'aomc aomc',
   'POST /api/v1/certificates/bulk-revoke': 'a a',

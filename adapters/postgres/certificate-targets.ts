@@ -1,0 +1,155 @@
+import { CaError } from '#domain/error.ts';
+import { activeCsrJob, firstStatus, hasTarget } from './agent-certificates.ts';
+import type { Database, Session } from './database.ts';
+import { makeDeployments, withdrawn } from './deployments.ts';
+import { leaveShares } from './left-shares.ts';
+import { holdToPolicies } from './policies.ts';
+
+/** Where a certificate is put. */
+export interface CertificateTargets {
+  /**
+   * Makes these the targets of a certificate whose keys agents make. What an agent has goes to its new targets; an agent that comes to it makes a key; who
+   * is left without a target renews no more. Targets, jobs, outbox and audit in one commit; the same targets again are no change.
+   *
+   * @returns agents that have work; undefined when there is no such certificate, or it has another version than expected
+   * @throws {CaError} `conflict`, `malformed`, `policyViolation`
+   */
+  replace(id: string, targetIds: readonly string[], expected: number | undefined, actor: string): Promise<readonly string[] | undefined>;
+}
+
+// Who retires a target waits, or has done so.
+const lockTargets = {
+  name: 'retarget-targets',
+  text: 'SELECT id, agent_id FROM targets WHERE id = ANY ($1) AND retired_at IS NULL ORDER BY id FOR SHARE',
+};
+const lockCertificate = {
+  name: 'retarget-certificate',
+  text: 'SELECT state, key_source, version FROM managed_certificates WHERE id = $1 FOR UPDATE',
+};
+const mapped = {
+  name: 'retarget-mapped',
+  text: `SELECT c.target_id, t.agent_id FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = $1 ORDER BY c.target_id`,
+};
+// Whoever gives an agent a new version, and deploys that, holds its row.
+const lockHolders = {
+  name: 'retarget-holders',
+  text: `SELECT h.agent_id FROM certificate_holders h WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget} ORDER BY h.id FOR UPDATE OF h`,
+};
+const remove = {
+  name: 'retarget-remove',
+  text: `WITH c AS (DELETE FROM certificate_targets WHERE certificate_id = $1 AND target_id = ANY ($2)),
+    t AS (UPDATE targets SET (inspect_at, inspection, expected, drifted_since) = (
+            SELECT CASE WHEN o.shared THEN now() END, CASE WHEN o.shared THEN inspection ELSE 'nothing_deployed' END, CASE WHEN o.shared THEN expected END, CASE WHEN o.shared THEN drifted_since END
+            FROM (SELECT EXISTS (SELECT FROM certificate_targets o WHERE o.target_id = targets.id AND o.certificate_id <> $1 AND o.deployed_id IS NOT NULL) AS shared) o)
+          WHERE id = ANY ($2) AND (inspection IS NOT NULL OR inspect_at IS NOT NULL))
+    ${withdrawn('(SELECT id FROM deployments WHERE certificate_id = $1 AND target_id = ANY ($2)) d', 'the certificate is not for this target any more')}`,
+};
+const leave = {
+  name: 'retarget-leave',
+  text: `WITH h AS (UPDATE certificate_holders h SET renew_at = NULL, last_error = NULL WHERE h.certificate_id = $1 AND NOT ${hasTarget} RETURNING h.id),
+    j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL,
+            last_error = 'no target is left on its agent'
+          FROM h WHERE jobs.subject_id = h.id AND jobs.type = 'csr' AND (jobs.status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR jobs.retryable))
+    -- what is shown as its serial is that of somebody who has it
+    UPDATE managed_certificates SET (current_id, not_before) = (SELECT v.id, v.not_before FROM certificate_holders h JOIN certificates v ON v.id = h.current_id
+        WHERE h.certificate_id = $1 AND ${hasTarget} ORDER BY v.not_before DESC, v.id DESC LIMIT 1)
+      WHERE id = $1 AND EXISTS (SELECT FROM certificate_holders h WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget})`,
+};
+const add = {
+  name: 'retarget-add',
+  text: `WITH c AS (INSERT INTO certificate_targets (certificate_id, target_id) SELECT $1, id FROM unnest($2::text[]) id)
+    INSERT INTO certificate_holders (id, certificate_id, agent_id)
+    SELECT 'ch-' || replace(gen_random_uuid()::text, '-', ''), $1, a.agent_id FROM (SELECT DISTINCT agent_id FROM targets WHERE id = ANY ($2)) a
+    ON CONFLICT (certificate_id, agent_id) DO NOTHING`,
+};
+// Of an agent that came back its old key is not asked for: it makes another.
+const askKeys = {
+  name: 'retarget-keys',
+  text: `WITH j AS (INSERT INTO jobs (id, type, subject_id, agent_id, status, max_attempts, requested_by)
+      SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'csr', h.id, h.agent_id, ${firstStatus('h.agent_id')}, greatest(1, r.max_retries), $3
+      FROM certificate_holders h JOIN managed_certificates m ON m.id = h.certificate_id JOIN renewal_policies r ON r.id = m.policy_id
+      WHERE h.certificate_id = $1 AND h.agent_id = ANY ($2)
+      ON CONFLICT (subject_id) WHERE ${activeCsrJob} DO NOTHING RETURNING id, agent_id),
+    u AS (UPDATE certificate_holders SET renew_at = NULL, last_error = NULL WHERE certificate_id = $1 AND agent_id = ANY ($2)),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', agent_id FROM j)
+  SELECT id, agent_id FROM j`,
+};
+const deployAdded = { name: 'retarget-deploy', text: makeDeployments('t.id = ANY ($4) AND h.agent_id = ANY ($5)') };
+const noted = {
+  name: 'retarget-noted',
+  text: `WITH m AS (UPDATE managed_certificates SET version = version + 1, updated_at = now() WHERE id = $1)
+    INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
+    VALUES ($2, 'APIKey', 'replaceCertificateTargets', 'managed_certificate', $1, jsonb_build_object('added', $3::text[], 'removed', $4::text[], 'jobs', $5::text[]), 'cert_lifecycle')`,
+};
+
+interface Mapped {
+  target_id: string;
+  agent_id: string;
+}
+interface Made {
+  job?: string;
+  id?: string;
+  agent_id: string;
+}
+
+export function certificateTargets(database: Database): CertificateTargets {
+  return {
+    replace: (id, targetIds, expected, actor) =>
+      database.transaction(async (session) => {
+        const live = await session.query<{ id: string; agent_id: string }>(lockTargets, [targetIds]);
+        const [certificate] = await session.query<{ state: string; key_source: string; version: number }>(lockCertificate, [id]);
+        if (certificate === undefined || (expected !== undefined && certificate.version !== expected)) return undefined;
+        assertMovable(certificate);
+        const before = await session.query<Mapped>(mapped, [id]);
+        const added = live.filter((target) => !before.some(({ target_id }) => target_id === target.id));
+        const removed = before.filter(({ target_id }) => !targetIds.includes(target_id));
+        const known = new Set([...live.map((target) => target.id), ...before.map(({ target_id }) => target_id)]);
+        if (!targetIds.every((target) => known.has(target)))
+          throw new CaError('malformed', 'the body: targets: there is no such target, or it is retired');
+        if (added.length === 0 && removed.length === 0) return [];
+        // With a version, and a target before and after: what it has is as it should be.
+        const provided = new Set((await session.query<{ agent_id: string }>(lockHolders, [id])).map(({ agent_id }) => agent_id));
+        const made: Made[] = [];
+        if (added.length > 0) made.push(...(await giveTo(session, id, added, provided, actor)));
+        if (removed.length > 0) await takeFrom(session, id, removed);
+        if (added.length > 0) await holdToPolicies(session, id);
+        const jobs = made.map((one) => one.job ?? one.id ?? '');
+        await session.query(noted, [id, actor, added.map((target) => target.id), removed.map(({ target_id }) => target_id), jobs]);
+        return [...new Set(made.map(({ agent_id }) => agent_id))];
+      }),
+  };
+}
+
+/** @throws {CaError} `conflict` */
+function assertMovable({ state, key_source: keySource }: { readonly state: string; readonly key_source: string }): void {
+  if (keySource !== 'agent')
+    throw new CaError(
+      'conflict',
+      'its key is with whoever handed in the CSR, so no agent can put it anywhere; create a certificate with targets',
+    );
+  if (state !== 'pending' && state !== 'active') throw new CaError('conflict', `the certificate is ${state}`);
+}
+
+async function giveTo(
+  session: Session,
+  id: string,
+  added: readonly { readonly id: string; readonly agent_id: string }[],
+  provided: ReadonlySet<string>,
+  actor: string,
+): Promise<readonly Made[]> {
+  const ids = added.map((target) => target.id);
+  await session.query(add, [id, ids]);
+  const agents = [...new Set(added.map(({ agent_id }) => agent_id))];
+  const without = agents.filter((agent) => !provided.has(agent));
+  const asked = await session.query<Made>(askKeys, [id, without, actor]);
+  return [
+    ...asked,
+    ...(await session.query<Made>(deployAdded, [id, 'requested', actor, ids, agents.filter((agent) => provided.has(agent))])),
+  ];
+}
+
+async function takeFrom(session: Session, id: string, removed: readonly Mapped[]): Promise<void> {
+  await session.query(remove, [id, removed.map(({ target_id }) => target_id)]);
+  await session.query(leave, [id]);
+  for (const agent of new Set(removed.map(({ agent_id }) => agent_id))) await leaveShares(session, agent);
+}
