@@ -100,7 +100,7 @@ test('given a host that is replaced by another, the old one is asked for nothing
   // It was due for renewal, too: nobody asks it.
   await run('renewalCheck');
   expect(await work(agent)).toEqual([]);
-  expect(await (await api(platform, 'GET', `/api/v1/targets/${first}`)).json()).toMatchObject({
+  expect((await api(platform, 'GET', `/api/v1/targets/${first}`)).json()).toMatchObject({
     next_inspection_at: null,
     inspection: { outcome: 'nothing_deployed', expected_fingerprint: null },
   });
