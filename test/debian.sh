@@ -7,6 +7,9 @@ may_install() {
 # Installs packages. Their own services have nothing to do with the tests and must not take the ports.
 install_debian() {
   local policy=/usr/sbin/policy-rc.d ours=
+  # Two lanes at a time: the second waits until the first has installed its own.
+  exec 9>/var/lock/certctl-tests-install
+  flock 9
   echo "installing $*"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
@@ -17,9 +20,11 @@ install_debian() {
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   fi
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-  [ -z "$ours" ] && return
-  rm -f "$ours"
-  trap - EXIT
+  if [ -n "$ours" ]; then
+    rm -f "$ours"
+    trap - EXIT
+  fi
+  exec 9>&-
 }
 
 # Adds the packages of those commands that are not here to the array `missing`. The map `package` has them where they are several, or called otherwise.

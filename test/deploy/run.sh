@@ -2,15 +2,12 @@
 # Installs the pinned emulator beside the build, then deploys to it with the real CDK CLI. Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. test/debian.sh
+declare -A package=()
 missing=()
-for tool in lego openssl; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+note_missing lego openssl
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
+if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}"; fi
 venv=.build/emulator
 if ! cmp -s test/deploy/requirements.txt "$venv/installed.txt"; then
   rm -rf "$venv"

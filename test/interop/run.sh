@@ -18,7 +18,7 @@ if [ ${#missing[@]} -gt 0 ] && may_install; then install_debian "${missing[@]}";
 venv=${SCHEMATHESIS_VENV:-.build/schemathesis-4.32.5}
 if [ ! -x "$venv/bin/schemathesis" ] && command -v python3 >/dev/null; then
   echo 'installing schemathesis'
-  if python3 -m venv "$venv" 2>/dev/null || { apt-get install -y -qq python3-venv >/dev/null && python3 -m venv "$venv"; }; then
+  if python3 -m venv "$venv" 2>/dev/null || { may_install && install_debian python3-venv && python3 -m venv "$venv"; }; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
   fi
 fi
