@@ -20,8 +20,13 @@ export function render(answer: unknown, format: Format, width: number): string {
 
 const longest = 48;
 
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return value === null || value === undefined || value === '';
+  return Object.keys(value).length === 0;
+}
+
 function cell(value: unknown): string {
-  if (value === null || value === undefined) return '-';
+  if (isEmpty(value)) return '-';
   return (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\s+/g, ' ');
 }
 
@@ -55,7 +60,8 @@ function pairs(answer: unknown, indent = ''): string {
   return entries
     .map(([name, value]: [string, unknown]) => {
       if (typeof value === 'string' && value.includes('\n')) return `${indent}${name}\n${value.trimEnd()}`;
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return `${indent}${name}\n${pairs(value, `${indent}  `)}`;
+      if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isEmpty(value))
+        return `${indent}${name}\n${pairs(value, `${indent}  `)}`;
       return `${indent}${name.padEnd(width)}  ${cell(value)}`;
     })
     .join('\n');
