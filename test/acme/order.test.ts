@@ -52,6 +52,14 @@ test('a member that is null is one that is not there, as serializers write what 
   expect(registered.status, registered.text).toBe(201);
 });
 
+test('the time that Go writes where none was set is none, as step sends it with each order', async () => {
+  const unset = '0001-01-01T00:00:00Z';
+  const answer = await client.post(newOrder, { ...dns('unset.example.com'), notBefore: unset, notAfter: unset });
+  expect([answer.status, answer.text]).toEqual([201, expect.not.stringContaining('notBefore')]);
+  const year2 = await client.post(newOrder, { ...dns('unset.example.com'), notBefore: '0002-01-01T00:00:00Z' });
+  expect([year2.status, year2.text]).toEqual([400, expect.stringContaining('within a day of now')]);
+});
+
 test('a wildcard has an authorization for its base, to be proven by dns-01 only (RFC 8555 §7.1.3)', async () => {
   const order = (await client.post(newOrder, dns('*.example.com', 'example.com'))).json() as { authorizations: string[] };
   const [wild, plain] = await Promise.all(order.authorizations.map(async (url) => (await client.post(url)).json()));
