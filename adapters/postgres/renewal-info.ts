@@ -13,13 +13,15 @@ interface Row {
   not_after: Date;
   website: string | null;
   urgent: boolean;
+  window_days: number | null;
 }
 
 const issuers = { name: 'ari-issuers', text: `SELECT id, certificate FROM certificate_authorities` };
 const renewable = {
   name: 'ari-certificate',
   text: `SELECT c.id, c.account_id, c.sans, c.fingerprint, c.not_before, c.not_after, p.website,
-           ca.state <> 'active'
+           (SELECT r.renewal_window_days FROM managed_certificates m JOIN renewal_policies r ON r.id = m.policy_id WHERE m.id = c.managed_id) AS window_days,
+           ca.state <> 'active' OR NOT ca.signs_leaves
            -- a new one would undo a hold
            OR EXISTS (SELECT FROM revocations r WHERE r.ca_id = c.ca_id AND r.serial = c.serial AND r.reason <> ${reasonCode.certificateHold})
            OR EXISTS (SELECT FROM blocked_keys b WHERE b.spki_sha256 = c.spki_sha256) AS urgent
@@ -62,6 +64,7 @@ export function renewalInfoStore(database: Database, chance: Chance): RenewalInf
           notBefore: row.not_before,
           notAfter: row.not_after,
           urgent: row.urgent,
+          windowDays: row.window_days ?? undefined,
           website: row.website ?? undefined,
         }
       );

@@ -11,6 +11,7 @@ const certificate = (days: number, more: Partial<RenewableCertificate> = {}): Re
   notBefore: new Date('2026-01-01T00:00:00Z'),
   notAfter: new Date(Date.parse('2026-01-01T00:00:00Z') + days * 86_400_000),
   urgent: false,
+  windowDays: undefined,
   website: undefined,
   ...more,
 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CaError } from '../error.ts';
+import { suggestedWindow } from '../lifecycle/renewal-time.ts';
 import { rfc3339 } from './timestamp.ts';
 
 /** A certificate as RFC 9773 §4.1 names it. */
@@ -20,6 +21,8 @@ export interface RenewableCertificate {
   readonly notAfter: Date;
   /** Revoked, of a compromised key, or of a CA that retires: it should be replaced now. */
   readonly urgent: boolean;
+  /** Of the policy that it is renewed by; undefined: whoever asked for it renews it. */
+  readonly windowDays: number | undefined;
   readonly website: string | undefined;
 }
 
@@ -36,9 +39,7 @@ export interface RenewalInfo {
   readonly retryAfter: number;
 }
 
-const dayMs = 86_400_000;
 const hourMs = 3_600_000;
-const shortLivedMs = 10 * dayMs;
 const pollSeconds = 21_600;
 const explanation = 'https://www.rfc-editor.org/rfc/rfc9773#section-4.2';
 
@@ -67,25 +68,24 @@ function octetsOf(text: string): Buffer | undefined {
 }
 
 /**
- * When a certificate should be renewed: a third of its life before its end (half of it when short-lived), spread by certificate so that a fleet
- * does not come at once. It depends on the certificate alone and not on the time of asking, so that a client's random pick in it stands
- * (RFC 9773 §4.2). What is urgent has its window in the past.
+ * When a certificate should be renewed. Where a policy of ours renews it, the window in which that is done; otherwise spread by certificate, so that a
+ * fleet does not come at once. It does not depend on the time of asking, so that a client's random pick in it stands (RFC 9773 §4.2). What is urgent
+ * has its window in the past.
  */
 export function renewalInfo(certificate: RenewableCertificate): RenewalInfo {
   const begin = certificate.notBefore.getTime();
-  const life = certificate.notAfter.getTime() - begin;
-  const retryAfter = Math.min(pollSeconds, Math.max(60, Math.floor(life / 20_000)));
+  const retryAfter = Math.min(pollSeconds, Math.max(60, Math.floor((certificate.notAfter.getTime() - begin) / 20_000)));
   if (certificate.urgent) {
     const explanationUrl = certificate.website ?? explanation;
     return { start: new Date(begin - hourMs), end: new Date(begin), explanationUrl, retryAfter };
   }
-  const ideal = certificate.notAfter.getTime() - (life < shortLivedMs ? life / 2 : life / 3);
-  // Between -1 and 1, the same for every asking.
-  const spread = createHash('sha256').update('renewal').update(certificate.fingerprint).digest().readUInt32BE(0) / 0x7fff_ffff - 1;
-  const middle = ideal + (spread * life) / 100;
-  const start = Math.floor((middle - life / 100) / 1000) * 1000;
-  const end = Math.max(Math.floor((middle + life / 100) / 1000) * 1000, start + 1000);
-  return { start: new Date(start), end: new Date(end), explanationUrl: undefined, retryAfter };
+  return { ...suggestedWindow(certificate, certificate.windowDays, shiftOf(certificate)), explanationUrl: undefined, retryAfter };
+}
+
+/** Between -1 and 1, the same for every asking. */
+function shiftOf({ windowDays, fingerprint }: RenewableCertificate): number {
+  if (windowDays !== undefined) return 0;
+  return createHash('sha256').update('renewal').update(fingerprint).digest().readUInt32BE(0) / 0x7fff_ffff - 1;
 }
 
 /** RFC 9773 §4.2 */

@@ -1,17 +1,44 @@
 const dayMs = 86_400_000;
 const shortMs = 10 * dayMs;
 
+/** When a certificate lives, milliseconds without a fraction of a second, as X.509 has them. */
+export interface Life {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** Whole seconds; the end, which is not of it, comes after the start. */
+export interface RenewalWindow {
+  readonly start: Date;
+  readonly end: Date;
+}
+
 /**
- * When a certificate is renewed: the policy's window before its end, yet never more than a third of its life (half, when it lives less than ten
- * days), spread by ±1 % of its life so that a fleet made in one minute is not renewed in one.
+ * When a certificate should be renewed (RFC 9773 §4.2): the policy's window before its end, yet never more than a third of its life (half, when it
+ * lives less than ten days), 1 % of its life earlier or later, and never within its last tenth. It depends on the certificate and its policy alone.
+ * `adapters/postgres/renewal-policies.ts` says the same in SQL.
  *
- * @param spread a fraction from 0 to 1, drawn once per certificate
+ * @param windowDays of the policy; undefined: none
+ * @param shift a fraction from -1 to 1 that moves the window by so many hundredths of the life
  */
-export function renewalTime(life: { readonly notBefore: Date; readonly notAfter: Date }, windowDays: number, spread: number): Date {
+export function suggestedWindow(life: Life, windowDays?: number, shift = 0): RenewalWindow {
   const end = life.notAfter.getTime();
   const lifetime = end - life.notBefore.getTime();
-  const lead = Math.min(windowDays * dayMs, lifetime / (lifetime < shortMs ? 2 : 3));
-  return new Date(Math.floor(end - lead + (spread - 0.5) * 0.02 * lifetime));
+  const most = lifetime / (lifetime < shortMs ? 2 : 3);
+  const lead = Math.max(Math.min((windowDays ?? Infinity) * dayMs, most), (lifetime * 11) / 100);
+  const middle = end - lead + (shift * lifetime) / 100;
+  const start = Math.floor((middle - lifetime / 100) / 1000) * 1000;
+  return { start: new Date(start), end: new Date(Math.max(Math.floor((middle + lifetime / 100) / 1000) * 1000, start + 1000)) };
+}
+
+/**
+ * The instant of {@link suggestedWindow} at which a certificate is renewed: a fleet made in one minute is not renewed in one.
+ *
+ * @param spread a fraction from 0 to 1, drawn once per version
+ */
+export function renewalTime(life: Life, windowDays: number, spread: number): Date {
+  const { start, end } = suggestedWindow(life, windowDays);
+  return new Date(start.getTime() + Math.floor(spread * (end.getTime() - start.getTime())));
 }
 
 /**
