@@ -14,7 +14,7 @@ const certificateOf = (job: string): string =>
 const loadManaged = {
   name: 'managed-load',
   text: `SELECT m.id AS managed_id, m.name AS managed_name, m.state, m.common_name, m.key_algorithm, m.sans, m.issuer_id, i.type AS issuer_type, i.enabled AS issuer_enabled, i.config, i.issuing_ca_id,
-      coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr,
+      coalesce(decode(j.payload ->> 'csr', 'base64'), m.csr) AS csr, j.payload ->> 'csr' IS NULL AS csr_kept,
       r.renewal_window_days, r.retry_interval_seconds, r.alert_thresholds_days,
       ARRAY(SELECT rule_name FROM policy_findings f WHERE f.certificate_id = m.id AND f.enforcement = 'block' ORDER BY rule_name) AS broken_rules, p.*
     FROM jobs j JOIN managed_certificates m ON m.id = ${certificateOf('j')} JOIN issuers i ON i.id = m.issuer_id JOIN renewal_policies r ON r.id = m.policy_id,
@@ -50,6 +50,8 @@ const completeManaged = {
     o AS (SELECT min(s.not_after) AS not_after FROM h, m, certificate_holders s WHERE s.certificate_id = m.id AND s.id <> h.subject_id
             AND EXISTS (SELECT FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = m.id AND t.agent_id = s.agent_id AND t.retired_at IS NULL)),
     u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, updated_at = now(),
+            -- who handed in another than the one that was kept means it to be kept
+            csr = CASE WHEN csr IS NOT NULL THEN coalesce((SELECT decode(payload ->> 'csr', 'base64') FROM jobs WHERE jobs.id = $1), csr) END,
             not_after = least($12, o.not_after),
             state = CASE WHEN m.state = 'pending' THEN 'active' ELSE m.state END,
             renew_at = CASE WHEN m.agent_id IS NULL AND m.state IN ('pending', 'active') AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN $16::timestamptz END,
@@ -83,10 +85,13 @@ const orphan = {
          jsonb_build_object('job', $1::text, 'serial', $5::text, 'lost_lease', $2::text, 'renew_at', $16::timestamptz, 'alert_at', $17::timestamptz), 'cert_lifecycle'
   FROM v`,
 };
+const isBlocked = { name: 'managed-key-blocked', text: `SELECT FROM blocked_keys WHERE spki_sha256 = sha256($1::bytea)` };
 const awaitCsr = {
   name: 'managed-await-csr',
-  text: `UPDATE jobs SET status = 'awaiting_csr', state_entered_at = now(), attempts = attempts - 1, lease_token = NULL, lease_expires_at = NULL
-         WHERE ${held} RETURNING id`,
+  text: `WITH j AS (UPDATE jobs SET status = 'awaiting_csr', state_entered_at = now(), attempts = attempts - 1, lease_token = NULL, lease_expires_at = NULL
+                    WHERE ${held} RETURNING id, subject_id),
+    m AS (UPDATE managed_certificates SET last_error = $3, updated_at = now() FROM j WHERE managed_certificates.id = j.subject_id AND $3::text IS NOT NULL)
+  SELECT id FROM j`,
 };
 const retryLater = {
   name: 'managed-retry-later',
@@ -170,7 +175,8 @@ export function managedIssuanceStore(database: Database): ManagedIssuanceStore {
     async keepOrphan(job, newVersion) {
       await database.query(orphan, values(job, newVersion));
     },
-    awaitCsr: (job) => changed(awaitCsr, job),
+    isBlocked: async (spki) => (await database.query(isBlocked, [spki])).length === 1,
+    awaitCsr: (job, reason) => changed(awaitCsr, job, reason ?? null),
     retryLater: (job, delaySeconds, reason) => changed(retryLater, job, delaySeconds, reason),
     giveUp: (job, reason) => changed(giveUp, job, reason),
   };
@@ -186,6 +192,7 @@ interface ManagedRow extends ProfileRow {
   config: unknown;
   issuing_ca_id: string | null;
   csr: Buffer | null;
+  csr_kept: boolean;
   common_name: string | null;
   key_algorithm: string | null;
   sans: { type: string; value: string }[];
@@ -209,6 +216,7 @@ function managedOf(row: ManagedRow): Managed {
       issuingCaId: row.issuing_ca_id ?? undefined,
     },
     csr: row.csr ?? undefined,
+    csrKept: row.csr_kept,
     commonName: row.common_name ?? undefined,
     keyAlgorithm: row.key_algorithm ?? undefined,
     names: row.sans,

@@ -33,6 +33,8 @@ export interface IssueManagedPorts {
   readonly pkiBaseUrl: string;
 }
 
+const blockedKey = 'the key was revoked for keyCompromise: hand in a CSR of a new key';
+
 /** Issues or renews a managed certificate. A failure that may heal comes back by the policy's interval; a refusal ends the job. */
 export function issueManaged(ports: IssueManagedPorts): Runner {
   const conclude = async (job: ClaimedJob, reason: string): Promise<Outcome> => ({
@@ -66,6 +68,10 @@ async function issue(ports: IssueManagedPorts, job: ClaimedJob, managed: Managed
   const der = managed.csr ?? (await ports.connectorKey(job, managed));
   if (der === undefined) return { kind: 'lost' };
   const csr = parseCsr(der);
+  if (await ports.store.isBlocked(csr.publicKey.spki)) {
+    if (!managed.csrKept || ofConnector) throw new CaError('badCsr', blockedKey);
+    return { kind: (await ports.store.awaitCsr(job, blockedKey)) ? 'waiting' : 'lost' };
+  }
   assertIssuable(csr, managed.profile);
   if (managed.profile.requiresApproval) assertNamesApproved(csr, managed.names);
   const { issuer } = managed;

@@ -18,6 +18,8 @@ export interface Managed {
   };
   /** PKCS#10, DER. */
   readonly csr: Uint8Array | undefined;
+  /** Nobody handed it in for this job. */
+  readonly csrKept: boolean;
   readonly commonName: string | undefined;
   /** Where whoever deploys it makes its keys. */
   readonly keyAlgorithm: string | undefined;
@@ -54,8 +56,10 @@ export interface ManagedIssuanceStore {
   complete(job: ClaimedJob, version: NewVersion): Promise<boolean>;
   /** Keeps a certificate that came after its lease was lost, so that it can be revoked. */
   keepOrphan(job: ClaimedJob, version: NewVersion): Promise<void>;
-  /** The job waits for somebody to hand in a CSR. */
-  awaitCsr(job: ClaimedJob): Promise<boolean>;
+  /** Whether nobody may certify a key again. @param spki DER */
+  isBlocked(spki: Uint8Array): Promise<boolean>;
+  /** The job waits for somebody to hand in a CSR. @param reason why what is kept does not serve */
+  awaitCsr(job: ClaimedJob, reason?: string): Promise<boolean>;
   /** Failed, to be brought back after a delay. */
   retryLater(job: ClaimedJob, delaySeconds: number, reason: string): Promise<boolean>;
   /** Failed for good: the certificate hears of it, and its owner too. */

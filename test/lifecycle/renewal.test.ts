@@ -115,6 +115,37 @@ test('given no kept CSR, a renewal waits for one, and goes on when it is handed 
   expect((await jobOf(job))['attempts']).toBe(1);
 });
 
+test('given a key that was revoked for keyCompromise, nothing certifies it again: a kept CSR waits for another, which is kept in its place', async () => {
+  const { csr } = makeCsr(['blocked.example.com']);
+  const made = async (name: string): Promise<{ id: string; job: string }> => {
+    const { certificate, job } = (await api(platform, 'POST', '/api/v1/certificates', { name, csr })).json() as never as {
+      certificate: Certificate;
+      job: string;
+    };
+    return { id: certificate.id, job };
+  };
+  const [first, { id }] = [await made('blocked'), await made('blocked-twin')];
+  for (const each of [first.id, id]) await until('it is issued', async () => ((await get(each)).serial === null ? undefined : true));
+  expect((await api(platform, 'POST', `/api/v1/certificates/${first.id}/revoke`, { reason: 'keyCompromise' })).status).toBe(200);
+  const renewed = async (): Promise<string> =>
+    ((await api(platform, 'POST', `/api/v1/certificates/${id}/renew`)).json() as { job: string }).job;
+  const job = await renewed();
+  await until('it waits', async () => ((await jobOf(job))['status'] === 'awaiting_csr' ? true : undefined));
+  expect((await get(id)).last_error).toBe('the key was revoked for keyCompromise: hand in a CSR of a new key');
+  const before = (await get(id)).serial;
+  await api(platform, 'POST', `/api/v1/jobs/${job}/csr`, { csr: makeCsr(['blocked.example.com']).csr });
+  const second = await until('it is renewed', async () => {
+    const { serial } = await get(id);
+    return serial === before ? undefined : serial;
+  });
+  await renewed();
+  await until('it is renewed by itself', async () => ((await get(id)).serial === second ? undefined : true));
+
+  const again = await made('blocked-again');
+  await until('it failed', async () => ((await jobOf(again.job))['status'] === 'failed' ? true : undefined));
+  expect((await get(again.id)).last_error).toMatch(/hand in a CSR of a new key/);
+});
+
 test('given a job that waited a day for a CSR, it fails for good; its successor waits a full new day (case 15)', async () => {
   const { id } = await issued('late', { keep_csr: false });
   const renew = async (): Promise<string> =>
