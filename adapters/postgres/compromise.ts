@@ -54,17 +54,13 @@ const isSigning = {
   text: `SELECT FROM signing_log s WHERE ca_id = $1 AND certificate_id IS NULL AND reserved_at > now() - interval '5 minutes'
            AND NOT EXISTS (SELECT FROM certificate_authorities a WHERE a.parent_id = s.ca_id AND a.serial = s.serial) LIMIT 1`,
 };
-// What renews by itself is due: another CA certifies it as soon as one is chosen.
+// What renews by itself is hastened by renewalCheck, which the fall of the CA is noted for.
 const revokeNext = {
   name: 'compromise-next',
   text: `WITH h AS (SELECT id, subject_id, payload FROM jobs WHERE ${held} FOR UPDATE),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM h, certificates c WHERE c.ca_id = h.subject_id AND c.serial > $3 AND ${stands('c')}
           ORDER BY c.serial LIMIT ${page}),
     ${revokingFrom('v', String(caCompromise), `(SELECT payload ->> 'actor' FROM h)`, 'false')},
-    m AS (UPDATE managed_certificates o SET renew_at = now(), version = o.version + 1, updated_at = now() FROM v, renewal_policies p
-          WHERE o.current_id = v.id AND o.state = 'active' AND o.key_source = 'csr' AND p.id = o.policy_id AND p.auto_renew),
-    s AS (UPDATE certificate_holders SET renew_at = now() FROM v, managed_certificates o JOIN renewal_policies p ON p.id = o.policy_id
-          WHERE certificate_holders.current_id = v.id AND o.id = certificate_holders.certificate_id AND o.state = 'active' AND p.auto_renew),
     u AS (UPDATE jobs SET lease_expires_at = now() + interval '60 seconds',
             payload = h.payload || jsonb_build_object('revoked', coalesce((h.payload ->> 'revoked')::int, 0) + (SELECT count(*) FROM r)) FROM h WHERE jobs.id = h.id),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)

@@ -49,7 +49,7 @@ const completeManaged = {
     -- of the other agents that still have a target of it
     o AS (SELECT min(s.not_after) AS not_after FROM h, m, certificate_holders s WHERE s.certificate_id = m.id AND s.id <> h.subject_id
             AND EXISTS (SELECT FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = m.id AND t.agent_id = s.agent_id AND t.retired_at IS NULL)),
-    u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, updated_at = now(),
+    u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, urgent_since = NULL, updated_at = now(),
             -- who handed in another than the one that was kept means it to be kept
             csr = CASE WHEN csr IS NOT NULL THEN coalesce((SELECT decode(payload ->> 'csr', 'base64') FROM jobs WHERE jobs.id = $1), csr) END,
             not_after = least($12, o.not_after),
@@ -60,7 +60,7 @@ const completeManaged = {
                                     WHERE r.id = policy_id AND o.not_after - make_interval(days => days) > now()))
               ELSE $17::timestamptz END END
           FROM m, v, o WHERE managed_certificates.id = m.id),
-    p AS (UPDATE certificate_holders SET current_id = v.id, not_after = $12, last_error = NULL,
+    p AS (UPDATE certificate_holders SET current_id = v.id, not_after = $12, last_error = NULL, urgent_since = NULL,
             renew_at = CASE WHEN m.state IN ('pending', 'active')
                              AND (SELECT auto_renew FROM managed_certificates o JOIN renewal_policies r ON r.id = o.policy_id WHERE o.id = m.id) THEN $16::timestamptz END
           FROM h, m, v WHERE certificate_holders.id = h.subject_id),

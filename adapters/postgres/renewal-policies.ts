@@ -2,17 +2,19 @@ import type { Database } from './database.ts';
 import { records, type RecordTable, type Records } from './records.ts';
 
 /**
- * When a row is due by its policy `p`: an instant of the window that `domain/lifecycle/renewal-time.ts` says.
+ * When a row is due by its policy `p`: an instant of the window that `domain/lifecycle/renewal-time.ts` says; what is urgent, within the hour.
  *
+ * @param row managed_certificates or certificate_holders
  * @param of what has its not_before and not_after
  */
-const renewAt = (of: string): string => `CASE WHEN p.auto_renew THEN (
-    SELECT to_timestamp(w.start + random() * (greatest(w.until, w.start + 1) - w.start)) FROM (
+const renewAt = (row: string, of: string): string => `CASE WHEN p.auto_renew THEN CASE WHEN ${row}.urgent_since IS NOT NULL
+      THEN least(${row}.renew_at, now() + random() * interval '1 hour')
+      ELSE (SELECT to_timestamp(w.start + random() * (greatest(w.until, w.start + 1) - w.start)) FROM (
         SELECT extract(epoch FROM ${of}.not_after) AS till, extract(epoch FROM ${of}.not_after - ${of}.not_before) AS life) l,
         LATERAL (SELECT greatest(least(p.renewal_window_days * 86400, l.life / CASE WHEN l.life < 864000 THEN 2 ELSE 3 END), l.life * 11 / 100) AS lead) d,
-        LATERAL (SELECT floor(l.till - d.lead - l.life / 100) AS start, floor(l.till - d.lead + l.life / 100) AS until) w) END`;
+        LATERAL (SELECT floor(l.till - d.lead - l.life / 100) AS start, floor(l.till - d.lead + l.life / 100) AS until) w) END END`;
 /** {@link renewAt} of an active certificate `m`. */
-export const renewAtByPolicy = renewAt('m');
+export const renewAtByPolicy = renewAt('m', 'm');
 /** Its next threshold. */
 export const alertAtByPolicy = `(SELECT min(m.not_after - make_interval(days => days)) FROM unnest(p.alert_thresholds_days) days
     WHERE m.not_after - make_interval(days => days) > now())`;
@@ -23,7 +25,7 @@ export const restless = `EXISTS (SELECT FROM jobs WHERE subject_id = m.id AND ty
 /** The shares of agents in a certificate, by the policy that it follows; `of` is a condition over `m` and `p`. */
 export const holdersFollow = (of: string): string => `UPDATE certificate_holders h SET renew_at = CASE WHEN EXISTS (
       SELECT FROM jobs WHERE subject_id = h.id AND type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))
-    THEN h.renew_at ELSE ${renewAt('v')} END
+    THEN h.renew_at ELSE ${renewAt('h', 'v')} END
   FROM certificates v, managed_certificates m, renewal_policies p
   WHERE v.id = h.current_id AND m.id = h.certificate_id AND p.id = m.policy_id AND m.state = 'active' AND ${of}`;
 const followHeld = { name: 'renewal-policy-follow-held', text: holdersFollow('p.id = $1') };

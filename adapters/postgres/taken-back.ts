@@ -23,8 +23,8 @@ export const takeBack = {
           RETURNING serial, certificate_id, reason, revoked_at),
     b AS (INSERT INTO blocked_keys (spki_sha256, reason) SELECT DISTINCT c.spki_sha256, 'keyCompromise' FROM r JOIN certificates c ON c.id = r.certificate_id
           WHERE r.reason = ${keyCompromise} ON CONFLICT DO NOTHING),
-    -- who fell with the CA is renewed by another one
-    m AS (UPDATE managed_certificates o SET version = o.version + 1, updated_at = now(), alert_at = NULL, renew_at = CASE r.reason WHEN ${caCompromise} THEN now() END,
+    -- who fell with the CA is renewed by another one: renewalCheck hastens that as soon as the CA's own fall is known again
+    m AS (UPDATE managed_certificates o SET version = o.version + 1, updated_at = now(), alert_at = NULL, renew_at = CASE r.reason WHEN ${caCompromise} THEN o.renew_at END,
             state = CASE r.reason WHEN ${caCompromise} THEN o.state WHEN ${certificateHold} THEN 'held' ELSE 'revoked' END
           FROM r WHERE o.current_id = r.certificate_id AND o.state IN ('active', 'held') RETURNING o.id, o.state),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM m WHERE certificate_holders.certificate_id = m.id AND m.state <> 'active'),

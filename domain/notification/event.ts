@@ -5,6 +5,7 @@ export const notificationEvents = [
   'certificate.expiring',
   'certificate.expired',
   'certificate.revoked',
+  'certificate.urgent',
   'job.failed',
   'agent.offline',
   'target.drifted',

@@ -58,7 +58,7 @@ export const loops = [
     timeoutSeconds: 50,
     memoryMb: 512,
     referenceClass: 'idempotent',
-    work: 'Makes a renewal job for each certificate whose renewal time has come, and expiry alerts for each threshold passed',
+    work: 'Makes a renewal job for each certificate whose renewal time has come, pulls forward what is urgent, and makes expiry alerts for each threshold passed',
     guarantee:
       'A partial unique index allows one active job per certificate; an alert is one row per certificate, threshold, channel and notAfter',
   },

@@ -97,7 +97,7 @@ const ports: AcmePorts = {
   revocations: {
     ...revocations,
     revoke: async (revocation) => {
-      await wake('jobProcessor', 'notificationProcess');
+      await wake('jobProcessor', 'notificationProcess', 'renewalCheck');
       const revoked = await revocations.revoke(revocation);
       if (revoked !== undefined) await tell([revocation.certificate.id]);
       return revoked;

@@ -38,6 +38,7 @@ export function authorityAreas({ settings, database, dynamodb, sealed, wake, now
           store: profiles,
           mirror,
           publicBaseUrl: settings.PUBLIC_BASE_URL,
+          wake,
           now,
           askApproval: async (proposed, baseVersion, actor) => {
             await wake('jobTimeout');
@@ -122,7 +123,7 @@ export function authorityAreas({ settings, database, dynamodb, sealed, wake, now
     },
     {
       under: ['issuers'],
-      load: async () => (await import('./issuers.ts')).issuerOperations({ store: issuerStore(database), newId }),
+      load: async () => (await import('./issuers.ts')).issuerOperations({ store: issuerStore(database), newId, wake }),
     },
   ];
 }

@@ -60,7 +60,8 @@ export function bulkOperations(ports: BulkPorts): readonly Served[] {
     return candidate;
   };
   const revoke = async (ids: readonly string[], reason: (typeof reasons)[number], actor: string): Promise<readonly string[]> => {
-    await ports.wake('jobProcessor', 'notificationProcess');
+    // Others may have the key that is blocked.
+    await ports.wake('jobProcessor', 'notificationProcess', 'renewalCheck');
     const revoked = await ports.store.revoke(ids, reasonCode[reason], actor);
     await Promise.all(revoked.jobIds.map((jobId) => ports.hint({ jobId })));
     // Many more find their way by their loop.

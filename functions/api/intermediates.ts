@@ -100,13 +100,16 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
         drainUntil: body.drain_until === undefined ? undefined : new Date(body.drain_until),
         stopLeaves: body.stop_leaf,
       };
+      await ports.wake('renewalCheck');
       const { id, state } = await store.retire((await certified(params.ca_id)).id, retirement, caller?.id ?? '');
       return { id, state, decided_by: caller?.id ?? '', confirmed: state === 'retired' };
     }),
-    serve(reactivateIntermediate, async ({ params, caller }) =>
-      show(await store.reactivate((await certified(params.ca_id)).id, caller?.id ?? '')),
-    ),
+    serve(reactivateIntermediate, async ({ params, caller }) => {
+      await ports.wake('renewalCheck');
+      return show(await store.reactivate((await certified(params.ca_id)).id, caller?.id ?? ''));
+    }),
     serve(rekeyIntermediate, async ({ params, body, caller }) => {
+      await ports.wake('renewalCheck');
       const made = await rekeyAuthority(ports, await certified(params.ca_id), body, caller?.id ?? '');
       await ports.moved(made.profiles);
       const { successor, predecessor, profiles, issuers, warnings } = made;
@@ -120,7 +123,7 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
     }),
     serve(revokeIntermediate, async ({ params, body, caller }) => {
       const { id } = await certified(params.ca_id);
-      await ports.wake('jobProcessor');
+      await ports.wake('jobProcessor', 'renewalCheck');
       const jobId = ports.newId('job');
       const revoked = await store.revoke(id, reasonCode[body.reason], jobId, caller?.id ?? '');
       await ports.hint(jobId);
@@ -139,6 +142,7 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
     }),
     serve(setIssuingCa, async ({ params, body, caller }) => {
       await localIssuer(params.id);
+      await ports.wake('renewalCheck');
       await store.chooseIssuing(params.id, body.issuing_ca_id ?? undefined, caller?.id ?? '');
       return { id: params.id, issuing_ca_id: body.issuing_ca_id };
     }),

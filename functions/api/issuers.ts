@@ -2,11 +2,16 @@ import { createIssuer, listIssuers, setIssuerEnabled, type IssuerBody } from '#c
 import type { IssuerRecord, IssuerStore } from '#adapters/postgres/issuers.ts';
 import { reaches } from '#domain/access/grant.ts';
 import { CaError } from '#domain/error.ts';
+import type { Wake } from '../shared/wake.ts';
 import { serve, serveList, type Served } from './router.ts';
 import { stale } from './stale.ts';
 
 /** The operations of `contract/issuers.ts`. */
-export function issuerOperations(ports: { readonly store: IssuerStore; readonly newId: (prefix: string) => string }): readonly Served[] {
+export function issuerOperations(ports: {
+  readonly store: IssuerStore;
+  readonly newId: (prefix: string) => string;
+  readonly wake: Wake;
+}): readonly Served[] {
   return [
     serveList(listIssuers, ({ query: { type }, page, reach }) => ports.store.list(page, { type, reach }), show),
     serve(createIssuer, async ({ body, caller }) => {
@@ -16,6 +21,7 @@ export function issuerOperations(ports: { readonly store: IssuerStore; readonly 
     }),
     serve(setIssuerEnabled, async ({ params, body, caller, reach, expected }) => {
       if (!reaches(reach, { issuer: params.id })) throw new CaError('notFound', 'no such issuer');
+      await ports.wake('renewalCheck');
       const changed = await ports.store.setEnabled(params.id, body.enabled, expected, caller?.id ?? '');
       return show(changed ?? stale('issuer', await ports.store.find(params.id)));
     }),

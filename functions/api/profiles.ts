@@ -9,6 +9,7 @@ import type { AutoRenewalRules, Profile } from '#domain/issuance/profile.ts';
 import { baselineValidityDays } from '#domain/x509/baseline-validity.ts';
 import { reservedPolicies } from '#domain/x509/lint-rules/baseline.ts';
 import { Oid } from '#domain/x509/oids.ts';
+import type { Wake } from '../shared/wake.ts';
 import { mirrorProfile } from './mirror-profile.ts';
 import { serve, serveList, type Served } from './router.ts';
 import { stale } from './stale.ts';
@@ -17,6 +18,7 @@ export interface ProfilePorts {
   readonly store: ProfileAdministration;
   readonly mirror: ProfileMirror;
   readonly publicBaseUrl: string;
+  readonly wake: Wake;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Asks a second person for a change of a profile of a version. @returns the id of the approval */
@@ -63,6 +65,8 @@ export function profileOperations(ports: ProfilePorts): readonly Served[] {
         const asked = await ports.askApproval(proposed, live.version, caller?.id ?? '');
         return { status: 202, answer: { status: 'pending_approval' as const, approval: asked } };
       }
+      // Another CA may help those whose CA fell.
+      if (live.caId !== proposed.caId) await ports.wake('renewalCheck');
       // Whoever switches approvals on meanwhile has raised the version.
       const replaced = await ports.store.replace(proposed, live.version, caller?.id ?? '');
       if (replaced !== undefined) return mirrored(replaced);

@@ -20,7 +20,7 @@ const page = 1000;
 
 /** crlGeneration: publishes the CRLs that lack a revocation or are past half of their life. One's failure leaves the others theirs. OCSP responses
  * that ended leave by the way. */
-export const handler = loopHandler('crlGeneration', settings, ({ database }) => {
+export const handler = loopHandler('crlGeneration', settings, ({ database, wake }) => {
   const store = crlStore(database);
   const responses = ocspResponseStore(database);
   const authority = authorities(authoritySource(database), envelope(settings.ENVELOPE_KEY_ARN));
@@ -43,7 +43,10 @@ export const handler = loopHandler('crlGeneration', settings, ({ database }) => 
       const wanted = new Map(due.filter((scope) => scope.caId === caId).map((scope) => [scopeText(scope), scope]));
       // A database that was restored knows neither what is due nor what was revoked.
       await attempt(caId, async () => {
-        for (const scope of await scopesBehind({ store, shelf }, caId)) wanted.set(scopeText(scope), scope);
+        const behind = await scopesBehind({ store, shelf }, caId);
+        // What is taken back may make renewals urgent.
+        if (behind.length > 0) await wake('renewalCheck');
+        for (const scope of behind) wanted.set(scopeText(scope), scope);
       });
       for (const [crl, scope] of wanted) {
         left ||= chance.now() >= run.deadline;

@@ -4,6 +4,7 @@ import { dynamodbClient } from '#adapters/dynamodb/client.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
 import { renewalStore, type Page, type SharePage } from '#adapters/postgres/renewals.ts';
+import { urgentRenewals } from '#adapters/postgres/urgent-renewals.ts';
 import { jobQueue } from '#adapters/sqs/job-queue.ts';
 import { chance } from '../shared/chance.ts';
 import { environment } from '../shared/environment.ts';
@@ -21,6 +22,7 @@ const mayHaveMore = ({ examined }: Page): boolean => examined === page;
 /** renewalCheck: jobs and alerts for what is due, page by page; a page that was committed stays done whatever happens to the next. */
 export const handler = loopHandler('renewalCheck', settings, ({ database, wake }) => {
   const store = renewalStore(database);
+  const urgent = urgentRenewals(database);
   const policies = policyRules(database);
   const queue = jobQueue(settings.JOB_QUEUE_URL);
   const tell = agentTeller({
@@ -33,6 +35,14 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
     let renewals: Page = first;
     let shares = first;
     let alerts: Page = first;
+    // First what cannot wait for its time, so that it has its job by this tick.
+    while (chance.now() < run.deadline) {
+      await wake('notificationProcess');
+      const hastened = await urgent.hasten(settings.AGENT_RENEWALS_PER_SECOND);
+      if (hastened === undefined) break;
+      failed += await queue.sendAll(hastened.ids.map((notificationId) => ({ notificationId })));
+      processed += hastened.examined;
+    }
     // Hints of one page are on their way while the next is read; what is not full is not read again.
     let sending = Promise.resolve(0);
     do {

@@ -132,8 +132,8 @@ const managedMakesDue = ['jobProcessor', 'jobTimeout', 'renewalCheck', 'shortLiv
 const makesDue: Readonly<Record<JobType, readonly LoopName[]>> = {
   validation: ['jobProcessor'],
   finalize: ['jobProcessor', 'shortLivedExpiryCheck'],
-  // Who dies between the end of the job and the last look at its list leaves the list to the loop.
-  crl: ['jobProcessor', 'crlGeneration'],
+  // Who dies between the end of the job and the last look at its list leaves the list to the loop; what is taken back may make renewals urgent.
+  crl: ['jobProcessor', 'crlGeneration', 'renewalCheck'],
   issuance: managedMakesDue,
   renewal: managedMakesDue,
   csr: managedMakesDue,
