@@ -26,7 +26,7 @@ const fields = {
     .refine(isVersionRange, 'a range of versions, e.g. >=1.2 <2')
     .nullable()
     .default(null)
-    .describe('Range of versions of the agent, e.g. `>=1.2 <2`; null: any'),
+    .describe('Range of versions of the agent, e.g. `>=1.2 <2`, or how they begin, e.g. `1.10`; null: any'),
 };
 
 export const agentGroup = z.strictObject({

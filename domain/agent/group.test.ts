@@ -53,6 +53,16 @@ describe('who belongs to a group', () => {
     expect(judge({ ipRange: '10.1.3.0/24' }, { ipAddress: '::ffff:10.1.2.3' })).toBeUndefined();
   });
 
+  test.each([
+    ['1.10', ['1.10.0', '1.10.7', 'v1.10.0', '1.10', '1.10.0-rc.1'], ['1.1.0', '1.9.9', '1.11.0', '1', '1.10.0.1']],
+    ['1', ['1.0.0', '1.10.2', '1'], ['0.9.0', '2.0.0', '10.0.0']],
+    ['1.10.0', ['1.10.0', 'v1.10.0', '1.10', '1.10.0+build.7'], ['1.10.1', '1.10.0-rc.1']],
+    ['1.10.x', ['1.10.0', '1.10'], ['1.11.0']],
+  ])('given the range of versions %j, whoever begins so meets it', (versionRange, met, others) => {
+    expect(met.filter((version) => judge({ versionRange }, { version }) !== 'matched')).toEqual([]);
+    expect(others.filter((version) => judge({ versionRange }, { version }) === 'matched')).toEqual([]);
+  });
+
   test('given a build before a release, it is of its line', () => {
     expect(judge({ versionRange: '>=1.2 <2' }, { version: '1.5.0-rc.1' })).toBe('matched');
   });

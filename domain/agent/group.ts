@@ -1,5 +1,6 @@
 import Range from 'semver/classes/range.js';
 import { rangeHolds } from '../x509/ip-address.ts';
+import { versionOf } from './version.ts';
 
 /** What a group asks of an agent; undefined asks nothing. */
 export interface GroupCriteria {
@@ -57,7 +58,10 @@ export function isVersionRange(text: string): boolean {
 
 function versionsIn(text: string): (version: string) => boolean {
   const range = rangeOf(text);
-  return (version) => range?.test(version) === true;
+  return (version) => {
+    const said = versionOf(version);
+    return said !== undefined && range?.test(said) === true;
+  };
 }
 
 // Builds before a release are of the release's line, also where the range does not name them.
