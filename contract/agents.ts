@@ -10,7 +10,7 @@ export const agent = z.strictObject({
   name: z.string(),
   hostname: z.string(),
   status: z.enum(['online', 'offline', 'degraded']),
-  status_reason: z.string().nullable().describe('Why it is degraded'),
+  status_reason: z.string().nullable().describe('Why it is degraded: clock_skew, version_too_old, deployment_failed, discovery_failed'),
   os: z.string(),
   architecture: z.string(),
   version: z.string(),

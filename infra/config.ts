@@ -157,6 +157,15 @@ const schema = z.strictObject({
       silentSeconds: z.number().int().min(2).max(86_400).default(300),
       /** Of the renewals that are due together, how many agents are asked for a new key in one second. */
       renewalsPerSecond: z.number().int().min(1).max(1000).default(10),
+      /** Agents of an older version than this, e.g. 1.4.0, are degraded; empty: any will do. */
+      minimumVersion: z
+        .string()
+        .max(64)
+        .regex(
+          /^((0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)?$/,
+          'a version such as 1.4.0, or empty',
+        )
+        .default(''),
     })
     .prefault({}),
   /** Keeps tables, artifacts and keys when their stacks are removed; false for trials. */

@@ -34,6 +34,12 @@ export interface AgentFacts {
   readonly clockSkew: number;
 }
 
+/** And what follows from it here. */
+export interface JudgedFacts extends AgentFacts {
+  /** Its version is older than the oldest that is wanted. */
+  readonly tooOld: boolean;
+}
+
 export interface Dependents {
   readonly activeTargets: number;
   readonly activeCertificates: number;
@@ -56,7 +62,7 @@ export interface AgentStore {
     agent: { readonly id: string; readonly name: string; readonly publicKey: Uint8Array } & AgentFacts,
   ): Promise<AgentRecord>;
   /** What an agent says of itself has changed, or it is back. False when there is no such agent, or it is retired. */
-  note(id: string, facts: AgentFacts): Promise<boolean>;
+  note(id: string, facts: JudgedFacts): Promise<boolean>;
   /** What hangs on an agent. */
   dependents(id: string): Promise<Dependents>;
   /**
@@ -104,12 +110,14 @@ const rekey = {
           SELECT id, 'Agent', 'reEnrolAgent', 'agent', id, jsonb_build_object('token', $5::text), 'auth' FROM a)
   SELECT * FROM a`,
 };
+/** Degraded for what a heartbeat says nothing about. */
+const otherwise = `coalesce(status_reason, '') NOT IN ('clock_skew', 'version_too_old')`;
 const note = {
   name: 'agent-note',
   text: `WITH o AS (SELECT id, status, version FROM agents WHERE id = $1 AND retired_at IS NULL FOR UPDATE),
     a AS (UPDATE agents SET hostname = $2, os = $3, architecture = $4, version = $5, ip_address = $6, capabilities = $7, clock_skew = $8, last_seen_at = now(),
-            status = CASE WHEN abs($8::int) > 300 THEN 'degraded' WHEN agents.status = 'degraded' AND status_reason IS DISTINCT FROM 'clock_skew' THEN 'degraded' ELSE 'online' END,
-            status_reason = CASE WHEN abs($8::int) > 300 THEN 'clock_skew' WHEN agents.status = 'degraded' AND status_reason IS DISTINCT FROM 'clock_skew' THEN status_reason END
+            status = CASE WHEN abs($8::int) > 300 OR $9::boolean OR (agents.status = 'degraded' AND ${otherwise}) THEN 'degraded' ELSE 'online' END,
+            status_reason = CASE WHEN abs($8::int) > 300 THEN 'clock_skew' WHEN $9::boolean THEN 'version_too_old' WHEN agents.status = 'degraded' AND ${otherwise} THEN status_reason END
           FROM o WHERE agents.id = o.id RETURNING agents.id, agents.status),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT o.id, 'Agent', 'agent_state', 'agent', o.id, jsonb_build_object('from', o.status, 'to', a.status), 'cert_lifecycle'
@@ -195,6 +203,7 @@ export function agentStore(database: Database): AgentStore {
         facts.ipAddress ?? null,
         facts.capabilities,
         facts.clockSkew,
+        facts.tooOld,
       ];
       return (await database.query(note, [id, ...values])).length === 1;
     },

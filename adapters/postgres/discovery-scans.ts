@@ -88,6 +88,10 @@ const miss = {
     m AS (UPDATE discovered_sightings SET missing_since = now() FROM c
           WHERE discovered_sightings.agent_id = c.agent_id AND discovered_sightings.last_seen_at < c.started_at AND missing_since IS NULL AND $2::boolean RETURNING discovered_id),
     o AS (DELETE FROM discovery_scans USING c WHERE discovery_scans.agent_id = c.agent_id AND discovery_scans.started_at < now() - interval '30 days'),
+    -- one that saw nothing and could not see everything
+    a AS (UPDATE agents SET status = CASE WHEN w.failed THEN 'degraded' ELSE 'online' END, status_reason = CASE WHEN w.failed THEN 'discovery_failed' END
+          FROM (SELECT agent_id, NOT $2::boolean AND certificates_found = 0 AS failed FROM c) w
+          WHERE agents.id = w.agent_id AND CASE WHEN w.failed THEN status = 'online' ELSE status = 'degraded' AND status_reason = 'discovery_failed' END),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT agent_id, 'Agent', 'discovery_scan_completed', 'agent', agent_id, jsonb_build_object('scan', id, 'found', certificates_found, 'new', certificates_new,
             'missing', (SELECT count(*) FROM m), 'errors', cardinality(errors)), 'cert_lifecycle' FROM c)

@@ -11,10 +11,11 @@ import {
   type WorkItemBody,
 } from '#contract/agent-protocol.ts';
 import type { AgentStates } from '#adapters/dynamodb/agent-states.ts';
-import type { AgentFacts, AgentStore } from '#adapters/postgres/agents.ts';
+import type { AgentStore, JudgedFacts } from '#adapters/postgres/agents.ts';
 import { assertCsrIsOrdered } from '#domain/agent/csr-order.ts';
 import type { Observation } from '#domain/agent/inspection.ts';
 import { verifyRequest } from '#domain/agent/message-signature.ts';
+import { isTooOld } from '#domain/agent/version.ts';
 import type { AgentWork, Reported, WorkItem } from '#domain/agent/work.ts';
 import type { Chance } from '#domain/clock.ts';
 import { CaError } from '#domain/error.ts';
@@ -39,6 +40,8 @@ export interface AgentProtocolPorts {
   readonly hint: (jobId: string) => Promise<void>;
   readonly newId: (prefix: string) => string;
   readonly chance: Chance;
+  /** Of agents; empty: any. */
+  readonly minimumVersion: string;
   /** Seconds. */
   readonly pace: { readonly poll: number; readonly heartbeat: number };
 }
@@ -56,7 +59,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
     server_time: new Date(now()).toISOString(),
   });
   const secondsTo = (due: number): number => Math.max(1, Math.ceil((due - now()) / 1000));
-  const factsOf = (body: z.output<typeof heartbeat.body>): AgentFacts => ({
+  const factsOf = (body: z.output<typeof heartbeat.body>): JudgedFacts => ({
     hostname: body.hostname,
     os: body.os,
     architecture: body.architecture,
@@ -65,6 +68,7 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
     capabilities: body.capabilities,
     // To the half minute: what the network takes is no skew.
     clockSkew: Math.round((Date.parse(body.clock) - now()) / 30_000) * 30,
+    tooOld: isTooOld(body.version, ports.minimumVersion),
   });
   const fraction = (): number => Buffer.from(ports.chance.random(4)).readUInt32BE() / 2 ** 32;
   const ended = async (id: string, reported: Reported) => {
@@ -92,12 +96,16 @@ export function agentProtocolOperations(ports: AgentProtocolPorts): readonly Ser
       );
       await ports.states.tell({ id: agent.id, name: agent.name, publicKey: agent.publicKey, retired: false });
       await ports.states.beat(agent.id, agent.publicKey, now());
+      // One that comes back under a new key is looked at anew with its next heartbeat.
+      await ports.states.said(agent.id, '');
       return { agent_id: agent.id, name: agent.name, ...pace() };
     }),
     serve(heartbeat, async ({ body, agent }) => {
       const { id, publicKey } = proven(agent);
       const said = factsOf(body);
-      const digest = createHash('sha256').update(JSON.stringify(said)).digest('base64');
+      const digest = createHash('sha256')
+        .update(JSON.stringify({ ...said, tooOld: said.tooOld || undefined }))
+        .digest('base64');
       const noted = await ports.states.beat(id, publicKey, now());
       if (noted === undefined) {
         if ((await ports.states.read(id))?.retired === true) throw new CaError('gone', 'the agent is retired');

@@ -106,6 +106,7 @@ export function areas(connected: Connected): readonly Area[] {
           hint: hintJob,
           newId,
           chance,
+          minimumVersion: settings.AGENT_MINIMUM_VERSION,
           pace: { poll: settings.AGENT_POLL_SECONDS, heartbeat: settings.AGENT_HEARTBEAT_SECONDS },
         }),
     },

@@ -22,6 +22,8 @@ export const settings = z
     /** Seconds between an agent's looks for work, and between its heartbeats. */
     AGENT_POLL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
     AGENT_HEARTBEAT_SECONDS: z.coerce.number().int().min(1).max(3600).default(60),
+    /** The oldest version of an agent that is not degraded; empty: any. */
+    AGENT_MINIMUM_VERSION: z.string().default(''),
   })
   .parse(process.env);
 export type Settings = typeof settings;

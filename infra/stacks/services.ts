@@ -208,6 +208,7 @@ export class ServicesStack extends Stack {
         CERTIFICATE_MANAGER_ROLES: config.certificateManagerRoles.join(' '),
         AGENT_POLL_SECONDS: String(config.agents.pollSeconds),
         AGENT_HEARTBEAT_SECONDS: String(config.agents.heartbeatSeconds),
+        ...(config.agents.minimumVersion !== '' && { AGENT_MINIMUM_VERSION: config.agents.minimumVersion }),
       }),
       ...(spec.name === 'loop-renewal-check' && { AGENT_RENEWALS_PER_SECOND: String(config.agents.renewalsPerSecond) }),
       ...(spec.name === 'loop-agent-health' && { AGENT_SILENT_SECONDS: String(config.agents.silentSeconds) }),

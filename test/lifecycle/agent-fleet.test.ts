@@ -9,7 +9,7 @@ import { enrol, enrolledAgent, hostFacts, makeToken, type SignedAgent } from './
 let platform: Platform;
 let database: pg.Client;
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await startPlatform({ args: ['--config', JSON.stringify({ agents: { minimumVersion: '1.2.0' } })] });
   database = await platform.database();
 });
 afterAll(async () => {
@@ -185,6 +185,24 @@ test('given a host whose clock is ten minutes off, it is degraded until the cloc
   await beat(-600_000);
   expect(await seen()).toMatchObject({ status: 'degraded', status_reason: 'clock_skew', clock_skew_seconds: -600 });
   await beat(0);
+  expect(await seen()).toMatchObject({ status: 'online', status_reason: null });
+});
+
+test('given a minimum version, an agent below it is degraded, found by that, and well again when it is new enough', async () => {
+  const agent = await enrolledAgent(platform, 'old-version');
+  const beat = (version: string, clock = Date.now()) =>
+    agent.send('POST', 'heartbeat', { ...hostFacts(), version, clock: new Date(clock).toISOString() });
+  const seen = async () => (await api(platform, 'GET', `/api/v1/agents/${agent.id}`)).json();
+  expect((await beat('1.1.9')).status).toBe(200);
+  expect(await seen()).toMatchObject({ status: 'degraded', status_reason: 'version_too_old', version: '1.1.9' });
+  const { items } = (await api(platform, 'GET', '/api/v1/agents?status=degraded&limit=500')).json() as { items: { id: string }[] };
+  expect(items.map(({ id }) => id)).toContain(agent.id);
+  // The clock is the graver of the two.
+  await beat('1.1.9', Date.now() - 600_000);
+  expect(await seen()).toMatchObject({ status: 'degraded', status_reason: 'clock_skew' });
+  await beat('1.1.9');
+  expect(await seen()).toMatchObject({ status: 'degraded', status_reason: 'version_too_old' });
+  await beat('1.10.0');
   expect(await seen()).toMatchObject({ status: 'online', status_reason: null });
 });
 

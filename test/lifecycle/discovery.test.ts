@@ -52,6 +52,15 @@ const found = async (agent: SignedAgent, der: Buffer): Promise<Shown> => {
 const decide = (id: string, what: string, body: object = {}): Promise<Answer> =>
   api(platform, 'POST', `/api/v1/discovered-certificates/${id}/${what}`, body);
 
+test('given a scan that could read nothing, its agent is degraded until one can', async () => {
+  const agent = await enrolledAgent(platform, 'cannot-read');
+  const seen = async () => (await api(platform, 'GET', `/api/v1/agents/${agent.id}`)).json();
+  await tell(agent, [], { complete: false, errors: ['/etc/ssl: EACCES'] });
+  expect(await seen()).toMatchObject({ status: 'degraded', status_reason: 'discovery_failed' });
+  await tell(agent, [at(made('readable.example.com'), '/etc/ssl/a.pem')], { complete: false, errors: ['/etc/ssl/private: EACCES'] });
+  expect(await seen()).toMatchObject({ status: 'online', status_reason: null });
+});
+
 test('given a certificate that two hosts have in several places, it is one, with all of them, and its facts are read from its bytes', async () => {
   const [one, two] = [await enrolledAgent(platform, 'found-1'), await enrolledAgent(platform, 'found-2')];
   const der = made('shared.example.com');
