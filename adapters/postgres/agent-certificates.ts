@@ -5,6 +5,7 @@ import type { Database } from './database.ts';
 import { claimWithin } from './discovered-certificates.ts';
 import { creationRefusal, type NewCertificate } from './managed-certificates.ts';
 import { holdToPolicies } from './policies.ts';
+import { hasTarget } from './target-of-share.ts';
 
 /** Jobs that were made, and whose they are. */
 export interface AgentJobs {
@@ -34,9 +35,6 @@ export interface AgentCertificates {
 export const firstStatus = (agentId: string): string => `CASE ${agentId} WHEN '${connectorAgentId}' THEN 'pending' ELSE 'awaiting_csr' END`;
 /** Whether a CSR job is under way: the index of that name allows one for each share. */
 export const activeCsrJob = `type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'running') OR retryable)`;
-/** Agents that still have a target of the certificate of `h` (certificate_holders). */
-export const hasTarget = `EXISTS (SELECT FROM certificate_targets c JOIN targets t ON t.id = c.target_id
-  WHERE c.certificate_id = h.certificate_id AND t.agent_id = h.agent_id AND t.retired_at IS NULL)`;
 
 const create = {
   name: 'agent-certificate-create',

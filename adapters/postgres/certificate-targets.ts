@@ -1,9 +1,10 @@
 import { CaError } from '#domain/error.ts';
-import { activeCsrJob, firstStatus, hasTarget } from './agent-certificates.ts';
+import { activeCsrJob, firstStatus } from './agent-certificates.ts';
 import type { Database, Session } from './database.ts';
 import { makeDeployments, withdrawn } from './deployments.ts';
 import { leaveShares } from './left-shares.ts';
 import { holdToPolicies } from './policies.ts';
+import { hasTarget } from './target-of-share.ts';
 
 /** Where a certificate is put. */
 export interface CertificateTargets {

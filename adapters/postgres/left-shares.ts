@@ -1,5 +1,5 @@
-import { hasTarget } from './agent-certificates.ts';
 import type { Session } from './database.ts';
+import { hasTarget } from './target-of-share.ts';
 
 const otherHolders = `EXISTS (SELECT FROM certificate_holders o WHERE o.certificate_id = h.certificate_id AND o.id <> h.id AND ${hasTarget.replaceAll('h.', 'o.')})`;
 // Where nobody is left the words stay, for they say why nothing is renewed.

@@ -1,5 +1,6 @@
 import type { Database } from './database.ts';
 import { records, type RecordTable, type Records } from './records.ts';
+import { hasTarget } from './target-of-share.ts';
 
 /**
  * When a row is due by its policy `p`: an instant of the window that `domain/lifecycle/renewal-time.ts` says; what is urgent, within the hour.
@@ -27,7 +28,7 @@ export const holdersFollow = (of: string): string => `UPDATE certificate_holders
       SELECT FROM jobs WHERE subject_id = h.id AND type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))
     THEN h.renew_at ELSE ${renewAt('h', 'v')} END
   FROM certificates v, managed_certificates m, renewal_policies p
-  WHERE v.id = h.current_id AND m.id = h.certificate_id AND p.id = m.policy_id AND m.state = 'active' AND ${of}`;
+  WHERE v.id = h.current_id AND m.id = h.certificate_id AND p.id = m.policy_id AND m.state = 'active' AND ${hasTarget} AND ${of}`;
 const followHeld = { name: 'renewal-policy-follow-held', text: holdersFollow('p.id = $1') };
 
 const follow = {

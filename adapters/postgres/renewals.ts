@@ -1,6 +1,7 @@
-import { activeCsrJob, firstStatus, hasTarget } from './agent-certificates.ts';
+import { activeCsrJob, firstStatus } from './agent-certificates.ts';
 import type { Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
+import { hasTarget } from './target-of-share.ts';
 
 /** What was made of one page of due rows. */
 export interface Page {

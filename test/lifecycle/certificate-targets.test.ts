@@ -229,3 +229,13 @@ test('given a certificate of a CSR, an archived one, and none, it is refused and
   expect([archived.status, archived.text]).toEqual([409, expect.stringContaining('archived')]);
   expect((await move('mc-none', [first], { 'if-match': '"v1"' })).status).toBe(404);
 });
+
+test('given an agent that was left out, another policy of the certificate sets no renewal for it', async () => {
+  const { agent, id } = await inPlace('policed');
+  const other = await enrolledAgent(platform, 'policed-2');
+  await moved(id, [await target(other, 'policed-2')]);
+  const policy = (await api(platform, 'POST', '/api/v1/renewal-policies', { name: 'policed' })).json()['id'];
+  expect((await api(platform, 'PUT', `/api/v1/certificates/${id}`, { policy }, { 'if-match': '*' })).status).toBe(200);
+  expect(await shareOf(id, agent)).toMatchObject({ renew_at: null });
+  expect(await get(id)).toMatchObject({ renew_at: null });
+});
