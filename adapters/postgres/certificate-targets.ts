@@ -18,30 +18,49 @@ export interface CertificateTargets {
   replace(id: string, targetIds: readonly string[], expected: number | undefined, actor: string): Promise<readonly string[] | undefined>;
 }
 
-// Who retires a target waits, or has done so.
+// Who reports, and who signs for an agent, has the job first, then the target or the certificate, then the share: so it goes here.
+const lockJobs = {
+  name: 'retarget-jobs',
+  text: `SELECT j.id FROM jobs j WHERE j.subject_id IN (
+      SELECT d.id FROM deployments d WHERE d.certificate_id = $1 AND NOT d.target_id = ANY ($2)
+      UNION ALL SELECT h.id FROM certificate_holders h WHERE h.certificate_id = $1)
+    AND ((j.type = 'deployment' AND j.status = 'running') OR (j.type = 'csr' AND (j.status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR j.retryable)))
+    ORDER BY j.id FOR UPDATE OF j`,
+};
+// Those that it has, too: who looks at one of them, or retires it, waits, or has done so.
 const lockTargets = {
   name: 'retarget-targets',
-  text: 'SELECT id, agent_id FROM targets WHERE id = ANY ($1) AND retired_at IS NULL ORDER BY id FOR SHARE',
+  text: `SELECT FROM targets WHERE id = ANY ($2::text[] || ARRAY(SELECT target_id FROM certificate_targets WHERE certificate_id = $1)) ORDER BY id FOR NO KEY UPDATE`,
 };
+// Its deployments may be made meanwhile: they hold what says for which target it is.
 const lockCertificate = {
   name: 'retarget-certificate',
-  text: 'SELECT state, key_source, version FROM managed_certificates WHERE id = $1 FOR UPDATE',
+  text: 'SELECT state, key_source, version FROM managed_certificates WHERE id = $1 FOR NO KEY UPDATE',
 };
 const mapped = {
   name: 'retarget-mapped',
   text: `SELECT c.target_id, t.agent_id FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = $1 ORDER BY c.target_id`,
 };
-// Whoever gives an agent a new version, and deploys that, holds its row.
+const found = { name: 'retarget-found', text: 'SELECT id, agent_id FROM targets WHERE id = ANY ($1) AND retired_at IS NULL ORDER BY id' };
+// Whoever gives an agent a new version, and deploys that or destroys its key, holds its row.
 const lockHolders = {
   name: 'retarget-holders',
-  text: `SELECT h.agent_id FROM certificate_holders h WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget} ORDER BY h.id FOR UPDATE OF h`,
+  text: 'SELECT FROM certificate_holders WHERE certificate_id = $1 ORDER BY id FOR NO KEY UPDATE',
 };
-const remove = {
-  name: 'retarget-remove',
-  text: `WITH c AS (DELETE FROM certificate_targets WHERE certificate_id = $1 AND target_id = ANY ($2)),
-    t AS (UPDATE targets SET (inspect_at, inspection, expected, drifted_since) = (
-            SELECT CASE WHEN o.shared THEN now() END, CASE WHEN o.shared THEN inspection ELSE 'nothing_deployed' END, CASE WHEN o.shared THEN expected END, CASE WHEN o.shared THEN drifted_since END
-            FROM (SELECT EXISTS (SELECT FROM certificate_targets o WHERE o.target_id = targets.id AND o.certificate_id <> $1 AND o.deployed_id IS NOT NULL) AS shared) o)
+// With a target before, so that it was renewed.
+const provided = {
+  name: 'retarget-provided',
+  text: `SELECT h.agent_id FROM certificate_holders h
+    WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget}`,
+};
+const remove = { name: 'retarget-remove', text: 'DELETE FROM certificate_targets WHERE certificate_id = $1 AND target_id = ANY ($2)' };
+// A statement of its own, which sees what was asked for until its target was left out.
+const withdraw = {
+  name: 'retarget-withdraw',
+  text: `WITH t AS (UPDATE targets SET (inspect_at, inspection, expected, drifted_since) = (
+            SELECT CASE WHEN o.shared THEN now() END, CASE WHEN o.shared THEN inspection ELSE 'nothing_deployed' END,
+              CASE WHEN o.shared THEN expected END, CASE WHEN o.shared THEN drifted_since END
+            FROM (SELECT EXISTS (SELECT FROM certificate_targets o WHERE o.target_id = targets.id AND o.deployed_id IS NOT NULL) AS shared) o)
           WHERE id = ANY ($2) AND (inspection IS NOT NULL OR inspect_at IS NOT NULL))
     ${withdrawn('(SELECT id FROM deployments WHERE certificate_id = $1 AND target_id = ANY ($2)) d', 'the certificate is not for this target any more')}`,
 };
@@ -97,21 +116,21 @@ export function certificateTargets(database: Database): CertificateTargets {
   return {
     replace: (id, targetIds, expected, actor) =>
       database.transaction(async (session) => {
-        const live = await session.query<{ id: string; agent_id: string }>(lockTargets, [targetIds]);
+        await session.query(lockJobs, [id, targetIds]);
+        await session.query(lockTargets, [id, targetIds]);
         const [certificate] = await session.query<{ state: string; key_source: string; version: number }>(lockCertificate, [id]);
         if (certificate === undefined || (expected !== undefined && certificate.version !== expected)) return undefined;
         assertMovable(certificate);
         const before = await session.query<Mapped>(mapped, [id]);
+        const live = await session.query<{ id: string; agent_id: string }>(found, [targetIds]);
         const added = live.filter((target) => !before.some(({ target_id }) => target_id === target.id));
         const removed = before.filter(({ target_id }) => !targetIds.includes(target_id));
         const known = new Set([...live.map((target) => target.id), ...before.map(({ target_id }) => target_id)]);
         if (!targetIds.every((target) => known.has(target)))
           throw new CaError('malformed', 'the body: targets: there is no such target, or it is retired');
         if (added.length === 0 && removed.length === 0) return [];
-        // With a version, and a target before and after: what it has is as it should be.
-        const provided = new Set((await session.query<{ agent_id: string }>(lockHolders, [id])).map(({ agent_id }) => agent_id));
-        const made: Made[] = [];
-        if (added.length > 0) made.push(...(await giveTo(session, id, added, provided, actor)));
+        await session.query(lockHolders, [id]);
+        const made = added.length === 0 ? [] : await giveTo(session, id, added, actor);
         if (removed.length > 0) await takeFrom(session, id, removed);
         if (added.length > 0) await holdToPolicies(session, id);
         const jobs = made.map((one) => one.job ?? one.id ?? '');
@@ -135,22 +154,20 @@ async function giveTo(
   session: Session,
   id: string,
   added: readonly { readonly id: string; readonly agent_id: string }[],
-  provided: ReadonlySet<string>,
   actor: string,
 ): Promise<readonly Made[]> {
   const ids = added.map((target) => target.id);
+  const able = (await session.query<{ agent_id: string }>(provided, [id])).map(({ agent_id }) => agent_id);
   await session.query(add, [id, ids]);
-  const agents = [...new Set(added.map(({ agent_id }) => agent_id))];
-  const without = agents.filter((agent) => !provided.has(agent));
+  const without = added.map(({ agent_id }) => agent_id).filter((agent) => !able.includes(agent));
   const asked = await session.query<Made>(askKeys, [id, without, actor]);
-  return [
-    ...asked,
-    ...(await session.query<Made>(deployAdded, [id, 'requested', actor, ids, agents.filter((agent) => provided.has(agent))])),
-  ];
+  return [...asked, ...(await session.query<Made>(deployAdded, [id, 'requested', actor, ids, able]))];
 }
 
 async function takeFrom(session: Session, id: string, removed: readonly Mapped[]): Promise<void> {
-  await session.query(remove, [id, removed.map(({ target_id }) => target_id)]);
+  const ids = removed.map(({ target_id }) => target_id);
+  await session.query(remove, [id, ids]);
+  await session.query(withdraw, [id, ids]);
   await session.query(leave, [id]);
   for (const agent of new Set(removed.map(({ agent_id }) => agent_id))) await leaveShares(session, agent);
 }

@@ -60,7 +60,9 @@ export function makeDeployments(which: string): string {
         JOIN renewal_policies r ON r.id = m.policy_id
         JOIN certificate_targets c ON c.certificate_id = h.certificate_id
         JOIN targets t ON t.id = c.target_id AND t.agent_id = h.agent_id AND t.enabled AND t.retired_at IS NULL
-      WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${which}),
+      WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${which}
+      -- who leaves a target out waits, or has done so
+      FOR KEY SHARE OF c),
     s AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), last_error = 'superseded by a newer deployment'
           FROM deployments d, w WHERE d.certificate_id = w.certificate_id AND d.target_id = w.target_id AND jobs.subject_id = d.id
             AND jobs.type = 'deployment' AND jobs.status = 'pending'),

@@ -52,6 +52,10 @@ export async function order(
   return { id: certificate.id, jobs };
 }
 
+/** Makes these the targets of a certificate, whichever version of it there is. */
+export const retarget = (platform: Platform, id: string, targets: readonly string[]): Promise<Answer> =>
+  api(platform, 'PUT', `/api/v1/certificates/${id}/targets`, { targets }, { 'if-match': '*' });
+
 /** A CSR handed in, and the deployment jobs that come of it. */
 export async function certified(agent: SignedAgent, name: string): Promise<Item[]> {
   const [job] = (await workSoon(agent)).filter(({ type }) => type === 'csr');
