@@ -1,3 +1,4 @@
+import { connectorAgentId } from '#domain/agent/connector.ts';
 import { CaError } from '#domain/error.ts';
 import { activeCsrJob, firstStatus } from './agent-certificates.ts';
 import type { Database, Session } from './database.ts';
@@ -47,11 +48,13 @@ const lockHolders = {
   name: 'retarget-holders',
   text: 'SELECT FROM certificate_holders WHERE certificate_id = $1 ORDER BY id FOR NO KEY UPDATE',
 };
-// With a target before, so that it was renewed.
+// With a target before, so that it was renewed; good for another one, and with its key.
 const provided = {
   name: 'retarget-provided',
-  text: `SELECT h.agent_id FROM certificate_holders h
-    WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget}`,
+  text: `SELECT h.agent_id FROM certificate_holders h JOIN certificates v ON v.id = h.current_id
+    WHERE h.certificate_id = $1 AND ${hasTarget} AND h.not_after > now()
+      AND NOT EXISTS (SELECT FROM revocations r WHERE r.certificate_id = v.id) AND NOT EXISTS (SELECT FROM upstream_revocations u WHERE u.certificate_id = v.id)
+      AND (h.agent_id <> '${connectorAgentId}' OR EXISTS (SELECT FROM sealed_keys k WHERE k.holder_id = h.id AND k.sealed IS NOT NULL AND k.spki_sha256 = v.spki_sha256))`,
 };
 const remove = { name: 'retarget-remove', text: 'DELETE FROM certificate_targets WHERE certificate_id = $1 AND target_id = ANY ($2)' };
 // A statement of its own, which sees what was asked for until its target was left out.

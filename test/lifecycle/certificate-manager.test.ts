@@ -10,8 +10,8 @@ import { api, rowsOf, runLoop, until, type Platform } from '../platform.ts';
 import { issued } from '../targets/issued.ts';
 import { startServing } from '../targets/serving.ts';
 import { agentHost } from './agent-host.ts';
-import { order } from './agent-jobs.ts';
-import { signedAgent } from './signed-agent.ts';
+import { makeTarget, order, retarget } from './agent-jobs.ts';
+import { enrolledAgent, signedAgent } from './signed-agent.ts';
 import {
   acmTarget,
   deployedByConnector,
@@ -309,6 +309,38 @@ test.each([
     await stuck.stop();
   },
 );
+
+test('given one more target after the key was destroyed, both get a new key and version, and no deployment fails for want of it', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'second-region');
+  const [leaf, second] = [at.leaf, await acmTarget(platform, 'second-region-2')];
+  const answer = await retarget(platform, certificate, [target, second]);
+  expect([answer.status, answer.text]).toEqual([200, expect.stringContaining(second)]);
+  await until('both are there', async () => ((await shown(`certificates/${certificate}`))['deployment'] === 'verified' ? true : undefined));
+  expect((await deploymentsOf(platform, certificate)).map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+  const fingerprint = await current(certificate);
+  expect([...ofTarget(acm, target), ...ofTarget(acm, second)].map((one) => fingerprintOf(one.leaf))).toEqual([fingerprint, fingerprint]);
+  expect(at.leaf).not.toBe(leaf);
+  expect(await sealsOf(platform, certificate)).toMatchObject([{ sealed: false }, { sealed: false }]);
+});
+
+test('given one more target while the key is kept, it gets what is in place', async () => {
+  const { target, certificate, at } = await deployedByConnector(platform, acm, 'kept-for-two', { keep_previous_key: true });
+  const second = await acmTarget(platform, 'kept-for-two-2');
+  expect((await retarget(platform, certificate, [target, second])).status).toBe(200);
+  expect(await ended(platform, certificate, 2)).toMatchObject({ status: 'completed', reason: 'requested' });
+  expect(ofTarget(acm, second)[0]!.leaf).toBe(at.leaf);
+  expect(at.imports).toBe(1);
+});
+
+test('given its only target without a host left out before it was deployed, the key is destroyed', async () => {
+  const id = await unplaced('left-out');
+  const agent = await enrolledAgent(platform, 'instead');
+  const targets = [await makeTarget(platform, agent, 'instead')];
+  expect((await retarget(platform, id, targets)).status).toBe(200);
+  await runLoop(platform, 'jobTimeout');
+  await until('the seal is gone', async () => ((await sealsOf(platform, id))[0]?.sealed === false ? true : undefined));
+  expect(await deploymentsOf(platform, id)).toMatchObject([{ status: 'cancelled' }]);
+});
 
 test('given a certificate that is archived before it was deployed, its key is destroyed', async () => {
   const id = await unplaced('archived');

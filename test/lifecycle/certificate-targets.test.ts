@@ -230,6 +230,21 @@ test('given a certificate of a CSR, an archived one, and none, it is refused and
   expect((await move('mc-none', [first], { 'if-match': '"v1"' })).status).toBe(404);
 });
 
+test.each([
+  ['has ended', `UPDATE certificate_holders SET not_after = now() - interval '1 minute' WHERE certificate_id = $1`],
+  [
+    'is revoked',
+    `INSERT INTO revocations (ca_id, serial, certificate_id, reason, revoked_by, not_after)
+     SELECT ca_id, serial, id, 4, 'acme', not_after FROM certificates WHERE managed_id = $1`,
+  ],
+])('given a version that %s, a new target of its agent does not get that, but waits for a new key', async (what, spoil) => {
+  const name = `spoilt-${what.replaceAll(' ', '-')}`;
+  const { agent, first, id } = await inPlace(name);
+  await rowsOf(platform, spoil, [id]);
+  await moved(id, [first, await target(agent, `${name}-2`)]);
+  expect(await workSoon(agent)).toMatchObject([{ type: 'csr', certificate_id: id }]);
+});
+
 test('given an agent that was left out, another policy of the certificate sets no renewal for it', async () => {
   const { agent, id } = await inPlace('policed');
   const other = await enrolledAgent(platform, 'policed-2');
