@@ -13,7 +13,7 @@ export interface CertificateTargets {
    * Makes these the targets of a certificate whose keys agents make. What an agent has goes to its new targets; an agent that comes to it makes a key; who
    * is left without a target renews no more. Targets, jobs, outbox and audit in one commit; the same targets again are no change.
    *
-   * @returns agents that have work; undefined when there is no such certificate, or it has another version than expected
+   * @returns agents that have work, or had; undefined when there is no such certificate, or it has another version than expected
    * @throws {CaError} `conflict`, `malformed`, `policyViolation`
    */
   replace(id: string, targetIds: readonly string[], expected: number | undefined, actor: string): Promise<readonly string[] | undefined>;
@@ -61,10 +61,15 @@ const remove = { name: 'retarget-remove', text: 'DELETE FROM certificate_targets
 const withdraw = {
   name: 'retarget-withdraw',
   text: `WITH t AS (UPDATE targets SET (inspect_at, inspection, expected, drifted_since) = (
-            SELECT CASE WHEN o.shared THEN now() END, CASE WHEN o.shared THEN inspection ELSE 'nothing_deployed' END,
+            SELECT CASE WHEN o.shared AND on_drift <> 'ignore' THEN now() END, CASE WHEN o.shared THEN inspection ELSE 'nothing_deployed' END,
               CASE WHEN o.shared THEN expected END, CASE WHEN o.shared THEN drifted_since END
             FROM (SELECT EXISTS (SELECT FROM certificate_targets o WHERE o.target_id = targets.id AND o.deployed_id IS NOT NULL) AS shared) o)
-          WHERE id = ANY ($2) AND (inspection IS NOT NULL OR inspect_at IS NOT NULL))
+          WHERE id = ANY ($2) AND (inspection IS NOT NULL OR inspect_at IS NOT NULL)),
+    -- degraded by what it has no more
+    a AS (UPDATE agents SET status = 'online', status_reason = NULL WHERE id IN (SELECT agent_id FROM targets WHERE id = ANY ($2))
+          AND status = 'degraded' AND status_reason = 'deployment_failed'
+          AND NOT EXISTS (SELECT FROM targets l JOIN certificate_targets o ON o.target_id = l.id WHERE l.agent_id = agents.id AND l.retired_at IS NULL AND o.last_error IS NOT NULL)),
+    x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM targets WHERE id = ANY ($2))
     ${withdrawn('(SELECT id FROM deployments WHERE certificate_id = $1 AND target_id = ANY ($2)) d', 'the certificate is not for this target any more')}`,
 };
 const leave = {
@@ -138,7 +143,7 @@ export function certificateTargets(database: Database): CertificateTargets {
         if (added.length > 0) await holdToPolicies(session, id);
         const jobs = made.map((one) => one.job ?? one.id ?? '');
         await session.query(noted, [id, actor, added.map((target) => target.id), removed.map(({ target_id }) => target_id), jobs]);
-        return [...new Set(made.map(({ agent_id }) => agent_id))];
+        return [...new Set([...made, ...removed].map(({ agent_id }) => agent_id))];
       }),
   };
 }

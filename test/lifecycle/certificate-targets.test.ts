@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { api, rowsOf, startPlatform, type Answer, type Platform } from '../platform.ts';
-import { callsTo, certified, report, served, work, workSoon } from './agent-jobs.ts';
+import { api, request, rowsOf, startPlatform, type Answer, type Platform } from '../platform.ts';
+import { callsTo, certified, makeTarget, report, served, work, workSoon } from './agent-jobs.ts';
 import { makeCsr } from './csr.ts';
 import { enrolledAgent, type SignedAgent } from './signed-agent.ts';
 
@@ -253,4 +253,42 @@ test('given an agent that was left out, another policy of the certificate sets n
   expect((await api(platform, 'PUT', `/api/v1/certificates/${id}`, { policy }, { 'if-match': '*' })).status).toBe(200);
   expect(await shareOf(id, agent)).toMatchObject({ renew_at: null });
   expect(await get(id)).toMatchObject({ renew_at: null });
+});
+
+test('given a target that nobody shall look at, leaving one of its two certificates out does not begin to look', async () => {
+  const agent = await enrolledAgent(platform, 'unlooked');
+  const shared = await makeTarget(platform, agent, 'unlooked', { on_drift: 'ignore' });
+  for (const name of ['unlooked-1', 'unlooked-2']) {
+    await ordered(name, [shared]);
+    const [item] = await certified(agent, name);
+    await report(agent, item!, { observed_fingerprint: await served(agent, item!) });
+  }
+  const [{ id }] = (await rowsOf<{ id: string }>(platform, `SELECT id FROM managed_certificates WHERE name = 'unlooked-1'`)) as [{ id: string }];
+  await moved(id, [await target(agent, 'unlooked-3')]);
+  expect((await api(platform, 'GET', `/api/v1/targets/${shared}`)).json()).toMatchObject({ next_inspection_at: null });
+});
+
+test('given an agent that is degraded by a target, leaving that out ends it', async () => {
+  const { agent, first, id } = await inPlace('degraded');
+  const second = await target(agent, 'degraded-2');
+  await moved(id, [first, second]);
+  const [item] = await work(agent);
+  await report(agent, item!, { ok: false, failure_class: 'rollback_failed', detail: 'no way back' });
+  const state = async (): Promise<unknown> => (await api(platform, 'GET', `/api/v1/agents/${agent.id}`)).json()['status'];
+  expect([await state(), await get(id)]).toMatchObject(['degraded', { deployment: 'failed', last_error: expect.any(String) as string }]);
+  await moved(id, [first]);
+  expect([await state(), await get(id)]).toMatchObject(['online', { deployment: 'verified', last_error: null }]);
+});
+
+test('given a key of another profile, the certificate does not exist for it, and keeps its targets', async () => {
+  const { agent, first, id } = await inPlace('out-of-reach');
+  const roles = [{ role: 'r-operator', scope_type: 'profile', scope_id: 'internal' }];
+  const { token } = (await api(platform, 'POST', '/api/v1/auth/keys', { name: 'elsewhere', roles })).json();
+  const answer = await request(platform, `${platform.url}/api/v1/certificates/${id}/targets`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${String(token)}`, 'content-type': 'application/json', 'if-match': '"v1"' },
+    body: JSON.stringify({ targets: [await target(agent, 'out-of-reach-2')] }),
+  });
+  expect(answer.status).toBe(404);
+  expect(await get(id)).toMatchObject({ version: 1, targets: [first] });
 });
