@@ -263,7 +263,9 @@ test('given a target that nobody shall look at, leaving one of its two certifica
     const [item] = await certified(agent, name);
     await report(agent, item!, { observed_fingerprint: await served(agent, item!) });
   }
-  const [{ id }] = (await rowsOf<{ id: string }>(platform, `SELECT id FROM managed_certificates WHERE name = 'unlooked-1'`)) as [{ id: string }];
+  const [{ id }] = (await rowsOf<{ id: string }>(platform, `SELECT id FROM managed_certificates WHERE name = 'unlooked-1'`)) as [
+    { id: string },
+  ];
   await moved(id, [await target(agent, 'unlooked-3')]);
   expect((await api(platform, 'GET', `/api/v1/targets/${shared}`)).json()).toMatchObject({ next_inspection_at: null });
 });
