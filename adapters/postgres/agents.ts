@@ -5,6 +5,7 @@ import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database, type Session } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
 import { leaveShares } from './left-shares.ts';
+import { cancelled } from './open-job.ts';
 
 export type AgentStatus = 'online' | 'offline' | 'degraded';
 
@@ -138,7 +139,7 @@ const retire = {
     t AS (UPDATE targets SET retired_at = now(), retired_reason = 'its agent was retired', enabled = false, version = version + 1, updated_at = now()
           FROM a WHERE agent_id = a.id AND targets.retired_at IS NULL RETURNING targets.id),
     h AS (UPDATE certificate_holders SET renew_at = NULL, last_error = 'its agent was retired' FROM a WHERE agent_id = a.id),
-    j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
+    j AS (UPDATE jobs SET ${cancelled}
           FROM a WHERE agent_id = a.id AND (jobs.status IN ('pending', 'awaiting_csr', 'running') OR retryable) RETURNING jobs.id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'agent', id FROM a),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)

@@ -3,6 +3,7 @@ import { reasonCode } from '#domain/revocation/reason.ts';
 import type { Database } from './database.ts';
 import { catchUp, withdrawnOf } from './deployments.ts';
 import type { Condition } from './keyset.ts';
+import { cancelled, isOpen } from './open-job.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 import { republishing, revokedNotices, revokingFrom } from './revoking.ts';
 
@@ -64,10 +65,10 @@ const revoke = {
                ORDER BY id FOR UPDATE),
     m AS (UPDATE managed_certificates SET state = CASE $2::int WHEN ${certificateHold} THEN 'held' ELSE 'revoked' END, renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
           FROM t WHERE managed_certificates.id = t.id AND t.state <> CASE $2::int WHEN ${certificateHold} THEN 'held' ELSE 'revoked' END RETURNING managed_certificates.id),
-    k AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
+    k AS (UPDATE jobs SET ${cancelled}
           FROM t WHERE ((subject_id = t.id AND type IN ('issuance', 'renewal'))
               OR (type = 'csr' AND subject_id IN (SELECT h.id FROM certificate_holders h WHERE h.certificate_id = t.id)))
-            AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)),
+            AND ${isOpen}),
     w AS (${withdrawnOf('t')}),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM t WHERE certificate_id = t.id),
     v AS (SELECT c.id, c.ca_id, c.serial, c.not_after, c.spki_sha256, c.crl_shard FROM certificates c JOIN t ON c.managed_id = t.id WHERE c.not_after > now() AND c.ca_id IS NOT NULL),
@@ -109,7 +110,7 @@ const renew = {
                     WHERE m.id = ANY($1::text[]) AND m.state IN ('pending', 'active') AND m.key_source = 'csr' ORDER BY m.id FOR UPDATE OF m),
     j AS (INSERT INTO jobs (id, type, subject_id, max_attempts, requested_by)
           SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'renewal', id, greatest(1, max_retries), $2 FROM t
-          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND ${isOpen}
           DO NOTHING RETURNING id, subject_id),
     u AS (UPDATE managed_certificates SET renew_at = NULL, updated_at = now() FROM j WHERE managed_certificates.id = j.subject_id),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),

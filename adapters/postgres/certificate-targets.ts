@@ -4,6 +4,7 @@ import { activeCsrJob, firstStatus } from './agent-certificates.ts';
 import type { Database, Session } from './database.ts';
 import { makeDeployments, withdrawn } from './deployments.ts';
 import { leaveShares } from './left-shares.ts';
+import { cancelled, isOpen } from './open-job.ts';
 import { holdToPolicies } from './policies.ts';
 import { hasTarget } from './target-of-share.ts';
 
@@ -25,7 +26,7 @@ const lockJobs = {
   text: `SELECT j.id FROM jobs j WHERE j.subject_id IN (
       SELECT d.id FROM deployments d WHERE d.certificate_id = $1 AND NOT d.target_id = ANY ($2)
       UNION ALL SELECT h.id FROM certificate_holders h WHERE h.certificate_id = $1)
-    AND ((j.type = 'deployment' AND j.status = 'running') OR (j.type = 'csr' AND (j.status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR j.retryable)))
+    AND ((j.type = 'deployment' AND j.status = 'running') OR (j.type = 'csr' AND ${isOpen}))
     ORDER BY j.id FOR UPDATE OF j`,
 };
 // Those that it has, too: who looks at one of them, or retires it, waits, or has done so.
@@ -57,7 +58,7 @@ const provided = {
       AND (h.agent_id <> '${connectorAgentId}' OR EXISTS (SELECT FROM sealed_keys k WHERE k.holder_id = h.id AND k.sealed IS NOT NULL AND k.spki_sha256 = v.spki_sha256))`,
 };
 const remove = { name: 'retarget-remove', text: 'DELETE FROM certificate_targets WHERE certificate_id = $1 AND target_id = ANY ($2)' };
-// A statement of its own, which sees what was asked for until its target was left out.
+// A statement of its own, which sees what was asked for until its target was left out. An agent that what is left out had degraded is so no more.
 const withdraw = {
   name: 'retarget-withdraw',
   text: `WITH t AS (UPDATE targets SET (inspect_at, inspection, expected, drifted_since) = (
@@ -65,20 +66,19 @@ const withdraw = {
               CASE WHEN o.shared THEN expected END, CASE WHEN o.shared THEN drifted_since END
             FROM (SELECT EXISTS (SELECT FROM certificate_targets o WHERE o.target_id = targets.id AND o.deployed_id IS NOT NULL) AS shared) o)
           WHERE id = ANY ($2) AND (inspection IS NOT NULL OR inspect_at IS NOT NULL)),
-    -- degraded by what it has no more
     a AS (UPDATE agents SET status = 'online', status_reason = NULL WHERE id IN (SELECT agent_id FROM targets WHERE id = ANY ($2))
           AND status = 'degraded' AND status_reason = 'deployment_failed'
           AND NOT EXISTS (SELECT FROM targets l JOIN certificate_targets o ON o.target_id = l.id WHERE l.agent_id = agents.id AND l.retired_at IS NULL AND o.last_error IS NOT NULL)),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT DISTINCT 'agent', agent_id FROM targets WHERE id = ANY ($2))
     ${withdrawn('(SELECT id FROM deployments WHERE certificate_id = $1 AND target_id = ANY ($2)) d', 'the certificate is not for this target any more')}`,
 };
+// What is shown as its serial is that of somebody who has it.
 const leave = {
   name: 'retarget-leave',
   text: `WITH h AS (UPDATE certificate_holders h SET renew_at = NULL, last_error = NULL WHERE h.certificate_id = $1 AND NOT ${hasTarget} RETURNING h.id),
-    j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL,
+    j AS (UPDATE jobs SET ${cancelled},
             last_error = 'no target is left on its agent'
-          FROM h WHERE jobs.subject_id = h.id AND jobs.type = 'csr' AND (jobs.status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR jobs.retryable))
-    -- what is shown as its serial is that of somebody who has it
+          FROM h WHERE jobs.subject_id = h.id AND jobs.type = 'csr' AND ${isOpen})
     UPDATE managed_certificates SET (current_id, not_before) = (SELECT v.id, v.not_before FROM certificate_holders h JOIN certificates v ON v.id = h.current_id
         WHERE h.certificate_id = $1 AND ${hasTarget} ORDER BY v.not_before DESC, v.id DESC LIMIT 1)
       WHERE id = $1 AND EXISTS (SELECT FROM certificate_holders h WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${hasTarget})`,

@@ -1,6 +1,7 @@
 import type { PageRequest, Slice } from '#domain/page.ts';
 import type { Database, Session } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { cancelled } from './open-job.ts';
 
 /** One version on its way to one target. */
 export interface DeploymentRecord {
@@ -47,7 +48,7 @@ export interface Deployments {
 
 /**
  * A deployment with its job for each target of a certificate on each agent that has a version: one statement. What was on its way to these targets and
- * has not begun is superseded.
+ * has not begun is superseded. Who leaves a target out meanwhile waits for it, or has done so.
  *
  * @param which SQL over `h` (certificate_holders) and `t` (targets); `$1` is the certificate, `$2` the reason, `$3` who
  */
@@ -61,7 +62,6 @@ export function makeDeployments(which: string): string {
         JOIN certificate_targets c ON c.certificate_id = h.certificate_id
         JOIN targets t ON t.id = c.target_id AND t.agent_id = h.agent_id AND t.enabled AND t.retired_at IS NULL
       WHERE h.certificate_id = $1 AND h.current_id IS NOT NULL AND ${which}
-      -- who leaves a target out waits, or has done so
       FOR KEY SHARE OF c),
     s AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), last_error = 'superseded by a newer deployment'
           FROM deployments d, w WHERE d.certificate_id = w.certificate_id AND d.target_id = w.target_id AND jobs.subject_id = d.id
@@ -80,11 +80,7 @@ export function makeDeployments(which: string): string {
 }
 
 /** Ends, of the deployments `d` of a FROM clause, those that have not ended. */
-export const withdrawn = (
-  from: string,
-  why: string,
-): string => `UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL,
-      lease_expires_at = NULL, last_error = '${why}'
+export const withdrawn = (from: string, why: string): string => `UPDATE jobs SET ${cancelled}, last_error = '${why}'
     FROM ${from} WHERE jobs.subject_id = d.id AND jobs.type = 'deployment' AND jobs.status IN ('pending', 'running')`;
 
 /** Ends the deployments of the certificates of a CTE: nobody is to put them in place any more. */

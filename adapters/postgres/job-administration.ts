@@ -4,6 +4,7 @@ import { laterOfHolder } from './managed-issuance.ts';
 import type { PageRequest, Slice } from '#domain/page.ts';
 import { isDuplicate, type Database } from './database.ts';
 import { slice, type Keyset } from './keyset.ts';
+import { cancelled, isOpen } from './open-job.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -49,8 +50,8 @@ export const jobList: Keyset = {
 const find = { name: 'jobs-find', text: `SELECT ${columns} FROM jobs WHERE id = $1` };
 const cancel = {
   name: 'jobs-cancel',
-  text: `WITH j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
-                    WHERE id = $1 AND type IN ('issuance', 'renewal', 'csr', 'deployment', 'inspection') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+  text: `WITH j AS (UPDATE jobs SET ${cancelled}
+                    WHERE id = $1 AND type IN ('issuance', 'renewal', 'csr', 'deployment', 'inspection') AND ${isOpen}
                     RETURNING id, subject_id),
     m AS (UPDATE managed_certificates SET last_error = 'cancelled', updated_at = now(),
             renew_at = CASE WHEN state = 'active' AND (SELECT auto_renew FROM renewal_policies r WHERE r.id = policy_id) THEN now() + interval '6 hours' END

@@ -6,6 +6,7 @@ import { withdrawnOf } from './deployments.ts';
 import { claimWithin } from './discovered-certificates.ts';
 import { issuersOf } from './issuer-chain.ts';
 import { slice, within, type Condition, type Keyset } from './keyset.ts';
+import { cancelled, isOpen } from './open-job.ts';
 import { holdToPolicies } from './policies.ts';
 import { alertAtByPolicy, holdersFollow, renewAtByPolicy, restless } from './renewal-policies.ts';
 
@@ -135,7 +136,6 @@ export interface ManagedCertificates {
   versions(id: string): Promise<readonly CertificateVersion[]>;
 }
 
-const active = `(status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)`;
 // Of EXISTS the planner makes a table of all that there is, once for the page: of every revocation, to know of a hundred certificates.
 const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, m.owner_id, m.team_id, m.environment, m.tags, m.common_name, m.sans, (SELECT c.serial FROM certificates c WHERE c.id = m.current_id) AS serial,
   coalesce((SELECT true FROM certificates c JOIN revocations r ON r.ca_id = c.ca_id AND r.serial = c.serial WHERE c.id = m.current_id LIMIT 1),
@@ -147,8 +147,8 @@ const columns = `m.id, m.name, m.state, m.profile_id, m.issuer_id, m.policy_id, 
      LEFT JOIN certificate_holders h ON h.certificate_id = t.certificate_id AND h.agent_id = g.agent_id
    WHERE t.certificate_id = m.id) AS deployment,
   (SELECT renewal_window_days FROM renewal_policies r WHERE r.id = m.policy_id) AS window_days,
-  coalesce((SELECT status FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal') AND ${active} LIMIT 1),
-           (SELECT status FROM certificate_holders h JOIN jobs ON subject_id = h.id AND type = 'csr' AND ${active} WHERE h.certificate_id = m.id LIMIT 1)) AS job,
+  coalesce((SELECT status FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal') AND ${isOpen} LIMIT 1),
+           (SELECT status FROM certificate_holders h JOIN jobs ON subject_id = h.id AND type = 'csr' AND ${isOpen} WHERE h.certificate_id = m.id LIMIT 1)) AS job,
   coalesce(m.last_error, (SELECT max(h.last_error) FROM certificate_holders h WHERE h.certificate_id = m.id),
            (SELECT max(t.last_error) FROM certificate_targets t WHERE t.certificate_id = m.id)) AS last_error, m.version, m.created_at, m.updated_at`;
 const from = 'managed_certificates m';
@@ -183,13 +183,13 @@ const renew = {
   text: `WITH m AS (SELECT m.id, r.max_retries FROM managed_certificates m JOIN renewal_policies r ON r.id = m.policy_id
                     WHERE m.id = $1 AND m.state IN ('pending', 'active') FOR UPDATE OF m),
     j AS (INSERT INTO jobs (id, type, subject_id, max_attempts, requested_by) SELECT $2, 'renewal', id, greatest(1, max_retries), $3 FROM m
-          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND ${active} DO NOTHING RETURNING id),
+          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND ${isOpen} DO NOTHING RETURNING id),
     u AS (UPDATE managed_certificates SET renew_at = NULL, updated_at = now() WHERE id = (SELECT m.id FROM m, j)),
     x AS (INSERT INTO outbox (topic, subject_id) SELECT 'job', id FROM j),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)
           SELECT $3, 'APIKey', 'renewCertificate', 'managed_certificate', $1, jsonb_build_object('job', id), 'cert_lifecycle' FROM j)
   SELECT coalesce((SELECT id FROM j),
-                  (SELECT id FROM jobs WHERE subject_id = $1 AND type IN ('issuance', 'renewal') AND ${active})) AS job FROM m`,
+                  (SELECT id FROM jobs WHERE subject_id = $1 AND type IN ('issuance', 'renewal') AND ${isOpen})) AS job FROM m`,
 };
 const replace = {
   name: 'managed-replace',
@@ -208,9 +208,9 @@ const archive = {
   text: `WITH m AS (UPDATE managed_certificates SET state = 'archived', renew_at = NULL, alert_at = NULL, version = version + 1, updated_at = now()
                     WHERE id = $1 AND state <> 'archived' RETURNING id),
     h AS (UPDATE certificate_holders SET renew_at = NULL FROM m WHERE certificate_id = m.id),
-    j AS (UPDATE jobs SET status = 'cancelled', retryable = false, completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
+    j AS (UPDATE jobs SET ${cancelled}
           -- of the certificate itself, or of the share of an agent in it
-          FROM m WHERE (subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT id FROM certificate_holders WHERE certificate_id = m.id))) AND type IN ('issuance', 'renewal', 'csr') AND ${active}),
+          FROM m WHERE (subject_id = m.id OR (type = 'csr' AND subject_id IN (SELECT id FROM certificate_holders WHERE certificate_id = m.id))) AND type IN ('issuance', 'renewal', 'csr') AND ${isOpen}),
     w AS (${withdrawnOf('m')}),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, category)
           SELECT $2, 'APIKey', 'archiveCertificate', 'managed_certificate', id, 'cert_lifecycle' FROM m)

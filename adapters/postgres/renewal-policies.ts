@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { isOpen } from './open-job.ts';
 import { records, type RecordTable, type Records } from './records.ts';
 import { hasTarget } from './target-of-share.ts';
 
@@ -21,11 +22,11 @@ export const alertAtByPolicy = `(SELECT min(m.not_after - make_interval(days => 
     WHERE m.not_after - make_interval(days => days) > now())`;
 /** A job that is at it, or will be again, has the word. */
 export const restless = `EXISTS (SELECT FROM jobs WHERE subject_id = m.id AND type IN ('issuance', 'renewal')
-  AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))`;
+  AND ${isOpen})`;
 
 /** The shares of agents in a certificate, by the policy that it follows; `of` is a condition over `m` and `p`. */
 export const holdersFollow = (of: string): string => `UPDATE certificate_holders h SET renew_at = CASE WHEN EXISTS (
-      SELECT FROM jobs WHERE subject_id = h.id AND type = 'csr' AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable))
+      SELECT FROM jobs WHERE subject_id = h.id AND type = 'csr' AND ${isOpen})
     THEN h.renew_at ELSE ${renewAt('h', 'v')} END
   FROM certificates v, managed_certificates m, renewal_policies p
   WHERE v.id = h.current_id AND m.id = h.certificate_id AND p.id = m.policy_id AND m.state = 'active' AND ${hasTarget} AND ${of}`;

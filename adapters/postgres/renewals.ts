@@ -1,6 +1,7 @@
 import { activeCsrJob, firstStatus } from './agent-certificates.ts';
 import type { Database } from './database.ts';
 import { notifyFrom } from './notify.ts';
+import { isOpen } from './open-job.ts';
 import { hasTarget } from './target-of-share.ts';
 
 /** What was made of one page of due rows. */
@@ -41,7 +42,7 @@ export const dueRenewals = {
     w AS (SELECT d.id, r.max_retries FROM d JOIN renewal_policies r ON r.id = d.policy_id AND r.auto_renew),
     j AS (INSERT INTO jobs (id, type, subject_id, max_attempts, hinted_at)
           SELECT 'job-' || replace(gen_random_uuid()::text, '-', ''), 'renewal', id, greatest(1, max_retries), now() FROM w
-          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND (status IN ('pending', 'awaiting_csr', 'awaiting_approval', 'running') OR retryable)
+          ON CONFLICT (subject_id) WHERE type IN ('issuance', 'renewal') AND ${isOpen}
           DO NOTHING RETURNING id, subject_id),
     u AS (UPDATE managed_certificates SET renew_at = NULL FROM d WHERE managed_certificates.id = d.id),
     l AS (INSERT INTO audit_events (actor, actor_type, action, resource_type, resource_id, details, category)

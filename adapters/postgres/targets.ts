@@ -7,6 +7,7 @@ import { isDuplicate, type Database, type Session, type Statement } from './data
 import { catchUp, withdrawn } from './deployments.ts';
 import { slice, type Keyset } from './keyset.ts';
 import { leaveShares } from './left-shares.ts';
+import { cancelled } from './open-job.ts';
 
 /** What is done about drift, and how often it is looked for. */
 export interface TargetWatch {
@@ -129,7 +130,7 @@ const retire = {
   name: 'target-retire',
   text: `WITH t AS (UPDATE targets SET retired_at = now(), retired_reason = $2, enabled = false, inspect_at = NULL, version = version + 1, updated_at = now()
                    WHERE id = $1 AND retired_at IS NULL RETURNING ${columns}),
-    j AS (UPDATE jobs SET status = 'cancelled', completed_at = now(), state_entered_at = now(), lease_token = NULL, lease_expires_at = NULL
+    j AS (UPDATE jobs SET ${cancelled}
           FROM t WHERE jobs.status IN ('pending', 'running') AND ((jobs.type = 'inspection' AND jobs.subject_id = t.id)
             OR (jobs.type = 'deployment' AND jobs.subject_id IN (SELECT d.id FROM deployments d WHERE d.target_id = t.id)))),
     h AS (UPDATE certificate_holders SET renew_at = NULL, last_error = 'no target is left on its agent' FROM t
