@@ -13,8 +13,9 @@ const renewAt = (row: string, of: string): string => `CASE WHEN p.auto_renew THE
       THEN least(${row}.renew_at, now() + random() * interval '1 hour')
       ELSE (SELECT to_timestamp(w.start + random() * (greatest(w.until, w.start + 1) - w.start)) FROM (
         SELECT extract(epoch FROM ${of}.not_after) AS till, extract(epoch FROM ${of}.not_after - ${of}.not_before) AS life) l,
-        LATERAL (SELECT greatest(least(p.renewal_window_days * 86400, l.life / CASE WHEN l.life < 864000 THEN 2 ELSE 3 END), l.life * 11 / 100) AS lead) d,
-        LATERAL (SELECT floor(l.till - d.lead - l.life / 100) AS start, floor(l.till - d.lead + l.life / 100) AS until) w) END END`;
+        LATERAL (SELECT least(p.renewal_window_days * 86400, l.life / CASE WHEN l.life < 864000 THEN 2 ELSE 3 END) AS lead) d,
+        LATERAL (SELECT least(l.life / 100, d.lead / 4) AS half) b,
+        LATERAL (SELECT floor(l.till - d.lead - b.half) AS start, floor(l.till - d.lead + b.half) AS until) w) END END`;
 /** {@link renewAt} of an active certificate `m`. */
 export const renewAtByPolicy = renewAt('m', 'm');
 /** Its next threshold. */

@@ -15,20 +15,20 @@ export interface RenewalWindow {
 
 /**
  * When a certificate should be renewed (RFC 9773 §4.2): the policy's window before its end, yet never more than a third of its life (half, when it
- * lives less than ten days), 1 % of its life earlier or later, and never within its last tenth. It depends on the certificate and its policy alone.
+ * lives less than ten days), 1 % of its life earlier or later, or a quarter of what is left where that is less. It depends on the certificate and its policy alone.
  * `adapters/postgres/renewal-policies.ts` says the same in SQL.
  *
  * @param windowDays of the policy; undefined: none
- * @param shift a fraction from -1 to 1 that moves the window by so many hundredths of the life
+ * @param shift a fraction from -1 to 1 that moves the window by so much of half of itself
  */
 export function suggestedWindow(life: Life, windowDays?: number, shift = 0): RenewalWindow {
   const end = life.notAfter.getTime();
   const lifetime = end - life.notBefore.getTime();
-  const most = lifetime / (lifetime < shortMs ? 2 : 3);
-  const lead = Math.max(Math.min((windowDays ?? Infinity) * dayMs, most), (lifetime * 11) / 100);
-  const middle = end - lead + (shift * lifetime) / 100;
-  const start = Math.floor((middle - lifetime / 100) / 1000) * 1000;
-  return { start: new Date(start), end: new Date(Math.max(Math.floor((middle + lifetime / 100) / 1000) * 1000, start + 1000)) };
+  const lead = Math.min((windowDays ?? Infinity) * dayMs, lifetime / (lifetime < shortMs ? 2 : 3));
+  const half = Math.min(lifetime / 100, lead / 4);
+  const middle = end - lead + shift * half;
+  const start = Math.floor((middle - half) / 1000) * 1000;
+  return { start: new Date(start), end: new Date(Math.max(Math.floor((middle + half) / 1000) * 1000, start + 1000)) };
 }
 
 /**

@@ -22,7 +22,7 @@ const reportOf = (name: string): BundleReport => reports.find((report) => report
 /** Those that strangers wait for. */
 const protocols = functionSpecs.filter((spec) => spec.routes !== undefined && spec.name !== 'api').map((spec) => spec.name);
 // Twenty thousand octets of `api` are words: the OpenAPI document, which it makes when somebody asks for it, says what each value is.
-const budgets: Readonly<Record<string, number>> = { prober: 150_000, api: 985_000, worker: 800_000, default: 650_000 };
+const budgets: Readonly<Record<string, number>> = { prober: 150_000, api: 1_000_000, worker: 800_000, default: 650_000 };
 
 test.each(functionSpecs.map((spec) => spec.name))('the bundle of %s keeps its budget', (name) => {
   const budget = budgets[name] ?? (protocols.includes(name) ? 600_000 : budgets['default']!);
