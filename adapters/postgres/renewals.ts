@@ -98,6 +98,7 @@ const nextDue = {
   text: `SELECT least((SELECT min(renew_at) FROM managed_certificates WHERE renew_at IS NOT NULL),
                       (SELECT min(renew_at) FROM certificate_holders WHERE renew_at IS NOT NULL),
                       (SELECT min(due_at) FROM renewal_causes),
+                      (SELECT min(alert_at) FROM certificate_authorities WHERE alert_at IS NOT NULL),
                       (SELECT min(alert_at) FROM managed_certificates WHERE alert_at IS NOT NULL)) AS next_due`,
 };
 

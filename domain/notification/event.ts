@@ -6,6 +6,7 @@ export const notificationEvents = [
   'certificate.expired',
   'certificate.revoked',
   'certificate.urgent',
+  'authority.expiring',
   'job.failed',
   'agent.offline',
   'target.drifted',

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentStates } from '#adapters/dynamodb/agent-states.ts';
 import { dynamodbClient } from '#adapters/dynamodb/client.ts';
+import { authorityAlerts } from '#adapters/postgres/authority-alerts.ts';
 import { outboxStore } from '#adapters/postgres/outbox.ts';
 import { policyRules } from '#adapters/postgres/policies.ts';
 import { renewalStore, type Page, type SharePage } from '#adapters/postgres/renewals.ts';
@@ -23,6 +24,7 @@ const mayHaveMore = ({ examined }: Page): boolean => examined === page;
 export const handler = loopHandler('renewalCheck', settings, ({ database, wake }) => {
   const store = renewalStore(database);
   const urgent = urgentRenewals(database);
+  const authorities = authorityAlerts(database);
   const policies = policyRules(database);
   const queue = jobQueue(settings.JOB_QUEUE_URL);
   const tell = agentTeller({
@@ -43,6 +45,9 @@ export const handler = loopHandler('renewalCheck', settings, ({ database, wake }
       failed += await queue.sendAll(hastened.ids.map((notificationId) => ({ notificationId })));
       processed += hastened.examined;
     }
+    const ending = await authorities.alert(page);
+    failed += await queue.sendAll(ending.ids.map((notificationId) => ({ notificationId })));
+    processed += ending.examined;
     // Hints of one page are on their way while the next is read; what is not full is not read again.
     let sending = Promise.resolve(0);
     do {
