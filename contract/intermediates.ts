@@ -170,7 +170,13 @@ export const getIntermediateChain = route({
   path: '/api/v1/intermediates/{ca_id}/chain',
   summary: 'The certificates from a CA up, verified; refused when a link is expired or revoked',
   permission: 'ca.hierarchy.read',
-  query: z.strictObject({ include_root: z.enum(['true', 'false']).default('false').describe('With the root as the last') }),
+  query: z.strictObject({
+    include_root: z.enum(['true', 'false']).default('false').describe('With the root as the last'),
+    format: z
+      .enum(['pem', 'pkcs7'])
+      .default('pem')
+      .describe('`pem`: a block for each, the CA first; `pkcs7`: one block of all (RFC 7468 §8)'),
+  }),
   answer: z.strictObject({ chain_pem: z.string() }),
 });
 

@@ -21,6 +21,7 @@ import type { AuthoritySuccession } from '#adapters/postgres/authority-successio
 import { CaError } from '#domain/error.ts';
 import type { AuthorityAdministration, AuthorityRecord } from '#domain/issuance/authority-administration.ts';
 import { issuingState } from '#domain/issuance/issuing-path.ts';
+import { certsOnly } from '#domain/x509/certs-only.ts';
 import { pemChain, toPem } from '#domain/x509/pem.ts';
 import type { CompromisedAuthority, CompromiseStore } from '#domain/revocation/compromise.ts';
 import { reasonCode } from '#domain/revocation/reason.ts';
@@ -83,7 +84,8 @@ export function intermediateOperations(ports: IntermediatePorts): readonly Serve
     serve(getIntermediateChain, async ({ params, query }) => {
       const path = await wholePath(store, await known(params.ca_id), ports.chance.now());
       const chain = [...path].reverse();
-      return { chain_pem: pemChain(query.include_root === 'true' || chain.length === 1 ? chain : chain.slice(0, -1)) };
+      const wanted = query.include_root === 'true' || chain.length === 1 ? chain : chain.slice(0, -1);
+      return { chain_pem: query.format === 'pkcs7' ? toPem('PKCS7', certsOnly(wanted)) : pemChain(wanted) };
     }),
     serve(getIntermediateCsr, async ({ params }) => {
       const { csr } = await known(params.ca_id);

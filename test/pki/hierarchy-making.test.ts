@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boolean, namedBits, sequence } from '#domain/asn1/der.ts';
@@ -165,6 +166,10 @@ describe('children', () => {
     const chain = async (query: string): Promise<number> =>
       certificatesOfPem(String((await api(platform, 'GET', `/api/v1/intermediates/${leaf.id}/chain${query}`)).json()['chain_pem'])).length;
     expect([await chain(''), await chain('?include_root=true')]).toEqual([2, 3]);
+    const asked = await api(platform, 'GET', `/api/v1/intermediates/${leaf.id}/chain?include_root=true&format=pkcs7`);
+    const input = String(asked.json()['chain_pem']);
+    const printed = execFileSync('openssl', ['pkcs7', '-print_certs'], { encoding: 'utf8', input });
+    expect(certificatesOfPem(printed)).toEqual([leaf, middle, parent].flatMap(({ cert_pem }) => certificatesOfPem(cert_pem)));
     expect((await api(platform, 'GET', '/api/v1/intermediates/nobody')).status).toBe(404);
   });
 
