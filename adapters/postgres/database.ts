@@ -93,17 +93,29 @@ export function openDatabase(options: DatabaseOptions): Database {
     }
   };
 
+  const once = async <Row extends object>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> => {
+    const client = await connect();
+    let broken: Error | undefined;
+    try {
+      return (await client.query<Row>({ name: statement.name, text: statement.text, values: values as unknown[] })).rows;
+    } catch (cause) {
+      broken = isLost(cause) ? (cause as Error) : undefined;
+      throw cause;
+    } finally {
+      client.release(broken);
+    }
+  };
+
   return {
     async query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
-      const client = await connect();
-      let broken: Error | undefined;
       try {
-        return (await client.query<Row>({ name: statement.name, text: statement.text, values: values as unknown[] })).rows;
+        // Of two that wait for each other one is undone: alone in its transaction it has changed nothing, and finds the other at its end.
+        return await once<Row>(statement, values).catch((cause: unknown) => {
+          if ((cause as { code?: string }).code === deadlock) return once<Row>(statement, values);
+          throw cause;
+        });
       } catch (cause) {
-        broken = isLost(cause) ? (cause as Error) : undefined;
         throw mapped(cause);
-      } finally {
-        client.release(broken);
       }
     },
     async transaction(work) {
@@ -188,8 +200,9 @@ function unavailable(cause: unknown): CaError {
   return new CaError('unavailable', 'the database does not answer; try again', { cause, retryAfter: 15 });
 }
 
-// 57014 is a statement that took too long, 40001 and 40P01 lost a race, 55P03 waited too long for a lock: all are worth another try.
-const transient = new Set(['57014', '40001', '40P01', '55P03']);
+const deadlock = '40P01';
+// 57014 is a statement that took too long, 40001 and a deadlock lost a race, 55P03 waited too long for a lock: all are worth another try.
+const transient = new Set(['57014', '40001', deadlock, '55P03']);
 
 // What JSON can say and PostgreSQL cannot keep: U+0000 in a text (22021) or in jsonb (22P05).
 const unstorable = new Set(['22021', '22P05']);

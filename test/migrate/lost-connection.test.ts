@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openDatabase } from '#adapters/postgres/database.ts';
+import { openDatabase, type Database } from '#adapters/postgres/database.ts';
+import { until } from '../platform.ts';
 import { startServer, type TestServer } from './server.ts';
 
 let server: TestServer;
 beforeAll(async () => void (server = await startServer()));
 afterAll(() => server.stop());
 
-test('a connection that the server ends between two statements of a transaction is one failed transaction, and the process goes on', async () => {
-  const name = await server.database();
-  const other = await server.connect(name);
-  const database = openDatabase({
+const opened = (name: string): Database =>
+  openDatabase({
     host: server.socketFolder,
     port: 5432,
     database: name,
@@ -19,6 +18,11 @@ test('a connection that the server ends between two statements of a transaction 
     connectTimeoutMs: 20_000,
     application: 'test',
   });
+
+test('a connection that the server ends between two statements of a transaction is one failed transaction, and the process goes on', async () => {
+  const name = await server.database();
+  const other = await server.connect(name);
+  const database = opened(name);
   const own = { name: 'own-process', text: 'SELECT pg_backend_pid() AS pid' };
   const failing = database.transaction(async (within) => {
     const [row] = await within.query<{ pid: number }>(own, []);
@@ -29,5 +33,28 @@ test('a connection that the server ends between two statements of a transaction 
   });
   await expect(failing).rejects.toMatchObject({ code: 'unavailable' });
   expect(await database.query(own, [])).toHaveLength(1);
+  await database.close();
+});
+
+test('a statement that waits for another which waits for it is done after that one, and nobody hears of it', async () => {
+  const name = await server.database();
+  const other = await server.connect(name);
+  const database = opened(name);
+  await other.query('CREATE TABLE places (id integer PRIMARY KEY, visits integer NOT NULL)');
+  await other.query('INSERT INTO places VALUES (1, 0), (2, 0)');
+  // The other waits for as long as it takes: the one that is undone is ours.
+  await other.query(`SET deadlock_timeout = '60s'`);
+  await other.query('BEGIN');
+  await other.query('UPDATE places SET visits = visits + 1 WHERE id = 2');
+  const text = `WITH held AS (SELECT id FROM places ORDER BY id FOR UPDATE) UPDATE places SET visits = visits + 1 FROM held WHERE held.id = places.id RETURNING visits`;
+  const ours = database.query<{ visits: number }>({ name: 'visit-all', text }, []);
+  await until('ours waits for the other', async () => {
+    const { rows } = await other.query(`SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()`);
+    return rows.length > 0 ? true : undefined;
+  });
+  // Its turn comes with the end of ours.
+  await other.query('UPDATE places SET visits = visits + 1 WHERE id = 1');
+  await other.query('COMMIT');
+  expect((await ours).map(({ visits }) => visits)).toEqual([2, 2]);
   await database.close();
 });
