@@ -1,7 +1,7 @@
 import type { Session } from './database.ts';
-import { hasTarget } from './target-of-share.ts';
+import { hasTarget, hasTargetOf } from './target-of-share.ts';
 
-const otherHolders = `EXISTS (SELECT FROM certificate_holders o WHERE o.certificate_id = h.certificate_id AND o.id <> h.id AND ${hasTarget.replaceAll('h.', 'o.')})`;
+const otherHolders = `EXISTS (SELECT FROM certificate_holders o WHERE o.certificate_id = h.certificate_id AND o.id <> h.id AND ${hasTargetOf('o')})`;
 // Where nobody is left the words stay, for they say why nothing is renewed.
 const forget = {
   name: 'left-shares-forget',

@@ -7,6 +7,7 @@ import { noLeaves } from './authority-source.ts';
 import { held } from './jobs.ts';
 import { notifyFrom } from './notify.ts';
 import { profileColumns, profileOf, type ProfileRow } from './profiles.ts';
+import { hasTargetOf } from './target-of-share.ts';
 
 /** The certificate that a job is about: its subject, or that of the agent's share which its subject is. */
 const certificateOf = (job: string): string =>
@@ -48,7 +49,7 @@ const completeManaged = {
     v AS (${version(false, 'm', 'm.id')} RETURNING id),
     -- of the other agents that still have a target of it
     o AS (SELECT min(s.not_after) AS not_after FROM h, m, certificate_holders s WHERE s.certificate_id = m.id AND s.id <> h.subject_id
-            AND EXISTS (SELECT FROM certificate_targets c JOIN targets t ON t.id = c.target_id WHERE c.certificate_id = m.id AND t.agent_id = s.agent_id AND t.retired_at IS NULL)),
+            AND ${hasTargetOf('s')}),
     u AS (UPDATE managed_certificates SET current_id = v.id, not_before = $11, last_error = NULL, urgent_since = NULL, updated_at = now(),
             -- who handed in another than the one that was kept means it to be kept
             csr = CASE WHEN csr IS NOT NULL THEN coalesce((SELECT decode(payload ->> 'csr', 'base64') FROM jobs WHERE jobs.id = $1), csr) END,
