@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { startTlsProtocols } from './starttls.ts';
 
@@ -25,6 +26,17 @@ export const endpointSchema = z.strictObject({
 });
 
 export type Endpoint = z.infer<typeof endpointSchema>;
+
+/** What is asked for by server name indication; undefined: an address has no name. */
+export function nameOf({ host, server_name }: Endpoint): string | undefined {
+  return server_name ?? (isIP(host) === 0 ? host : undefined);
+}
+
+/** An endpoint at one of the addresses of its host, asked for by the name that it had. */
+export function atAddress(endpoint: Endpoint, address: string): Endpoint {
+  const name = nameOf(endpoint);
+  return { ...endpoint, host: address, ...(name !== undefined && { server_name: name }) };
+}
 
 /** Where to look after a deployment; `off` says that nobody looks, and is never the default. */
 export const verifySchema = z.union([z.literal('off'), endpointSchema]);

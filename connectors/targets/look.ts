@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import net from 'node:net';
-import type { Endpoint } from './endpoint.ts';
+import { atAddress, type Endpoint } from './endpoint.ts';
 import { TargetFailure, reasonOf } from './failure.ts';
 import { servedCertificate, type Served } from './served-certificate.ts';
 
@@ -24,11 +23,8 @@ export async function look(endpoint: Endpoint, keyType?: string): Promise<readon
   if (quorum === undefined) return [await seen(endpoint)];
   const addresses = await addressesOf(host);
   if (addresses instanceof TargetFailure) return [addresses];
-  const name = endpoint.server_name ?? (net.isIP(host) === 0 ? host : undefined);
   return Promise.all(
-    Array.from({ length: quorum.of }, (_, place) =>
-      seen({ ...endpoint, host: addresses[place % addresses.length] ?? host, ...(name !== undefined && { server_name: name }) }),
-    ),
+    Array.from({ length: quorum.of }, (_, place) => seen(atAddress(endpoint, addresses[place % addresses.length] ?? host))),
   );
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { Endpoint } from './endpoint.ts';
+import { nameOf, type Endpoint } from './endpoint.ts';
 import { TargetFailure } from './failure.ts';
 import { startTls } from './starttls.ts';
 
@@ -64,7 +64,7 @@ function handshake(
   end: (failure: undefined, served: Served) => void,
   refused: (error: NodeJS.ErrnoException) => void,
 ): void {
-  const name = endpoint.server_name ?? (net.isIP(endpoint.host) === 0 ? endpoint.host : undefined);
+  const name = nameOf(endpoint);
   const sigalgs = signatureAlgorithms[keyType ?? ''];
   const secure = tls.connect({
     socket,

@@ -5,7 +5,7 @@ import type { NameResolver } from '#adapters/dns/resolver.ts';
 import { awsAcm } from '#connectors/targets/aws-acm/aws-acm.ts';
 import type { About } from '#connectors/targets/change.ts';
 import { parseConfig } from '#connectors/targets/config.ts';
-import type { Endpoint, Verify } from '#connectors/targets/endpoint.ts';
+import { atAddress, type Endpoint, type Verify } from '#connectors/targets/endpoint.ts';
 import { failureOf, safeDetail, TargetFailure } from '#connectors/targets/failure.ts';
 import { firstFingerprint, readMaterial, type Material } from '#connectors/targets/material.ts';
 import type { HostRules } from '#connectors/targets/target.ts';
@@ -213,12 +213,11 @@ async function look(ports: CloudPorts, verify: Verify, expected: ExpectedCertifi
  */
 async function publicEndpoint({ resolver, door }: CloudPorts, endpoint: Endpoint): Promise<Endpoint> {
   const { host } = endpoint;
-  const named = { server_name: host, ...endpoint };
-  if (door !== undefined && host.endsWith(door.suffix)) return { ...named, host: door.address };
+  if (door !== undefined && host.endsWith(door.suffix)) return atAddress(endpoint, door.address);
   const addresses = isIP(host) === 0 ? await resolver.addresses(host).catch(() => []) : [host];
   const [address] = addresses;
   if (address === undefined) throw new TargetFailure('verify', `${host} has no address`);
   if (addresses.some((one) => judgeAddress(one, []) === 'forbidden'))
     throw new TargetFailure('verify', `${host} leads to an address that must not be reached`);
-  return { ...(isIP(host) === 0 ? named : endpoint), host: address };
+  return atAddress(endpoint, address);
 }
