@@ -1,21 +1,22 @@
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { api, rowsOf, startPlatform, until, type Platform } from '../platform.ts';
 import { callsTo, certified, report, retarget } from './agent-jobs.ts';
 import { enrolledAgent } from './signed-agent.ts';
 
 let platform: Platform;
-let database: pg.Client;
 beforeAll(async () => {
   platform = await startPlatform();
-  database = await platform.database();
 });
-afterAll(async () => {
-  await database.end();
-  await platform.stop();
-});
+afterAll(() => platform.stop());
 
 const { get, jobOf, target, ordered } = callsTo(() => platform);
+/** Somebody who is in the way, for one test. */
+async function intruder(): Promise<pg.Client> {
+  const database = await platform.database();
+  onTestFinished(() => database.end());
+  return database;
+}
 /** Resolves when so many wait for another to commit. */
 const waiting = (count: number): Promise<true> =>
   until(`${count} wait`, async () => {
@@ -28,6 +29,7 @@ test('given a report of a failure on its way, leaving its target out waits for t
   const [stays, leaves] = [await target(agent, 'reporting-1'), await target(agent, 'reporting-2')];
   const { id } = await ordered('reporting', [stays, leaves]);
   const item = (await certified(agent, 'reporting')).find(({ target_id }) => target_id === leaves)!;
+  const database = await intruder();
   // The report holds its job, and waits for the target.
   await database.query('BEGIN');
   await database.query('SELECT FROM targets WHERE id = $1 FOR UPDATE', [leaves]);
@@ -46,6 +48,7 @@ test('given a target that is being left out, a deployment to it that is asked fo
   const [stays, leaves] = [await target(agent, 'deploying-1'), await target(agent, 'deploying-2')];
   const { id } = await ordered('deploying', [stays, leaves]);
   await certified(agent, 'deploying');
+  const database = await intruder();
   // The change is made, and not yet committed.
   await database.query(`
     CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(99); RETURN NULL; END';
